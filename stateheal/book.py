@@ -1,0 +1,76 @@
+"""Collects what comes of each workspace into one report; trouble in one does not keep the others from being done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from stateheal.errors import StatehealError
+from stateheal.evidence.roots import Survey
+from stateheal.model import Diff, Evidence, Finding, Place, Plan, Report, Trouble
+from stateheal.records import entries_of, text_of
+
+
+@dataclass(frozen=True)
+class Visit:
+    """What came of one workspace."""
+
+    findings: tuple[Finding, ...]
+    evidence: Evidence
+    plan: Plan
+    errors: tuple[Trouble, ...] = ()
+    diffs: tuple[Diff, ...] = ()
+    stopped: bool = False
+
+
+class Book:
+    """See the module."""
+
+    def __init__(self, found: Survey, command: str, dry_run: bool) -> None:
+        self.found = found
+        self.command = command
+        self.dry_run = dry_run
+        self.visits: list[Visit] = []
+        self.errors: list[Trouble] = list(found.errors)
+        self.interrupted = False
+
+    def visit(self, place: Place, do: Callable[[Place], Visit]) -> None:
+        """Do one workspace; trouble in it does not keep the others from being done."""
+        try:
+            visit = do(place)
+        except StatehealError as error:
+            self.errors.append(Trouble(str(place.directory), str(error)))
+        except OSError as error:
+            self.errors.append(Trouble(str(place.directory), f"cannot be opened: {error.strerror or error}"))
+        else:
+            self.visits.append(visit)
+            self.errors += visit.errors
+            self.interrupted |= visit.stopped
+
+    def report(self, run: str | None) -> Report:
+        """Everything so far; ``run`` where the journal holds originals of it."""
+        return Report(
+            self.command,
+            self.dry_run,
+            run,
+            tuple(root.path for root in self.found.roots),
+            workspaces=len(self.found.places),
+            jobs=sum(len(_job_ids(visit.evidence)) for visit in self.visits),
+            findings=tuple(finding for visit in self.visits for finding in visit.findings),
+            errors=tuple(dict.fromkeys(self.errors)),
+            diffs=tuple(diff for visit in self.visits for diff in visit.diffs),
+            homes={v.evidence.place.name: home for v in self.visits if v.findings and (home := _home(v.evidence))},
+            interrupted=self.interrupted,
+        )
+
+
+def _job_ids(evidence: Evidence) -> set[str]:
+    entries = entries_of(evidence.index.value if evidence.index else None)
+    named = {ident for entry in entries if isinstance(entry, dict) and (ident := text_of(entry, "id"))}
+    return named | set(evidence.records)
+
+
+def _home(evidence: Evidence) -> str | None:
+    entries = entries_of(evidence.index.value if evidence.index else None)
+    records = [*entries, *(snapshot.value for snapshot in evidence.records.values())]
+    return next((home for each in records if isinstance(each, dict) and (home := text_of(each, "workspaceRoot"))), None)

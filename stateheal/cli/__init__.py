@@ -1,0 +1,78 @@
+"""The command line: options in, exit status out. click is imported nowhere else."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+from stateheal.cli.catalogue import explain_command, rules_command, schema_command
+from stateheal.cli.repair import audit_command, heal_command
+from stateheal.cli.runs import history_command, undo_command
+from stateheal.errors import StatehealError
+from stateheal.report.safe import printable
+from stateheal.version import __version__
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, message="stateheal %(version)s")
+def group() -> None:
+    """Audit and repair the state files that Claude Code plugins leave behind.
+
+    A job whose process was killed stays "running" for ever. stateheal proves that the process is dead, shows what it
+    would change, repairs the records, and can take every repair back.
+
+    \b
+    stateheal audit            what is wrong, nothing written
+    stateheal heal -n          what a heal would change, as a diff
+    stateheal heal             repair it
+    stateheal undo             take the last repair back
+
+    Exit status: 0 nothing wrong or all healed, 1 damage found or left, 2 usage error, 3 something could not be read or
+    written, 128+n on a signal.
+    """
+
+
+for _command in (
+    audit_command,
+    heal_command,
+    undo_command,
+    history_command,
+    rules_command,
+    explain_command,
+    schema_command,
+):
+    group.add_command(_command)
+
+
+def run(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status. Every exception ends here, in one line on stderr."""
+    try:
+        status = group.main(args=None if argv is None else list(argv), prog_name="stateheal", standalone_mode=False)
+        sys.stdout.flush()
+        return int(status or 0)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except StatehealError as error:
+        say(str(error))
+        return error.exit_status
+    except BrokenPipeError:
+        # The reader has gone; what is still buffered must not raise once more while Python shuts down.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception as error:  # promise 7: no traceback, ever
+        if os.environ.get("STATEHEAL_DEBUG"):
+            traceback.print_exc()
+        say(f"internal error: {type(error).__name__}: {error} (STATEHEAL_DEBUG=1 shows where; please report it)")
+        return 3
+
+
+def say(message: str) -> None:
+    """One line on stderr."""
+    click.echo(f"stateheal: {printable(message)}", err=True)

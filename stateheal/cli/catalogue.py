@@ -1,0 +1,82 @@
+"""``stateheal rules``, ``stateheal explain`` and ``stateheal schema``: what the tool knows, and how it decided."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+
+import click
+from rich.text import Text
+
+from stateheal.cli.options import Output, output_options, rule_options
+from stateheal.diagnosis.rule import Rule
+from stateheal.diagnosis.rules import RULES, rule_named
+from stateheal.evidence.schema import NAMES, schema_text
+from stateheal.explain import explain
+from stateheal.model import Report, Settings
+from stateheal.report.explanation import explanation_json, explanation_lines
+from stateheal.report.text import print_lines
+
+
+@click.command("rules")
+@click.argument("rule", required=False)
+@output_options
+def rules_command(rule: str | None, output: Output) -> int:
+    """Show the catalogue of damage: what each rule means and what its repair does.
+
+    \b
+    Example: stateheal rules dead-pid
+    """
+    chosen = RULES if rule is None else (rule_named(rule),)
+    report = Report("rules")
+    if output.is_text:
+        print_lines(output.console, [line for each in chosen for line in _rule_lines(each, output.console.width)])
+    else:
+        output.print_json(report, rules=[_as_json(each) for each in chosen])
+    return 0
+
+
+def _rule_lines(rule: Rule, width: int) -> Iterator[str | Text]:
+    yield Text(rule.name, style="bold")
+    for label, text in (("means", rule.means), ("repair", rule.repair)):
+        lead = f"  {label + ':':8}"
+        yield textwrap.fill(text, min(width, 100), initial_indent=lead, subsequent_indent=" " * len(lead))
+
+
+def _as_json(rule: Rule) -> dict[str, str]:
+    return {"name": rule.name, "severity": rule.severity.value, "means": rule.means, "repair": rule.repair}
+
+
+@click.command("explain")
+@click.argument("job")
+@click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path())
+@click.option("--cwd", type=click.Path(), help="Only the workspace of this project directory.")
+@rule_options
+@output_options
+def explain_command(job: str, paths: tuple[str, ...], cwd: str | None, settings: Settings, output: Output) -> int:
+    """Show every fact that was gathered about one job, and the rows of the liveness table that decided.
+
+    JOB is a job id or its beginning; PATH as for audit.
+
+    \b
+    Example: stateheal explain task-mnyhf4jl-1mnkv1
+    """
+    explanations = explain(job, paths or None, cwd=cwd, settings=settings)
+    if output.is_text:
+        print_lines(output.console, [line for each in explanations for line in explanation_lines(each)])
+    else:
+        report = Report("explain", findings=tuple(finding for each in explanations for finding in each.findings))
+        output.print_json(report, jobs=[explanation_json(each) for each in explanations])
+    return 0
+
+
+@click.command("schema")
+@click.argument("name", required=False)
+def schema_command(name: str | None) -> int:
+    """Print a JSON Schema: state, job, broker, report or journal. Without NAME, list them.
+
+    \b
+    Example: stateheal schema report
+    """
+    click.echo(schema_text(name) if name else "\n".join(NAMES), nl=not name)
+    return 0

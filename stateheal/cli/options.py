@@ -1,0 +1,164 @@
+"""Options that several commands share, and what every command does with a report."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+
+from stateheal.model import Report, Settings
+from stateheal.report.json import as_json, lines
+from stateheal.report.safe import printable
+from stateheal.times import parse_duration
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def duration(ctx: click.Context, param: click.Parameter, value: str) -> float:
+    """An option's ``90``, ``30s``, ``15m``, ``2h`` or ``1d`` in seconds."""
+    try:
+        return parse_duration(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from None
+
+
+@dataclass(frozen=True)
+class Output:
+    """How a command shows what it did."""
+
+    format: str
+    quiet: bool
+    verbose: bool
+    color: str
+    exit_zero: bool
+
+    @property
+    def console(self) -> Console:
+        """A console for stdout that never interprets markup and never highlights."""
+        options: dict[str, Any] = {"markup": False, "highlight": False, "emoji": False}
+        if self.color == "always":
+            options |= {"force_terminal": True, "no_color": False, "color_system": "standard"}
+        elif self.color == "never":
+            options |= {"no_color": True, "color_system": None}
+        return Console(**options)
+
+    @property
+    def is_text(self) -> bool:
+        return self.format == "text"
+
+    def print_json(self, report: Report, **extra: Any) -> None:
+        """The report in the JSON form that was asked for."""
+        for line in lines(as_json(report, **extra), self.format == "ndjson"):
+            click.echo(line)
+
+    def finish(self, report: Report) -> int:
+        """Say on stderr what went wrong, and return the exit status."""
+        for trouble in report.errors:
+            where = f"{trouble.path}: " if trouble.path else ""
+            click.echo(f"stateheal: {printable(where + trouble.message)}", err=True)
+        return 0 if self.exit_zero and report.exit_status == 1 else report.exit_status
+
+
+def output_options(command: Command) -> Command:
+    """--format, -q, -v, --color, --exit-zero; the command gets them as one ``output``."""
+    decorators = (
+        click.option("--format", "format_", type=click.Choice(["text", "json", "ndjson"]), default="text"),
+        click.option("-q", "--quiet", is_flag=True, help="Text: the summary only."),
+        click.option("-v", "--verbose", is_flag=True, help="Text: the path of every finding too."),
+        click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto"),
+        click.option("--exit-zero", is_flag=True, help="Exit with 0 where it would be 1."),
+    )
+
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        names = ("format_", "quiet", "verbose", "color", "exit_zero")
+        return command(*args, output=Output(*(kwargs.pop(name) for name in names)), **kwargs)
+
+    return _decorate(command, wrapped, decorators)
+
+
+def scope_options(command: Command) -> Command:
+    """PATH…, --cwd, --job: what to look at."""
+    decorators = (
+        click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path()),
+        click.option("--cwd", type=click.Path(), help="Only the workspace of this project directory."),
+        click.option("--job", metavar="ID", help="Only this job."),
+    )
+    return _decorate(command, command, decorators)
+
+
+def rule_options(command: Command) -> Command:
+    """--select, --ignore, --grace, --assume-local; the command gets them as one ``settings``."""
+    decorators = (
+        click.option("--select", multiple=True, metavar="RULE", help="Only this rule (repeatable)."),
+        click.option("--ignore", multiple=True, metavar="RULE", help="All but this rule (repeatable)."),
+        click.option(
+            "--grace",
+            metavar="DURATION",
+            callback=duration,
+            default="1h",
+            show_default=True,
+            help="How long a job that names no process must be silent to count as dead.",
+        ),
+        click.option("--assume-local", is_flag=True, help="Records that look like another machine's are this one's."),
+    )
+
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        from stateheal.engine import settings_of
+
+        settings: Settings = settings_of(
+            kwargs.pop("select"), kwargs.pop("ignore"), kwargs.pop("grace"), kwargs.pop("assume_local")
+        )
+        return command(*args, settings=settings, **kwargs)
+
+    return _decorate(command, wrapped, decorators)
+
+
+def _decorate(command: Command, wrapped: Callable[..., Any], decorators: tuple[Any, ...]) -> Command:
+    wrapped.__doc__, wrapped.__name__ = command.__doc__, command.__name__
+    if wrapped is not command:
+        # Options that inner decorators have left on the command belong to the wrapper now.
+        wrapped.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
+    for decorator in reversed(decorators):
+        wrapped = decorator(wrapped)
+    return wrapped  # type: ignore[return-value]
+
+
+class Interrupt:
+    """Whether a signal asked for an end, and which."""
+
+    def __init__(self) -> None:
+        self.signum = 0
+
+    def __call__(self) -> bool:
+        return self.signum != 0
+
+    def status(self, otherwise: int) -> int:
+        """128+n where a signal came, else the status given."""
+        return 128 + self.signum if self.signum else otherwise
+
+
+@contextmanager
+def interruptible() -> Iterator[Interrupt]:
+    """In the block the first SIGINT or SIGTERM only asks for an end between two files; a second ends at once."""
+    interrupt = Interrupt()
+    previous: dict[int, Any] = {}
+
+    def note(signum: int, frame: FrameType | None) -> None:
+        interrupt.signum = signum
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+        click.echo("stateheal: stopping after this file", err=True)
+
+    for wanted in (signal.SIGINT, signal.SIGTERM):
+        previous[wanted] = signal.signal(wanted, note)
+    try:
+        yield interrupt
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,79 @@
+"""``stateheal audit`` and ``stateheal heal``."""
+
+from __future__ import annotations
+
+import click
+
+from stateheal.cli.options import (
+    Output,
+    interruptible,
+    output_options,
+    rule_options,
+    scope_options,
+)
+from stateheal.commit.journal import KEEP, Journal
+from stateheal.engine import World, audit, heal, journal_path
+from stateheal.model import Report, Settings
+from stateheal.report.text import print_report
+
+
+@click.command("audit")
+@scope_options
+@rule_options
+@output_options
+def audit_command(paths: tuple[str, ...], cwd: str | None, job: str | None, settings: Settings, output: Output) -> int:
+    """Show what is wrong. Writes nothing.
+
+    PATH is a config dir, a plugins/data dir, a plugin's data dir, a state dir, a workspace's state dir, a state.json or
+    a job file; by default every place where plugins keep state and that belongs to you.
+
+    \b
+    Example: stateheal audit --format json ~/.claude | jq .summary
+    """
+    with interruptible() as interrupt:
+        report = audit(paths or None, cwd=cwd, job=job, settings=settings, world=World(stop=interrupt))
+    return interrupt.status(_show(report, output))
+
+
+@click.command("heal")
+@scope_options
+@click.option("-n", "--dry-run", is_flag=True, help="Show the diff and write nothing.")
+@click.option("--keep", type=click.IntRange(1), default=KEEP, show_default=True, help="Runs to keep in the journal.")
+@rule_options
+@output_options
+def heal_command(
+    paths: tuple[str, ...],
+    cwd: str | None,
+    job: str | None,
+    dry_run: bool,
+    keep: int,
+    settings: Settings,
+    output: Output,
+) -> int:
+    """Repair what is proven broken.
+
+    Asks nothing: a job whose process may live is never touched, the original bytes go to the journal first, and
+    'stateheal undo' puts them back. PATH as for audit.
+
+    \b
+    Example: stateheal heal -n --cwd .
+    """
+    with interruptible() as interrupt:
+        report = heal(
+            paths or None,
+            dry_run=dry_run,
+            cwd=cwd,
+            job=job,
+            settings=settings,
+            journal=Journal(journal_path(), keep),
+            world=World(stop=interrupt),
+        )
+    return interrupt.status(_show(report, output))
+
+
+def _show(report: Report, output: Output) -> int:
+    if output.is_text:
+        print_report(output.console, report, quiet=output.quiet, verbose=output.verbose, journal=str(journal_path()))
+    else:
+        output.print_json(report)
+    return output.finish(report)

@@ -1,0 +1,96 @@
+"""``stateheal undo`` and ``stateheal history``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+from rich.text import Text
+
+from stateheal.cli.options import Output, output_options
+from stateheal.commit.journal import Journal, Run
+from stateheal.engine import journal_path, undo
+from stateheal.model import Report
+from stateheal.report.safe import printable
+from stateheal.report.text import print_lines
+
+
+@click.command("undo")
+@click.argument("run", required=False)
+@output_options
+def undo_command(run: str | None, output: Output) -> int:
+    """Put back the bytes that a run changed.
+
+    RUN is an id from 'stateheal history', or its beginning; by default the latest run that was not undone, so that
+    repeated undo walks back. A workspace is restored whole or not at all: where one of its files has changed since, it
+    is refused and named.
+
+    \b
+    Example: stateheal undo
+    """
+    report = undo(run)
+    if not output.is_text:
+        output.print_json(report)
+    else:
+        print_lines(output.console, _undo_lines(report, output.quiet))
+    return output.finish(report)
+
+
+def _undo_lines(report: Report, quiet: bool) -> Iterator[str | Text]:
+    for each in () if quiet else report.restored:
+        if each.refusal is None:
+            yield f"{printable(each.workspace.name)}: {each.files} files put back"
+        else:
+            yield Text(f"{printable(each.workspace.name)}: left alone, {printable(each.refusal)}", style="red")
+    refused = sum(each.refusal is not None for each in report.restored)
+    done = len(report.restored) - refused
+    yield f"Run {report.run}: {done} workspaces undone" + (f", {refused} refused." if refused else ".")
+
+
+@click.command("history")
+@click.option("--purge", is_flag=True, help="Forget every run; nothing can be undone any more.")
+@output_options
+def history_command(purge: bool, output: Output) -> int:
+    """List the runs that can be undone, newest first.
+
+    \b
+    Example: stateheal history
+    """
+    journal = Journal(journal_path())
+    report = Report("history")
+    if purge:
+        count = journal.purge()
+        if output.is_text:
+            print_lines(output.console, [f"{count} runs forgotten."])
+        else:
+            output.print_json(report, runs=[])
+        return 0
+    runs = journal.runs()
+    if output.is_text:
+        print_lines(output.console, _history_lines(runs, journal))
+    else:
+        output.print_json(report, runs=[_as_json(run) for run in runs])
+    return output.finish(report)
+
+
+def _history_lines(runs: list[Run], journal: Journal) -> Iterator[str | Text]:
+    for run in runs:
+        entry = _as_json(run)
+        state = {"no": "", "partly": "  partly undone", "yes": "  undone"}[run.undone_word]
+        state += "" if entry["complete"] else "  interrupted"
+        size = f"{entry['files']} files in {entry['workspaces']} workspaces"
+        yield Text(f"{run.id}  {run.command:8}  {run.started}  {size}{state}", style="dim" if state else "")
+    yield f"{len(runs)} runs in {printable(str(journal.path))}"
+
+
+def _as_json(run: Run) -> dict[str, Any]:
+    return {
+        "run": run.id,
+        "command": run.command,
+        "started": run.started,
+        "workspaces": len({archive.workspace for archive in run.archives}),
+        "files": sum(len(archive.items) for archive in run.archives),
+        "undone": run.undone_word,
+        "complete": all(archive.complete for archive in run.archives),
+    }

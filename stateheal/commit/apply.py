@@ -1,0 +1,104 @@
+"""Carry out a plan in one workspace: journal the originals, replace each file, read it back, note it in the logs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from stateheal.commit.archive import Item, State, state_of
+from stateheal.commit.atomic import Target, append_line, ensure_unchanged, replace_file
+from stateheal.commit.journal import RunWriter
+from stateheal.directory import Directory, file_stat
+from stateheal.errors import Conflict, StatehealError
+from stateheal.model import JOBS, FileChange, FileStat, LogLine, Owner, Plan
+
+Confirm = Callable[[tuple[Owner, ...]], "str | None"]
+"""Judges owners afresh: why one of them may live after all, or ``None``."""
+Stop = Callable[[], bool]
+_CHUNK = 1 << 20
+
+
+@contextmanager
+def folder_of(directory: Directory, name: str) -> Iterator[tuple[Directory, str]]:
+    """The directory a file of the workspace stands in, and its plain name there."""
+    head, _, tail = name.rpartition("/")
+    if head:
+        with directory.sub(head) as folder:
+            yield folder, tail
+    else:
+        yield directory, tail
+
+
+def carry_out(
+    plan: Plan, directory: Directory, run: RunWriter, confirm: Confirm, stop: Stop, written: list[str]
+) -> bool:
+    """Write what the plan says. Returns whether all was written; ``stop`` is honoured between files.
+
+    The name of every file that was written is added to ``written``. Raises ``Conflict`` where a file or a verdict
+    changed meanwhile, ``Refused`` where a promise would be broken, ``WriteError`` and ``JournalError`` where the system
+    failed. Each file is then its old self or its healed self.
+    """
+    logs = list(_log_items(plan, directory))
+    archive = run.record(directory.path, [*map(_item, plan.files), *(item for item, _ in logs)])
+    already = len(written)
+    try:
+        for change in plan.files:
+            if stop():
+                return False
+            _write(change, directory, run.id, confirm)
+            written.append(change.name)
+        for item, info in logs:
+            with folder_of(directory, item.name) as (folder, name):
+                append_line(folder, name, info, item.line or "")
+            written.append(item.name)
+    finally:
+        run.finish(archive, written[already:])
+    return True
+
+
+def _item(change: FileChange) -> Item:
+    before = state_of(change.before.data, change.before.stat, change.name)
+    return Item(change.name, "replace", before, state_of(change.after), original=change.before.data)
+
+
+def _write(change: FileChange, directory: Directory, tag: str, confirm: Confirm) -> None:
+    for witness in change.witnesses:
+        with folder_of(directory, witness.name) as (folder, name):
+            ensure_unchanged(folder, Target(name, witness.data, witness.stat))
+    alive = confirm(change.stakes)
+    if alive is not None:
+        raise Conflict(alive)
+    with folder_of(directory, change.name) as (folder, name):
+        replace_file(folder, Target(name, change.before.data, change.before.stat), change.after, tag)
+
+
+def _log_items(plan: Plan, directory: Directory) -> Iterator[tuple[Item, FileStat]]:
+    """What will be appended to which log. A log that is no plain file of one name is left alone."""
+    for line in plan.logs:
+        try:
+            with directory.sub(JOBS) as folder:
+                found = _log_item(folder, line)
+        except (OSError, StatehealError):
+            continue
+        if found is not None:
+            yield found
+
+
+def _log_item(folder: Directory, line: LogLine) -> tuple[Item, FileStat] | None:
+    fd = folder.open(line.name, os.O_RDONLY)
+    with os.fdopen(fd, "rb") as file:
+        info = file_stat(os.fstat(fd))
+        if not stat.S_ISREG(info.mode) or info.links != 1:
+            return None
+        sha, last = hashlib.sha256(), b"\n"
+        while chunk := file.read(_CHUNK):
+            sha.update(chunk)
+            last = chunk[-1:]
+    text = ("" if last == b"\n" else "\n") + line.text + "\n"
+    before = State(sha.hexdigest(), info.size, mtime_ns=info.mtime_ns)
+    sha.update(text.encode("utf-8", "replace"))
+    after = State(sha.hexdigest(), info.size + len(text.encode("utf-8", "replace")))
+    return Item(f"{JOBS}/{line.name}", "append", before, after, text), info

@@ -1,0 +1,173 @@
+"""One workspace of one run, as a plain tar archive that can be unpacked by hand.
+
+``manifest.json`` (schemas/journal.schema.json) says what the run was about to change; beside it stand the original
+files. ``<n>.done`` beside the archive lists the files that were really written; without it the run was interrupted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import tarfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from stateheal.errors import JournalError
+from stateheal.model import FileStat
+
+MANIFEST = "manifest.json"
+
+
+def digest(data: bytes) -> str:
+    """sha256 in hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+@dataclass(frozen=True)
+class State:
+    """A file's bytes at one moment, by digest; ``member`` is where the archive keeps them."""
+
+    sha256: str
+    size: int
+    mode: int | None = None
+    uid: int | None = None
+    gid: int | None = None
+    mtime_ns: int | None = None
+    member: str | None = None
+
+
+@dataclass(frozen=True)
+class Item:
+    """One file that a run changes: ``replace`` its bytes, ``append`` a line, or ``cut`` that line off again."""
+
+    name: str
+    action: str
+    before: State
+    after: State
+    line: str | None = None
+    original: bytes | None = None
+    """The bytes to keep; they go into the archive, not into the manifest."""
+
+
+def state_of(data: bytes, info: FileStat | None = None, member: str | None = None) -> State:
+    """The state of a file with these bytes; with ``info``, including what identifies its owner and age."""
+    if info is None:
+        return State(digest(data), len(data))
+    return State(digest(data), len(data), info.mode & 0o7777, info.uid, info.gid, info.mtime_ns, member)
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One workspace of one run, as the journal holds it."""
+
+    path: Path
+    manifest: dict[str, Any]
+
+    @property
+    def key(self) -> str:
+        return f"{self.path.parent.name}/{self.path.stem}"
+
+    @property
+    def workspace(self) -> Path:
+        return Path(self.manifest["workspace"])
+
+    @property
+    def undoes(self) -> tuple[str, ...]:
+        """Keys of the archives whose work this one took back."""
+        return tuple(self.manifest["undoes"])
+
+    @property
+    def complete(self) -> bool:
+        return self.path.with_suffix(".done").exists()
+
+    @property
+    def items(self) -> list[Item]:
+        """What was changed; of an interrupted run, what may have been."""
+        items = [
+            Item(raw["name"], raw["action"], State(**raw["before"]), State(**raw["after"]), raw.get("line"))
+            for raw in self.manifest["files"]
+        ]
+        try:
+            written = self.path.with_suffix(".done").read_text("utf-8").splitlines()
+        except FileNotFoundError:
+            return items
+        return [item for item in items if item.name in written]
+
+    def original(self, item: Item) -> bytes:
+        """The bytes that the item's file had. Raises ``JournalError`` where they are not what was recorded."""
+        try:
+            with tarfile.open(self.path) as archive:
+                member = archive.extractfile(item.before.member or "")
+                data = member.read() if member else b""
+        except (OSError, KeyError, tarfile.TarError) as error:
+            raise JournalError(f"{self.path}: {error}") from error
+        if digest(data) != item.before.sha256:
+            raise JournalError(f"{self.path}: the original of {item.name} is damaged")
+        return data
+
+
+def load(path: Path) -> Archive:
+    """Read an archive's manifest. Raises ``JournalError`` where it is none of ours."""
+    try:
+        with tarfile.open(path) as tar:
+            member = tar.extractfile(MANIFEST)
+            archive = Archive(path, json.loads(member.read() if member else b""))
+        _ = (archive.items, archive.undoes, archive.workspace, archive.manifest["started"], archive.manifest["command"])
+    except (OSError, KeyError, TypeError, ValueError, tarfile.TarError) as error:
+        raise JournalError(f"{path} is no readable archive of the journal: {error}") from error
+    return archive
+
+
+def pack(head: dict[str, Any], items: Sequence[Item]) -> bytes:
+    """The bytes of an archive: the manifest (``head`` and the items), then the originals."""
+    manifest = {**head, "files": [_as_json(item) for item in items]}
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        _add(tar, MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
+        for item in items:
+            if item.original is not None:
+                _add(tar, item.before.member or item.name, item.original)
+    return buffer.getvalue()
+
+
+def _as_json(item: Item) -> dict[str, Any]:
+    before = {key: value for key, value in asdict(item.before).items() if value is not None}
+    after = {key: value for key, value in asdict(item.after).items() if value is not None}
+    return {"name": item.name, "action": item.action, "before": before, "after": after, "line": item.line}
+
+
+def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+    info = tarfile.TarInfo(name)
+    info.size, info.mode = len(data), 0o600
+    tar.addfile(info, io.BytesIO(data))
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all, and make it survive a power cut. Raises ``OSError``."""
+    temp = path.with_suffix(".tmp")
+    try:
+        fd = os.open(temp, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o600)
+        with os.fdopen(fd, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(fd)
+        os.replace(temp, path)
+    except OSError:
+        temp.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory durable. Raises ``OSError``."""
+    if os.name != "posix":
+        return
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,154 @@
+"""Replace one file, or lose nothing trying; append one line to a log, or leave it as it was.
+
+DESIGN.md promises 3 and 4. The new bytes are written to a temporary file in the same directory and made durable; then
+the old file is read once more, and only if it is still what the repair was concluded from is it replaced.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from stateheal.directory import Directory, file_stat
+from stateheal.errors import Conflict, Refused, WriteError
+from stateheal.model import FileStat
+
+TEMP_PREFIX = ".stateheal-"
+_PERMISSIONS = 0o7777
+
+
+@dataclass(frozen=True)
+class Target:
+    """A file as it must still be for it to be replaced."""
+
+    name: str
+    data: bytes
+    stat: FileStat
+
+
+def replace_file(directory: Directory, target: Target, data: bytes, tag: str, mtime_ns: int | None = None) -> None:
+    """Put ``data`` in the place of the target. ``tag`` makes the temporary name this run's own.
+
+    With ``mtime_ns`` the file gets that age, as an undo wants it.
+
+    Raises ``Conflict`` where the file changed meanwhile, ``Refused`` where mode or owner cannot be kept, ``WriteError``
+    where the system failed. In each case the old bytes are still in place.
+    """
+    with _named_errors(target.name), _temporary(directory, target, data, tag) as temp:
+        if mtime_ns is not None:
+            directory.set_mtime(temp, mtime_ns)
+        ensure_unchanged(directory, target)
+        directory.replace(temp, target.name)
+        directory.sync()
+    _, read_back = read_plain(directory, target.name)
+    if read_back != data:
+        raise Conflict(f"{target.name} was written by somebody else right after it was replaced")
+
+
+@contextmanager
+def _named_errors(name: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise WriteError(f"{name} cannot be replaced: {error.strerror or error}") from error
+
+
+@contextmanager
+def _temporary(directory: Directory, target: Target, data: bytes, tag: str) -> Iterator[str]:
+    """A durable file with the new bytes beside the target, gone again unless it was renamed away."""
+    temp = f"{TEMP_PREFIX}{tag}-{target.name}.tmp"
+    fd = directory.open(temp, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(data)
+            file.flush()
+            _keep_owner_and_mode(fd, target)
+            os.fsync(fd)
+        yield temp
+    finally:
+        with suppress(FileNotFoundError):
+            directory.unlink(temp)
+
+
+def _keep_owner_and_mode(fd: int, target: Target) -> None:
+    if not hasattr(os, "fchown"):  # Windows: the file inherits what its directory says
+        return
+    made = os.fstat(fd)
+    if (made.st_uid, made.st_gid) != (target.stat.uid, target.stat.gid):
+        try:
+            os.fchown(fd, target.stat.uid, target.stat.gid)
+        except PermissionError as error:
+            owner = f"{target.stat.uid}:{target.stat.gid}"
+            raise Refused(f"{target.name} belongs to {owner}, and that owner could not be kept") from error
+    os.fchmod(fd, target.stat.mode & _PERMISSIONS)
+
+
+def read_plain(directory: Directory, name: str) -> tuple[FileStat, bytes]:
+    """A regular file's identity and bytes. Raises ``Conflict`` where it is gone or something else by now."""
+    try:
+        fd = directory.open(name, os.O_RDONLY)
+    except OSError as error:
+        raise Conflict(f"{name} is not there any more as it was: {error.strerror or error}") from error
+    with os.fdopen(fd, "rb") as file:
+        info = file_stat(os.fstat(fd))
+        if not stat.S_ISREG(info.mode):
+            raise Conflict(f"{name} is no regular file any more")
+        return info, file.read()
+
+
+def ensure_unchanged(directory: Directory, target: Target) -> None:
+    """Raise ``Conflict`` unless the file is, byte for byte, still the one that was read."""
+    info, data = read_plain(directory, target.name)
+    same_file = (info.device, info.inode, info.mode) == (target.stat.device, target.stat.inode, target.stat.mode)
+    if not same_file or data != target.data:
+        raise Conflict(f"{target.name} was changed by somebody else meanwhile")
+
+
+def append_line(directory: Directory, name: str, expected: FileStat, line: str) -> None:
+    """Append one line to a log and put its mtime back: a heal is no sign of life (field guide section 3).
+
+    Raises ``Conflict`` where the log is not what it was, ``WriteError`` where the line does not fit whole; the log is
+    then as it was.
+    """
+    with _named_errors(name):
+        fd = directory.open(name, os.O_RDWR | os.O_APPEND)
+        try:
+            before = file_stat(os.fstat(fd))
+            if before != expected:
+                raise Conflict(f"{name} was written to meanwhile")
+            _append_whole(fd, before, line.encode("utf-8", "replace"))
+            os.fsync(fd)
+            os.utime(fd if os.utime in os.supports_fd else directory.path / name, ns=(before.mtime_ns,) * 2)
+        finally:
+            os.close(fd)
+
+
+def _append_whole(fd: int, before: FileStat, data: bytes) -> None:
+    try:
+        if os.write(fd, data) == len(data):
+            return
+    except OSError:
+        os.ftruncate(fd, before.size)
+        raise
+    os.ftruncate(fd, before.size)
+    raise OSError(28, os.strerror(28))
+
+
+def cut_tail(directory: Directory, name: str, expected: FileStat, size: int, mtime_ns: int) -> None:
+    """Take back what ``append_line`` added: the log is cut to ``size`` bytes and gets its old mtime.
+
+    Raises ``Conflict`` where the log is not what was checked, ``WriteError`` where the system failed.
+    """
+    with _named_errors(name):
+        fd = directory.open(name, os.O_RDWR)
+        try:
+            if file_stat(os.fstat(fd)) != expected:
+                raise Conflict(f"{name} was written to meanwhile")
+            os.ftruncate(fd, size)
+            os.fsync(fd)
+            os.utime(fd if os.utime in os.supports_fd else directory.path / name, ns=(mtime_ns,) * 2)
+        finally:
+            os.close(fd)

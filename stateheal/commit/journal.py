@@ -1,0 +1,182 @@
+"""The journal: runs, each with an archive per workspace, recorded before anything is changed.
+
+``<journal>/runs/<run>/<n>.tar`` is written whole, synced and renamed into place before the first file of the workspace
+is replaced; ``<n>.done`` appears after the last. An undo is a run like any other, whose manifest names the archives
+that it took back.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import stat
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stateheal.commit.archive import (
+    Archive,
+    Item,
+    load,
+    pack,
+    sync_directory,
+    write_durably,
+)
+from stateheal.errors import JournalError
+from stateheal.times import format_time
+
+KEEP = 50
+"""Runs that are kept unless the user says otherwise."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run in the journal."""
+
+    id: str
+    command: str
+    started: str
+    archives: tuple[Archive, ...]
+    undone: frozenset[str]
+    """Keys of its archives that were taken back."""
+
+    @property
+    def undone_word(self) -> str:
+        if not self.undone:
+            return "no"
+        return "yes" if len(self.undone) == len(self.archives) else "partly"
+
+
+class Journal:
+    """The journal directory; made when the first run writes to it."""
+
+    def __init__(self, path: Path, keep: int = KEEP) -> None:
+        self.path = path
+        self.keep = keep
+
+    @property
+    def runs_path(self) -> Path:
+        return self.path / "runs"
+
+    def begin(self, command: str, version: str, now: float) -> RunWriter:
+        """A new run. Nothing is written until its first record."""
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
+        return RunWriter(self, f"{stamp}-{secrets.token_hex(3)}", command, version, format_time(now))
+
+    def runs(self) -> list[Run]:
+        """Every run, newest first, undos left out. Raises ``JournalError`` where the journal cannot be read."""
+        try:
+            names = sorted((entry.name for entry in os.scandir(self.runs_path) if entry.is_dir()), reverse=True)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise JournalError(f"{self.runs_path} cannot be read: {error.strerror or error}") from error
+        by_run = {name: list(self._archives(name)) for name in names}
+        taken_back = {
+            key for archives in by_run.values() for archive in archives if archive.complete for key in archive.undoes
+        }
+        return [_run(name, archives, taken_back) for name, archives in by_run.items() if _is_plain(archives)]
+
+    def _archives(self, run: str) -> Iterator[Archive]:
+        yield from map(load, sorted((self.runs_path / run).glob("*.tar")))
+
+    def make(self) -> None:
+        """Make the directory, readable by nobody else: records hold prompts. Raises ``JournalError``."""
+        try:
+            self.runs_path.mkdir(parents=True, exist_ok=True)
+            for path in (self.path, self.runs_path):
+                info = path.lstat()
+                if not stat.S_ISDIR(info.st_mode):
+                    raise JournalError(f"{path} is not a directory")
+                if hasattr(os, "geteuid") and info.st_uid != os.geteuid():
+                    raise JournalError(f"{path} belongs to another user")
+                if info.st_mode & 0o077:
+                    path.chmod(0o700)
+        except OSError as error:
+            raise JournalError(f"{self.path} cannot be used as journal: {error.strerror or error}") from error
+
+    def prune(self) -> None:
+        """Forget all but the newest runs; undos go with what they took back."""
+        if not self.runs_path.is_dir():
+            return
+        kept = {run.id for run in self.runs()[: self.keep]}
+        for entry in list(os.scandir(self.runs_path)):
+            undone = {key.partition("/")[0] for archive in self._archives(entry.name) for key in archive.undoes}
+            needed = entry.name in kept or undone & kept
+            if not needed:
+                shutil.rmtree(entry.path, ignore_errors=True)
+
+    def purge(self) -> int:
+        """Forget every run: nothing can be undone any more. Returns how many there were."""
+        count = len(self.runs())
+        shutil.rmtree(self.runs_path, ignore_errors=True)
+        return count
+
+
+def _is_plain(archives: Sequence[Archive]) -> bool:
+    return bool(archives) and archives[0].manifest["command"] != "undo"
+
+
+def _run(name: str, archives: Sequence[Archive], taken_back: set[str]) -> Run:
+    first = archives[0].manifest
+    undone = frozenset(archive.key for archive in archives if archive.key in taken_back)
+    return Run(name, first["command"], first["started"], tuple(archives), undone)
+
+
+@dataclass
+class RunWriter:
+    """Writes one run, a workspace at a time."""
+
+    journal: Journal
+    id: str
+    command: str
+    version: str
+    started: str
+    count: int = 0
+    wrote: bool = False
+    """Whether any file of any workspace was changed."""
+
+    def record(self, workspace: Path, items: Sequence[Item], undoes: Sequence[str] = ()) -> Path:
+        """Keep the originals of one workspace, durably. Raises ``JournalError``: then nothing may be changed."""
+        self.journal.make()
+        folder = self.journal.runs_path / self.id
+        path = folder / f"{self.count + 1:04d}.tar"
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            write_durably(path, pack(self._head(workspace, undoes), items))
+            if self.count == 0:
+                sync_directory(self.journal.runs_path)
+        except OSError as error:
+            raise JournalError(f"{path} cannot be written: {error.strerror or error}") from error
+        self.count += 1
+        return path
+
+    def _head(self, workspace: Path, undoes: Sequence[str]) -> dict[str, Any]:
+        return {
+            "schema_version": 1,
+            "run": self.id,
+            "command": self.command,
+            "started": self.started,
+            "version": self.version,
+            "workspace": str(workspace),
+            "undoes": list(undoes),
+        }
+
+    def finish(self, path: Path, written: Iterable[str]) -> None:
+        """Note which files of an archive's workspace were written; forget the archive where none was.
+
+        Failing to is harmless: the run then stands in the history as interrupted, and can be undone all the same.
+        """
+        names = list(written)
+        try:
+            if names:
+                self.wrote = True
+                path.with_suffix(".done").write_text("".join(f"{name}\n" for name in names), "utf-8")
+                return
+            path.unlink()
+            path.parent.rmdir()
+        except OSError:
+            pass

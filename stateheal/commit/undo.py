@@ -1,0 +1,111 @@
+"""Put back the bytes of a run: all of a workspace, or nothing of it (DESIGN.md promise 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from stateheal.commit.apply import folder_of
+from stateheal.commit.archive import Archive, Item, digest, state_of
+from stateheal.commit.atomic import Target, cut_tail, read_plain, replace_file
+from stateheal.commit.journal import Journal, Run, RunWriter
+from stateheal.commit.lock import WAIT, workspace_lock
+from stateheal.directory import Directory, open_directory
+from stateheal.errors import Conflict, JournalError, Refused, StatehealError, UsageError
+from stateheal.model import FileStat, Restored
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One file that stands as the run left it, and what it was."""
+
+    item: Item
+    current: bytes
+    info: FileStat
+    original: bytes | None
+
+
+def find_run(journal: Journal, run: str | None) -> Run:
+    """The run of that id, or of an unambiguous beginning of it; the latest that was not undone for ``None``.
+
+    Raises ``UsageError`` where there is none.
+    """
+    runs = journal.runs()
+    if run is None:
+        open_runs = [each for each in runs if each.undone_word != "yes"]
+        if not open_runs:
+            raise UsageError("there is nothing to undo")
+        return open_runs[0]
+    matching = [each for each in runs if each.id == run] or [each for each in runs if each.id.startswith(run)]
+    if len(matching) != 1:
+        problem = "there is no run" if not matching else "more than one run begins with"
+        raise UsageError(f"{problem} {run!r} ('stateheal history' lists them)")
+    return matching[0]
+
+
+def undo_run(journal: Journal, run: Run, writer: RunWriter, wait: float = WAIT) -> Iterator[Restored]:
+    """Take back what a run did, the last workspace first. Nothing is raised for a workspace that is refused."""
+    by_workspace: dict[Path, list[Archive]] = {}
+    for archive in run.archives:
+        if archive.key not in run.undone:
+            by_workspace.setdefault(archive.workspace, []).append(archive)
+    for workspace, archives in reversed(list(by_workspace.items())):
+        try:
+            with open_directory(workspace) as directory, workspace_lock(directory, journal.path, wait):
+                yield Restored(workspace, _restore(directory, archives, writer))
+        except JournalError:
+            raise
+        except StatehealError as error:
+            yield Restored(workspace, 0, str(error))
+        except OSError as error:
+            yield Restored(workspace, 0, f"cannot be opened: {error.strerror or error}")
+
+
+def _restore(directory: Directory, archives: Sequence[Archive], writer: RunWriter) -> int:
+    steps = list(_steps(directory, archives))
+    keys = [archive.key for archive in archives]
+    path = writer.record(directory.path, [_inverse(step) for step in steps], undoes=keys)
+    for step in steps:
+        with folder_of(directory, step.item.name) as (folder, name):
+            if step.original is None:
+                cut_tail(folder, name, step.info, step.item.before.size, step.item.before.mtime_ns or 0)
+            else:
+                target = Target(name, step.current, step.info)
+                replace_file(folder, target, step.original, writer.id, step.item.before.mtime_ns)
+    writer.finish(path, [step.item.name for step in steps] or ["-"])
+    return len(steps)
+
+
+def _steps(directory: Directory, archives: Sequence[Archive]) -> Iterator[_Step]:
+    """The files to restore, the last written first. Raises ``Refused`` where one was changed since the run."""
+    for item, archive in reversed(list(_net(archives).values())):
+        with folder_of(directory, item.name) as (folder, name):
+            try:
+                info, current = read_plain(folder, name)
+            except Conflict as error:
+                raise Refused(f"{item.name} has changed since: {error}") from error
+        now = digest(current)
+        if now == item.before.sha256:
+            continue  # never written, or put back by an undo that was interrupted
+        if now != item.after.sha256:
+            raise Refused(f"{item.name} has changed since that run")
+        yield _Step(item, current, info, archive.original(item) if item.action == "replace" else None)
+
+
+def _net(archives: Sequence[Archive]) -> dict[str, tuple[Item, Archive]]:
+    """What several archives of one workspace did in sum: from the first "before" to the last "after"."""
+    net: dict[str, tuple[Item, Archive]] = {}
+    for archive in archives:
+        for item in archive.items:
+            first, origin = net.pop(item.name, (item, archive))
+            net[item.name] = (replace(first, after=item.after), origin)
+    return net
+
+
+def _inverse(step: _Step) -> Item:
+    after = step.item.before
+    if step.original is None:
+        return Item(step.item.name, "cut", state_of(step.current, step.info), after, step.item.line)
+    before = state_of(step.current, step.info, step.item.name)
+    return Item(step.item.name, "replace", before, after, original=step.current)

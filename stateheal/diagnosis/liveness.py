@@ -1,0 +1,257 @@
+"""Is this job's process alive? Field guide section 4, row for row.
+
+``judge`` is pure: one owner (what a record claims), the facts about its pid, the facts about this machine. The first
+row that matches gives the verdict. A wrong "dead" destroys a live job's result, so a row says *dead* only on proof;
+whatever is left over is *alive*.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from stateheal.diagnosis.case import Case, job_id_in
+from stateheal.model import Liveness, Verdict
+from stateheal.times import DAY, MINUTE, describe_age, describe_duration, format_time
+
+ALIVE, DEAD, UNSURE = Liveness.ALIVE, Liveness.DEAD, Liveness.UNSURE
+
+_TOLERANCE = MINUTE  # creation times move with the wall clock
+_WINDOWS_PATH = re.compile(r"[A-Za-z]:[\\/]|\\\\")
+
+Test = Callable[[Case], "str | None"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the table: what it looks for, what it concludes, what the healed record then says."""
+
+    name: str
+    state: Liveness
+    rule: str
+    test: Test
+    """The reason in words for the user where the row matches, else ``None``."""
+    message: Callable[[Case], str] | None = None
+
+
+# --- what the rows ask ---------------------------------------------------------------------------------------------
+
+
+def _foreign_host(case: Case) -> str | None:
+    named = case.owner.hostname
+    return f"the record belongs to another host, {named!r}" if named and named != case.host.hostname else None
+
+
+def _own_other_boot(case: Case) -> str | None:
+    identity, boot = case.owner.identity, case.host.boot_id
+    if identity is None or boot is None or identity.boot_id == boot:
+        return None
+    return "its recorded process ran before the last boot"
+
+
+def _own_other_namespace(case: Case) -> str | None:
+    if case.owner.identity is None or case.host.boot_id is None or case.same_namespace:
+        return None
+    return "its recorded process lives in another pid namespace"
+
+
+def _own_gone(case: Case) -> str | None:
+    if case.owner.identity is None or case.host.boot_id is None or case.pid is None:
+        return None
+    return _gone(case) or _zombie(case)
+
+
+def _own_ticks(case: Case, wanted: bool | None) -> str | None:
+    """Whether the process is the recorded one: ``wanted`` True, False, or None for "it would not say"."""
+    identity, process = case.owner.identity, case.process
+    if identity is None or case.host.boot_id is None or process is None or not process.exists:
+        return None
+    matches = None if process.ticks is None else process.ticks == identity.ticks
+    if matches is not wanted:
+        return None
+    return {
+        True: f"pid {process.pid} is the recorded process itself",
+        False: f"pid {process.pid} started at another moment than the recorded process",
+        None: f"the start time of pid {process.pid} cannot be read",
+    }[matches]
+
+
+def _named_in_argv(case: Case) -> str | None:
+    if case.argv and case.command and job_id_in(case.argv) == case.owner.job:
+        return f"pid {case.pid} runs this very job ({case.command} --job-id)"
+    return None
+
+
+def _fork_identity(case: Case, equal: bool) -> str | None:
+    recorded, process = case.owner.fork_ticks, case.process
+    if recorded is None or process is None or not process.exists or process.ticks is None:
+        return None
+    if (process.ticks == recorded) is not equal:
+        return None
+    return f"pid {process.pid} started {'exactly when' if equal else 'at another moment than'} the record says"
+
+
+def _foreign(case: Case) -> str | None:
+    if case.settings.assume_local or case.silence is None or case.silence >= DAY:
+        return None
+    root, pid, host = case.owner.workspace_root, case.pid, case.host
+    hint = "; --assume-local if it was this one"
+    other_system = root and (root.startswith("/") if host.windows else _WINDOWS_PATH.match(root))
+    if other_system:
+        return "its workspace path is of another operating system" + hint
+    if pid is not None and host.pid_max is not None and pid > host.pid_max:
+        return f"pid {pid} is above what this kernel gives out ({host.pid_max}): another machine's" + hint
+    if not host.initial_namespace and case.owner.shared_storage:
+        return "this is a container and the state lies on storage shared with its host" + hint
+    return None
+
+
+def _no_pid(case: Case) -> bool:
+    return case.pid is None and not isinstance(case.owner.pid, bool)
+
+
+def _silent_without_pid(case: Case) -> str | None:
+    if not _no_pid(case) or case.silence is None or case.silence < case.settings.grace:
+        return None
+    return f"no pid is recorded, and the last sign of life was {_ago(case)}"
+
+
+def _fresh_without_pid(case: Case) -> str | None:
+    if not _no_pid(case):
+        return None
+    return f"no pid is recorded, but silence has not lasted {describe_duration(case.settings.grace)} yet"
+
+
+def _unsafe(case: Case) -> str | None:
+    if isinstance(case.owner.pid, bool) or (case.pid is not None and case.pid <= 0):
+        return f"{json.dumps(case.owner.pid)} is no process id; signalling it would hit a whole group"
+    if case.pid == 1 and case.argv and case.command is None:
+        return "pid 1 is this system's init, not a job"
+    return None
+
+
+def _unsafe_unread(case: Case) -> str | None:
+    return "pid 1 is recorded and its command line cannot be read" if case.pid == 1 and not case.argv else None
+
+
+def _gone(case: Case) -> str | None:
+    if case.process is None or case.process.exists:
+        return None
+    boot, last = case.host.boot_time, case.owner.last_sign
+    if boot is not None and last is not None and last < boot - _TOLERANCE:
+        return f"pid {case.pid} is gone; its last sign of life was before the last boot"
+    return f"pid {case.pid} is gone ({case.process.why})"
+
+
+def _zombie(case: Case) -> str | None:
+    if case.exists and case.process and case.process.zombie:
+        return f"pid {case.pid} has ended and only waits for its parent (zombie)"
+    return None
+
+
+def _another_job(case: Case) -> str | None:
+    other = job_id_in(case.argv) if case.argv and case.command and case.command.endswith("-worker") else None
+    return f"pid {case.pid} now works on another job" if other is not None and other != case.owner.job else None
+
+
+def _rival(case: Case) -> str | None:
+    created = case.process.created if case.process and case.process.exists else None
+    if created is None or case.lateness is None or case.lateness <= _TOLERANCE:
+        return None
+    if any(started > created for started in case.owner.rivals):
+        return f"pid {case.pid} belongs to another job that started after the process was created"
+    return None
+
+
+def _late(case: Case, stranger: bool) -> str | None:
+    if case.lateness is None or case.lateness <= _TOLERANCE:
+        return None
+    if (case.argv is not None and case.command is None) is not stranger:
+        return None
+    tail = "" if stranger else ", and it may be a companion"
+    return f"the process with pid {case.pid} started {describe_duration(case.lateness)} after the job{tail}"
+
+
+def _senior(case: Case, silent: bool) -> str | None:
+    if case.seniority is None or case.seniority <= _TOLERANCE or case.argv is None or case.command is not None:
+        return None
+    if case.silent_for_a_day is not silent:
+        return None
+    return f"the process with pid {case.pid} is {describe_duration(case.seniority)} older than the job"
+
+
+def _anything(case: Case) -> str | None:
+    if case.argv is None:
+        return f"pid {case.pid} exists; more could not be learnt about it"
+    return f"pid {case.pid} exists and nothing says that it is not the job's"
+
+
+# --- what a healed record says (field guide section 3) --------------------------------------------------------------
+
+
+def _ago(case: Case) -> str:
+    return "unknown" if case.owner.last_sign is None else describe_age(case.owner.last_sign, case.host.now)
+
+
+def _says_gone(case: Case) -> str:
+    return f"Orphaned: pid {case.pid} no longer alive"
+
+
+def _says_recycled(case: Case) -> str:
+    return f"Orphaned: pid {case.pid} now belongs to another process"
+
+
+def _says_no_pid(case: Case) -> str:
+    last = case.owner.last_sign
+    return f"Orphaned: no pid recorded, silent since {format_time(case.host.now if last is None else last)}"
+
+
+def _says_unsafe(case: Case) -> str:
+    return f"Orphaned: recorded pid {json.dumps(case.owner.pid)} is not a job's process"
+
+
+ROWS: tuple[Row, ...] = (
+    Row("foreign-host", UNSURE, "dead-pid", _foreign_host),
+    Row("own-other-boot", DEAD, "dead-pid", _own_other_boot, _says_gone),
+    Row("own-other-namespace", UNSURE, "dead-pid", _own_other_namespace),
+    Row("own-gone", DEAD, "dead-pid", _own_gone, _says_gone),
+    Row("own-running", ALIVE, "dead-pid", lambda case: _own_ticks(case, True)),
+    Row("own-recycled", DEAD, "recycled-pid", lambda case: _own_ticks(case, False), _says_recycled),
+    Row("own-unread", UNSURE, "dead-pid", lambda case: _own_ticks(case, None)),
+    Row("named-in-argv", ALIVE, "dead-pid", _named_in_argv),
+    Row("fork-identity", ALIVE, "dead-pid", lambda case: _fork_identity(case, True)),
+    Row("foreign", UNSURE, "dead-pid", _foreign),
+    Row("no-pid", DEAD, "missing-pid", _silent_without_pid, _says_no_pid),
+    Row("no-pid-yet", UNSURE, "missing-pid", _fresh_without_pid),
+    Row("unsafe", DEAD, "unsafe-pid", _unsafe, _says_unsafe),
+    Row("gone", DEAD, "dead-pid", _gone, _says_gone),
+    Row("unsafe-unread", UNSURE, "unsafe-pid", _unsafe_unread),
+    Row("zombie", DEAD, "dead-pid", _zombie, _says_gone),
+    Row("another-job", DEAD, "recycled-pid", _another_job, _says_recycled),
+    Row("fork-identity-differs", DEAD, "recycled-pid", lambda case: _fork_identity(case, False), _says_recycled),
+    Row("rival", DEAD, "recycled-pid", _rival, _says_recycled),
+    Row("late-stranger", DEAD, "recycled-pid", lambda case: _late(case, True), _says_recycled),
+    Row("late-unsure", UNSURE, "recycled-pid", lambda case: _late(case, False)),
+    Row("senior-fresh", UNSURE, "recycled-pid", lambda case: _senior(case, False)),
+    Row("senior-silent", DEAD, "recycled-pid", lambda case: _senior(case, True), _says_recycled),
+    Row("exists", ALIVE, "dead-pid", _anything),
+)
+"""The table. The order is the order of precedence."""
+
+
+def trace(case: Case) -> Iterator[tuple[Row, str | None]]:
+    """Every row up to and including the one that matched, each with its reason or ``None``."""
+    for row in ROWS:
+        reason = row.test(case)
+        yield row, reason
+        if reason is not None:
+            return
+
+
+def judge(case: Case) -> Verdict:
+    """The verdict of the first row that matches."""
+    row, reason = list(trace(case))[-1]
+    message = row.message(case) if row.message else ""
+    return Verdict(row.state, row.name, row.rule, reason or "", message)

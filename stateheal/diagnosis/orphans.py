@@ -1,0 +1,115 @@
+"""Active jobs whose process is dead: ``dead-pid``, ``recycled-pid``, ``missing-pid``, ``unsafe-pid``.
+
+Field guide section 3 says what a healed record holds, section 5 which rule is which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from stateheal.diagnosis.rule import Diagnosed, job_finding
+from stateheal.diagnosis.view import Job, Record, View
+from stateheal.model import Change, Liveness, Patch, Severity, Verdict
+from stateheal.records import is_active, is_finished, pid_of, text_of
+from stateheal.times import describe_age, format_time
+
+ORPHANED = "Orphaned: "
+"""How the message of every orphan begins."""
+
+
+def find_orphans(rule: str) -> Callable[[View], Iterator[Diagnosed]]:
+    """The finder of one of the four rules: active jobs whose verdict belongs to it."""
+
+    def find(view: View) -> Iterator[Diagnosed]:
+        for job in view.jobs:
+            if job.active and _rule_of(job, view.judge(job).verdict) == rule:
+                yield from _diagnose(view, job, rule)
+
+    return find
+
+
+def find_unsafe(view: View) -> Iterator[Diagnosed]:
+    """Pids that are none, on any record: on active jobs as far as they are dead, on finished ones always."""
+    yield from find_orphans("unsafe-pid")(view)
+    for job in view.jobs:
+        entry = _nulled(job.entry)
+        record = _nulled(job.record)
+        if entry or record:
+            shown = next(side["pid"] for side in job.sides if _nulled(side))
+            yield Diagnosed(
+                job_finding(
+                    view,
+                    job,
+                    "unsafe-pid",
+                    f"this finished job still names {shown!r} as its process",
+                    "the plugin may signal recorded pids, and this one stands for no single process",
+                    "set pid to null",
+                ),
+                Change(position=job.position, entry=entry, stem=job.id, record=record),
+            )
+
+
+def _nulled(side: Record | None) -> Patch:
+    if side is None or not is_finished(side) or side.get("pid") is None:
+        return {}
+    pid = pid_of(side["pid"])
+    sound = pid is not None and pid > 1 and not isinstance(side["pid"], str)
+    return {} if sound else {"pid": None}
+
+
+def _rule_of(job: Job, verdict: Verdict) -> str:
+    """A pid that is there but is no number makes the job one without a pid, and the damage ``unsafe-pid``."""
+    named = any(side.get("pid") is not None for side in job.sides)
+    return "unsafe-pid" if verdict.rule == "missing-pid" and named else verdict.rule
+
+
+def _diagnose(view: View, job: Job, rule: str) -> Iterator[Diagnosed]:
+    verdict, owners = view.judge(job).verdict, view.judge(job).owners
+    last = view.last_sign(job)
+    evidence = "no sign of life is recorded" if last is None else f"last sign of life {describe_age(last, view.now)}"
+    status = str(job.sides[0].get("status"))
+    if verdict.state is Liveness.UNSURE:
+        message = f"{status}, and whether its process lives cannot be told: {verdict.reason}"
+        yield Diagnosed(job_finding(view, job, rule, message, evidence, severity=Severity.UNSURE))
+    elif verdict.state is Liveness.DEAD:
+        text = _message(view, job, verdict)
+        where = " and ".join(name for name, side in (("index", job.entry), ("job file", job.record)) if side)
+        repair = f"mark it failed/orphaned in {where}"
+        finding = job_finding(view, job, rule, f"{status}, but {verdict.reason}", evidence, repair)
+        yield Diagnosed(
+            finding,
+            Change(
+                position=job.position,
+                entry=_orphaned(view, job, job.entry, text),
+                stem=job.id,
+                record=_orphaned(view, job, job.record, text),
+                log=_log_line(view, job, text),
+                stakes=owners,
+            ),
+        )
+
+
+def _message(view: View, job: Job, verdict: Verdict) -> str:
+    log = view.evidence.logs.get(job.id)
+    quote = log.codex_error if log and verdict.rule == "missing-pid" else None
+    return f"{verdict.message}; Codex error: {quote}" if quote else verdict.message
+
+
+def _orphaned(view: View, job: Job, side: Record | None, text: str) -> Patch:
+    if side is None or not is_active(side):
+        return {}
+    # The plugin shows completedAt - startedAt as the job's duration: never a time to come, never the healing's own.
+    ended = max((sign for sign in view.signs(job) if sign <= view.now), default=view.now)
+    before = text_of(side, "errorMessage")
+    return {
+        "status": "failed",
+        "phase": "orphaned",
+        "pid": None,
+        "completedAt": format_time(ended),
+        "errorMessage": f"{text} (before: {before})" if before else text,
+    }
+
+
+def _log_line(view: View, job: Job, text: str) -> str:
+    side = job.sides[0]
+    return f"[{format_time(view.now)}] {text} (was {side.get('status')}/{side.get('phase')})"

@@ -1,0 +1,66 @@
+"""What a rule is: a name, what it means, what its repair does, and a function that finds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from stateheal.diagnosis.view import Job, View
+from stateheal.jsontext import Document
+from stateheal.model import INDEX, Change, Finding, Severity
+from stateheal.records import pid_of
+
+
+class Diagnosed(NamedTuple):
+    """A finding, and the repair for it where there is one."""
+
+    finding: Finding
+    change: Change | None = None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One kind of damage (field guide section 5)."""
+
+    name: str
+    severity: Severity
+    means: str
+    """What was seen and what it means for the user."""
+    repair: str
+    """What ``heal`` does about it."""
+    find: Callable[[View], Iterable[Diagnosed]]
+
+
+def job_finding(
+    view: View,
+    job: Job,
+    rule: str,
+    message: str,
+    evidence: str = "",
+    repair: str | None = None,
+    severity: Severity = Severity.DAMAGE,
+) -> Finding:
+    """A finding about one job. It points at the job's index entry, or at its file where it has none."""
+    in_index = job.position is not None
+    pids = [pid_of(side.get("pid")) for side in job.sides]
+    return Finding(
+        rule=rule,
+        severity=severity,
+        workspace=view.evidence.place.name,
+        path=str(view.evidence.place.directory / (INDEX if in_index else job.file)),
+        pointer=f"/jobs/{job.position}" if in_index else None,
+        job=job.id,
+        pid=next((pid for pid in pids if pid is not None), None),
+        message=message,
+        evidence="; ".join(filter(None, [evidence, *_doubled_keys(view, job)])),
+        repair=repair,
+    )
+
+
+def _doubled_keys(view: View, job: Job) -> Iterable[str]:
+    snapshot = view.evidence.records.get(job.id)
+    document = snapshot.document if snapshot else None
+    if isinstance(document, Document) and document.duplicates:
+        keys = ", ".join(map(repr, document.duplicates))
+        yield f"in the job file {keys} stands twice in one object, and the last one counts"

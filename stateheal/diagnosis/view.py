@@ -1,0 +1,238 @@
+"""A workspace as the rules see it: its jobs, each with its index entry and its record, and their verdicts.
+
+A view stands on what was read (``Evidence``) and on what the repairs so far would leave (``Draft``), so that every
+rule decides on the work of the rules before it, and two findings on one job make one repair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from stateheal.diagnosis.case import Case
+from stateheal.diagnosis.liveness import judge
+from stateheal.jsontext import Document, Json
+from stateheal.model import (
+    INDEX,
+    JOBS,
+    Draft,
+    Evidence,
+    Liveness,
+    Owner,
+    Settings,
+    Verdict,
+    Violation,
+)
+from stateheal.records import (
+    entries_of,
+    fork_ticks_of,
+    hostname_of,
+    identity_of,
+    is_active,
+    own_times,
+    pid_of,
+    text_of,
+    time_of,
+)
+from stateheal.times import DAY
+
+Record = dict[str, Json]
+Validate = Callable[[str, Json], tuple[Violation, ...]]
+"""Schema name and value to violations: the validator comes in as a parameter."""
+_STRENGTH = {Liveness.ALIVE: 2, Liveness.UNSURE: 1, Liveness.DEAD: 0}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job: its index entry, its job file, or both."""
+
+    id: str
+    position: int | None = None
+    """Of the entry in the index."""
+    entry: Record | None = None
+    record: Record | None = None
+    has_file: bool = False
+    """A job file is there, even one that cannot be read or parsed."""
+
+    @property
+    def sides(self) -> tuple[Record, ...]:
+        """What is recorded about the job, the job file first: it is written first."""
+        return tuple(side for side in (self.record, self.entry) if side is not None)
+
+    @property
+    def active(self) -> bool:
+        """Active, as far as every side of it can be read."""
+        return bool(self.sides) and all(map(is_active, self.sides)) and (self.record is not None or not self.has_file)
+
+    @property
+    def file(self) -> str:
+        return f"{JOBS}/{self.id}.json"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The verdict on a job, and the owners it was taken on."""
+
+    verdict: Verdict
+    owners: tuple[Owner, ...]
+
+
+@dataclass(frozen=True)
+class View:
+    """See the module."""
+
+    evidence: Evidence
+    draft: Draft
+    settings: Settings
+    validate: Validate
+
+    @property
+    def now(self) -> float:
+        return self.evidence.host.now
+
+    @cached_property
+    def hands_off(self) -> str | None:
+        """Why nothing here may be repaired: what is unknown is not touched (field guide section 5)."""
+        index = self.draft.index
+        if isinstance(index, dict) and "version" in index and not _is_one(index["version"]):
+            return f"version {str(index['version'])[:20]} is unknown"
+        if any(trouble.name == INDEX for trouble in self.evidence.unreadable):
+            return "the index cannot be read"
+        if not self.evidence.place.of_codex and not _plain(index):
+            return "it belongs to another plugin and is not laid out as a codex companion's"
+        return None
+
+    @cached_property
+    def jobs(self) -> tuple[Job, ...]:
+        """Every job: the index's in its order, then the files that it does not name."""
+        return tuple(job for job in self._all_jobs() if self._wanted(job))
+
+    def _wanted(self, job: Job) -> bool:
+        only = self.evidence.place.jobs
+        return only is None or job.id in only
+
+    def _all_jobs(self) -> Iterator[Job]:
+        named: set[str] = set()
+        broken = {trouble.name for trouble in self.evidence.unreadable}
+        for position, entry in enumerate(entries_of(self.draft.index)):
+            ident = text_of(entry, "id") if isinstance(entry, dict) else None
+            if ident is None:
+                continue
+            named.add(ident)
+            record = self.draft.records.get(ident)
+            has_file = ident in self.evidence.records or f"{JOBS}/{ident}.json" in broken
+            yield Job(ident, position, entry, record if isinstance(record, dict) else None, has_file)
+        for stem, record in self.draft.records.items():
+            if stem not in named and isinstance(record, dict):
+                yield Job(stem, None, None, record, True)
+
+    def signs(self, job: Job) -> list[float]:
+        """Every sign of life: the times of both its records, and when its log was last written."""
+        log = self.evidence.logs.get(job.id)
+        return [moment for side in job.sides for moment in own_times(side, self.now)] + ([log.mtime] if log else [])
+
+    def last_sign(self, job: Job) -> float | None:
+        """The newest sign of life; without any the mtime of the job's file, times far in the future left out."""
+        signs = [sign for sign in self.signs(job) if sign <= self.now + DAY]
+        if not signs:
+            file = self.evidence.records.get(job.id) or self.evidence.index
+            signs = [file.stat.mtime] if file else []
+        return max(signs, default=None)
+
+    def last_written(self, job: Job) -> float:
+        """When any of the job's files was written last: index, job file, log."""
+        files = (self.evidence.index, self.evidence.records.get(job.id), self.evidence.logs.get(job.id))
+        times = [file.mtime if not hasattr(file, "stat") else file.stat.mtime for file in files if file is not None]
+        return max(times, default=self.now)
+
+    def owners(self, job: Job) -> tuple[Owner, ...]:
+        """What each side claims. A side without a pid claims nothing where another side names one."""
+        sides = [side for side in job.sides if is_active(side) or pid_of(side.get("pid")) is not None]
+        with_pid = [side for side in sides if side.get("pid") is not None]
+        return tuple(self._owner(job, side) for side in with_pid or sides)
+
+    def _owner(self, job: Job, side: Record) -> Owner:
+        pid = side.get("pid")
+        # The other side fills gaps only where it speaks of the same process.
+        record = {**{k: v for other in job.sides if other.get("pid") == pid for k, v in other.items()}, **side}
+        return Owner(
+            job=job.id,
+            status=str(side.get("status")) if is_active(side) else "running",
+            pid=pid,
+            created_at=time_of(record, "createdAt", self.now),
+            started_at=time_of(record, "startedAt", self.now),
+            updated_at=time_of(record, "updatedAt", self.now),
+            last_sign=self.last_sign(job),
+            workspace_root=text_of(record, "workspaceRoot"),
+            hostname=hostname_of(record),
+            identity=identity_of(record),
+            fork_ticks=fork_ticks_of(record),
+            shared_storage=self.evidence.shared_storage,
+            rivals=tuple(self._rivals(job, pid_of(pid))),
+        )
+
+    def _rivals(self, job: Job, pid: int | None) -> Iterator[float]:
+        for other, side in self._claims.get(pid, ()) if pid is not None else ():
+            started = time_of(side, "startedAt", self.now)
+            if other != job.id and started is not None:
+                yield started
+
+    @cached_property
+    def _claims(self) -> dict[int | None, list[tuple[str, Record]]]:
+        """Active records by the pid they name, those of every job here."""
+        claims: dict[int | None, list[tuple[str, Record]]] = {}
+        for job in self._all_jobs():
+            for side in filter(is_active, job.sides):
+                claims.setdefault(pid_of(side.get("pid")), []).append((job.id, side))
+        return claims
+
+    def judge(self, job: Job) -> Judgement:
+        """The job's verdict: alive beats unsure beats dead (field guide section 4)."""
+        key = (job.id, job.position)
+        if key not in self._judgements:
+            self._judgements[key] = self._judge(job)
+        return self._judgements[key]
+
+    @cached_property
+    def _judgements(self) -> dict[tuple[str, int | None], Judgement]:
+        return {}
+
+    def _judge(self, job: Job) -> Judgement:
+        owners = self.owners(job)
+        verdicts = [judge(self.case(owner)) for owner in owners]
+        return Judgement(max(verdicts, key=lambda verdict: _STRENGTH[verdict.state]), owners)
+
+    def case(self, owner: Owner) -> Case:
+        """The owner with the facts about its pid."""
+        pid = pid_of(owner.pid)
+        process = self.evidence.processes.get(pid) if pid is not None else None
+        return Case(owner, process, self.evidence.host, self.settings)
+
+    def violations(self) -> Iterator[tuple[str, Violation]]:
+        """Every schema violation of the draft, with the name of its file."""
+        values = [("state", INDEX, self.evidence.index, self.draft.index)]
+        for stem, value in self.draft.records.items():
+            values.append(("job", f"{JOBS}/{stem}.json", self.evidence.records.get(stem), value))
+        for schema, name, snapshot, value in values:
+            if value is None and snapshot is None:
+                continue
+            as_read = snapshot is not None and snapshot.value is value
+            found = self.evidence.violations.get(name, ()) if as_read else self.validate(schema, value)
+            yield from ((name, violation) for violation in found)
+
+
+def _is_one(version: Json) -> bool:
+    return version == 1 and not isinstance(version, bool)
+
+
+def _plain(index: Json) -> bool:
+    return isinstance(index, dict) and _is_one(index.get("version")) and isinstance(index.get("jobs"), list)
+
+
+def first_draft(evidence: Evidence) -> Draft:
+    """The workspace as it was read."""
+    records = {
+        stem: snapshot.value for stem, snapshot in evidence.records.items() if isinstance(snapshot.document, Document)
+    }
+    return Draft(evidence.index.value if evidence.index else None, records)

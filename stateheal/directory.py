@@ -1,0 +1,114 @@
+"""An open directory whose names are looked up against its descriptor.
+
+Nothing is ever followed: neither the directory itself nor a name in it may be a link. What was a directory when it was
+opened stays that directory, whatever is put in its place meanwhile (DESIGN.md promise 4). Where the system has no
+``openat`` (Windows), names are joined to the path.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from stateheal.model import FileStat
+
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_FLAGS = _NO_FOLLOW | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+_FLAGS |= getattr(os, "O_BINARY", 0)
+HAS_OPENAT = os.open in os.supports_dir_fd
+
+
+def file_stat(info: os.stat_result) -> FileStat:
+    """The part of a stat that identifies a file."""
+    return FileStat(
+        info.st_dev,
+        info.st_ino,
+        info.st_mode,
+        info.st_uid,
+        info.st_gid,
+        info.st_nlink,
+        info.st_size,
+        info.st_mtime_ns,
+    )
+
+
+class Directory:
+    """Made by ``open_directory`` or ``sub``; a context manager closes it."""
+
+    def __init__(self, path: Path, fd: int | None) -> None:
+        self.path = path
+        self.fd = fd
+
+    def _at(self, name: str) -> str:
+        if name in ("", ".", "..") or "/" in name or "\0" in name or (os.sep != "/" and os.sep in name):
+            raise OSError(errno.EINVAL, "not a plain file name", name)
+        return name if self.fd is not None else str(self.path / name)
+
+    @contextmanager
+    def sub(self, name: str) -> Iterator[Directory]:
+        """The directory ``name`` in this one. ``OSError`` (ELOOP or ENOTDIR) where it is a link or a file."""
+        with _opened(self._at(name), self.path / name, self.fd) as directory:
+            yield directory
+
+    def open(self, name: str, flags: int, mode: int = 0o600) -> int:
+        """A descriptor for ``name``: never through a link, never blocking. Raises ``OSError``."""
+        if not _NO_FOLLOW and stat.S_ISLNK(self._lstat_mode(name)):
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), name)
+        return os.open(self._at(name), flags | _FLAGS, mode, dir_fd=self.fd)
+
+    def _lstat_mode(self, name: str) -> int:
+        try:
+            return os.lstat(self._at(name)).st_mode
+        except FileNotFoundError:
+            return 0
+
+    def stat(self, name: str) -> os.stat_result:
+        """``lstat`` of a name."""
+        return os.stat(self._at(name), dir_fd=self.fd, follow_symlinks=False)
+
+    def names(self) -> list[str]:
+        """Every name in the directory, sorted."""
+        return sorted(os.listdir(self.fd if self.fd is not None else self.path))
+
+    def replace(self, old: str, new: str) -> None:
+        """Rename within the directory, taking the place of what stood there."""
+        os.replace(self._at(old), self._at(new), src_dir_fd=self.fd, dst_dir_fd=self.fd)
+
+    def unlink(self, name: str) -> None:
+        """Remove a name."""
+        os.unlink(self._at(name), dir_fd=self.fd)
+
+    def set_mtime(self, name: str, mtime_ns: int) -> None:
+        """Give a file the age of another."""
+        os.utime(self._at(name), ns=(mtime_ns, mtime_ns), dir_fd=self.fd)
+
+    def sync(self) -> None:
+        """Make renames in the directory durable."""
+        if self.fd is not None:
+            os.fsync(self.fd)
+
+
+@contextmanager
+def _opened(target: str, path: Path, dir_fd: int | None) -> Iterator[Directory]:
+    if not HAS_OPENAT:
+        info = os.lstat(path)
+        if not stat.S_ISDIR(info.st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
+        yield Directory(path, None)
+        return
+    fd = os.open(target, os.O_RDONLY | os.O_DIRECTORY | _FLAGS, dir_fd=dir_fd)
+    try:
+        yield Directory(path, fd)
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def open_directory(path: Path) -> Iterator[Directory]:
+    """The directory at ``path``, which must not be a link itself. Raises ``OSError``."""
+    with _opened(str(path), path, None) as directory:
+        yield directory

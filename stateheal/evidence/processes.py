@@ -1,0 +1,95 @@
+"""The process table, one pid at a time, asked afresh each time. The only module that imports psutil.
+
+Field guide section 4: ``kill(pid, 0)`` saying ESRCH, or a Tgid other than the pid, is the only proof that a process is
+gone. psutil alone is none: under hidepid it says NoSuchProcess where kill says EPERM. A denied query is unknown.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Protocol
+
+import psutil
+
+from stateheal.evidence.host import read_host, read_text
+from stateheal.model import HostFacts, ProcessFacts
+
+_PROC = Path("/proc")
+
+
+class ProcessTable(Protocol):
+    """Where facts about processes come from. Tests bring their own."""
+
+    def facts(self, pid: int) -> ProcessFacts:
+        """What the system says of this pid now."""
+
+    def host(self) -> HostFacts:
+        """What the system says of itself now."""
+
+
+class SystemProcesses:
+    """The real one."""
+
+    def facts(self, pid: int) -> ProcessFacts:
+        """Probe one pid. Never raises: what cannot be learnt is ``None``."""
+        why = _why_gone(pid)
+        if why is not None:
+            return ProcessFacts(pid, exists=False, why=why)
+        facts = _details(pid)
+        if not _answers(pid):  # it ended while it was being looked at
+            return ProcessFacts(pid, exists=False, why="no such process")
+        return facts
+
+    def host(self) -> HostFacts:
+        """This machine now."""
+        try:
+            boot = float(psutil.boot_time())
+        except (psutil.Error, OSError, RuntimeError):
+            boot = None
+        return read_host(boot)
+
+
+def _answers(pid: int) -> bool:
+    """Whether a process answers to this pid; when in doubt, yes."""
+    if pid <= 0:
+        return False
+    if sys.platform == "win32":  # there, os.kill(pid, 0) would send a console event
+        return bool(psutil.pid_exists(pid))
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # EPERM: it lives, and is not ours
+        return True
+    return True
+
+
+def _why_gone(pid: int) -> str | None:
+    if not _answers(pid):
+        return "no such process"
+    match = re.search(r"^Tgid:\s*(\d+)", read_text(_PROC / str(pid) / "status") or "", re.MULTILINE)
+    if match and int(match[1]) != pid:
+        return f"it is a thread of process {match[1]}, no process"
+    return None
+
+
+def start_ticks(pid: int) -> int | None:
+    """The process's start time in clock ticks since boot, field 22 of ``/proc/<pid>/stat`` (Linux)."""
+    text = read_text(_PROC / str(pid) / "stat")
+    fields = text.rpartition(")")[2].split() if text else []
+    return int(fields[19]) if len(fields) > 19 and fields[19].isdigit() else None
+
+
+def _details(pid: int) -> ProcessFacts:
+    zombie, argv, created = False, None, None
+    try:
+        process = psutil.Process(pid)
+        created = float(process.create_time())
+        zombie = process.status() == psutil.STATUS_ZOMBIE
+        argv = tuple(process.cmdline()) or None
+    except (psutil.Error, OSError):
+        pass  # denied, or hidden: unknown, never a mismatch
+    return ProcessFacts(pid, True, zombie=zombie, argv=argv, created=created, ticks=start_ticks(pid))

@@ -1,0 +1,83 @@
+"""The shipped JSON Schemas, and what breaks them, in sentences. The only module that imports jsonschema."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+from jsonschema.exceptions import ValidationError
+from referencing import Registry, Resource
+
+from stateheal.errors import UsageError
+from stateheal.jsontext import Json
+from stateheal.model import Violation
+
+NAMES = ("state", "job", "broker", "report", "journal")
+_KINDS = {
+    "null": "null",
+    "boolean": "true or false",
+    "integer": "a whole number",
+    "number": "a number",
+    "string": "a string",
+    "array": "a list",
+    "object": "an object",
+}
+
+
+def schema_text(name: str) -> str:
+    """The text of a shipped schema. Raises ``UsageError`` for a name there is none of."""
+    if name not in NAMES:
+        raise UsageError(f"there is no schema {name!r}; there are {', '.join(NAMES)}")
+    inside = resources.files("stateheal") / "schemas" / f"{name}.schema.json"
+    if inside.is_file():
+        return inside.read_text("utf-8")
+    beside = Path(__file__).resolve().parents[2] / "schemas" / f"{name}.schema.json"  # a source checkout
+    return beside.read_text("utf-8")
+
+
+@cache
+def _validator(name: str) -> jsonschema.Draft202012Validator:
+    registry: Registry[Any] = Registry().with_resources(
+        (f"{each}.schema.json", Resource.from_contents(json.loads(schema_text(each)))) for each in ("job",)
+    )
+    return jsonschema.Draft202012Validator(json.loads(schema_text(name)), registry=registry)
+
+
+def violations(name: str, value: Json) -> tuple[Violation, ...]:
+    """Every way in which the value breaks the named schema, in the order of the document."""
+    errors = sorted(_validator(name).iter_errors(value), key=lambda error: [str(part) for part in error.absolute_path])
+    return tuple(Violation(_pointer(error), _sentence(error)) for error in errors)
+
+
+def _pointer(error: ValidationError) -> str:
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in error.absolute_path)
+
+
+def _sentence(error: ValidationError) -> str:
+    value, kind, limit = error.instance, str(error.validator), error.validator_value
+    if kind == "type":
+        wanted = [limit] if isinstance(limit, str) else list(limit)  # type: ignore[arg-type]
+        return f"{_shown(value)} stands where {' or '.join(_KINDS[name] for name in wanted)} belongs"
+    if kind == "required":
+        return f"{error.message.partition(' is a required')[0]} is missing"
+    if kind == "const":
+        return f"{_shown(value)} stands where only {json.dumps(limit)} is known"
+    if kind == "pattern" and isinstance(error.schema, dict):
+        return f"{_shown(value)} is not {error.schema.get('title', f'of the form {limit}')}"
+    return error.message[:200]
+
+
+def _shown(value: Json) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def explain_all(name: str, value: Json) -> Iterator[str]:
+    """One line a violation, pointer first: for messages about our own files."""
+    for violation in violations(name, value):
+        yield f"{violation.pointer or '/'}: {violation.message}"

@@ -1,0 +1,209 @@
+"""Edit a JSON text so that it says another value, and change nothing else in it.
+
+Every byte that does not belong to a changed value stays, whatever its spelling (``1e21``, ``\\u2028``, lone
+surrogates, key order, indent). In the plugin's own layout the result is what ``JSON.stringify(value, null, 2)`` would
+have written; in any other layout new lines use the file's own indent (field guide section 3).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+from itertools import pairwise
+
+from stateheal.jsontext import Document, Json, one_line, same, stringify
+
+_SPACE = " \t\n\r"
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_SCALAR = re.compile(r"[^\s,\]}]+")
+
+
+@dataclass
+class _Node:
+    """Where one value stands in the text. ``members`` are an object's or array's children in order."""
+
+    start: int
+    end: int = 0
+    members: list[_Member] = field(default_factory=list)
+
+
+@dataclass
+class _Member:
+    """One child: ``start`` is where its key (or, in an array, its value) begins."""
+
+    start: int
+    key: str | None
+    node: _Node
+
+
+def _scan(text: str) -> _Node:
+    """The tree of spans of a text that ``parse`` has accepted. Iterative: depth costs no stack."""
+    outer = _Node(0)
+    stack = [outer]
+    position = 0
+    key: str | None = None
+    key_start = 0
+    while position < len(text):
+        char = text[position]
+        if char in _SPACE or char in ",:":
+            position += 1
+            continue
+        if char in "}]":
+            position += 1
+            stack.pop().end = position
+            continue
+        parent = stack[-1]
+        if char == '"' and key is None and parent is not outer and text[parent.start] == "{":
+            match = _STRING.match(text, position)
+            assert match is not None
+            key, key_start, position = json.loads(match[0]), position, match.end()
+            continue
+        node = _Node(position)
+        parent.members.append(_Member(position if key is None else key_start, key, node))
+        key = None
+        if char in "{[":
+            stack.append(node)
+            position += 1
+        else:
+            match = (_STRING if char == '"' else _SCALAR).match(text, position)
+            assert match is not None
+            node.end = position = match.end()
+    return outer.members[0].node
+
+
+@dataclass(frozen=True)
+class _Style:
+    """The layout of a file: how its new lines and its new values are to look."""
+
+    indent: str
+    newline: str
+    comma: str
+    colon: str
+
+
+def _style(text: str, root: _Node) -> _Style:
+    for node in (root, *(member.node for member in root.members)):
+        if not node.members or text[node.start] != "{":
+            continue
+        first = node.members[0]
+        lead = text[node.start + 1 : first.start]
+        after_key = _STRING.match(text, first.start)
+        colon = text[after_key.end() : first.node.start] if after_key else ":"
+        if "\n" in lead:
+            indent = lead.rpartition("\n")[2]
+            if node is not root:  # a child of the root stands one level deeper
+                indent = indent[: len(indent) // 2]
+            return _Style(indent or "  ", "\r\n" if "\r\n" in lead else "\n", "", colon)
+        if len(node.members) > 1:
+            return _Style("", "", text[node.members[0].node.end + 1 : node.members[1].start], colon)
+    return _Style("  ", "\n", "", ": ") if "\n" in text.strip(_SPACE) else _Style("", "", "", ":")
+
+
+def rewrite(document: Document, value: Json) -> str:
+    """The document's text with the least change that makes it say ``value``.
+
+    New object keys go last. Array items are matched by equality, and by ``id`` where they are objects with one.
+    """
+    root = _scan(document.text)
+    editor = _Editor(document.text, _style(document.text, root))
+    body = editor.render(root, document.value, value, "")
+    return document.text[: root.start] + body + document.text[root.end :]
+
+
+class _Editor:
+    def __init__(self, text: str, style: _Style) -> None:
+        self.text = text
+        self.style = style
+
+    def render(self, node: _Node, old: Json, new: Json, margin: str) -> str:
+        """The text of ``new``, standing where ``old`` stood on a line indented by ``margin``."""
+        if old is new or same(old, new):
+            return self.text[node.start : node.end]
+        if isinstance(old, dict) and isinstance(new, dict):
+            return self._object(node, old, new, margin)
+        if isinstance(old, list) and isinstance(new, list):
+            return self._array(node, old, new, margin)
+        return self.fresh(new, margin)
+
+    def fresh(self, value: Json, margin: str) -> str:
+        if self.style.indent or not isinstance(value, (dict, list)):
+            return stringify(value, self.style.indent or "  ", self.style.newline or "\n", margin)
+        return one_line(value, "," + self.style.comma, self.style.colon)
+
+    def _object(self, node: _Node, old: Mapping[str, Json], new: Mapping[str, Json], margin: str) -> str:
+        inner = self._inner_margin(node, margin)
+        last = {member.key: member for member in node.members}
+        parts: list[tuple[_Member | None, str]] = []
+        for member in node.members:
+            assert member.key is not None
+            if member.key not in new:
+                continue
+            text = self.text[member.start : member.node.end]
+            if last[member.key] is member:
+                head = self.text[member.start : member.node.start]
+                text = head + self.render(member.node, old[member.key], new[member.key], inner)
+            parts.append((member, text))
+        for key in new:
+            if key not in last:
+                parts.append((None, stringify(key) + self.style.colon + self.fresh(new[key], inner)))
+        return self._join(node, parts, margin)
+
+    def _array(self, node: _Node, old: Sequence[Json], new: Sequence[Json], margin: str) -> str:
+        inner = self._inner_margin(node, margin)
+        parts: list[tuple[_Member | None, str]] = []
+        for before, after in _pair_up(old, new):
+            if before is None:
+                parts.append((None, self.fresh(new[after], inner)))
+            else:
+                member = node.members[before]
+                parts.append((member, self.render(member.node, old[before], new[after], inner)))
+        return self._join(node, parts, margin)
+
+    def _inner_margin(self, node: _Node, margin: str) -> str:
+        if node.members:
+            lead = self.text[node.start + 1 : node.members[0].start]
+            if "\n" in lead:
+                return lead.rpartition("\n")[2]
+        return margin + self.style.indent
+
+    def _join(self, node: _Node, parts: Sequence[tuple[_Member | None, str]], margin: str) -> str:
+        """Glue members with the separators that stood between them; a new one gets its neighbours' kind."""
+        text, members = self.text, node.members
+        opening, closing = text[node.start], text[node.end - 1]
+        if not parts:
+            return opening + closing
+        if members:
+            lead = text[node.start + 1 : members[0].start]
+            tail = text[members[-1].node.end : node.end - 1]
+        elif self.style.indent:
+            lead = self.style.newline + margin + self.style.indent
+            tail = self.style.newline + margin
+        else:
+            lead = tail = ""
+        between = "," + (lead if "\n" in lead else self.style.comma)
+        follows = {id(a): (b, text[a.node.end : b.start]) for a, b in pairwise(members)}
+        pieces = [opening, lead, parts[0][1]]
+        for (before, _), (member, body) in pairwise(parts):
+            neighbour, gap = follows.get(id(before), (None, between))
+            pieces += [gap if member is not None and neighbour is member else between, body]
+        return "".join([*pieces, tail, closing])
+
+
+def _token(item: Json) -> tuple[str, str]:
+    if isinstance(item, dict) and isinstance(item.get("id"), str):
+        return ("id", item["id"])
+    return ("value", json.dumps(item, sort_keys=True))
+
+
+def _pair_up(old: Sequence[Json], new: Sequence[Json]) -> list[tuple[int | None, int]]:
+    """For each index of ``new`` the index of ``old`` it grew from, or ``None`` where it is new."""
+    if len(old) == len(new):
+        return [(i, i) for i in range(len(new))]
+    matcher = SequenceMatcher(None, [_token(x) for x in old], [_token(x) for x in new], autojunk=False)
+    pairs: dict[int, int] = {}
+    for block in matcher.get_matching_blocks():
+        pairs.update((block.b + i, block.a + i) for i in range(block.size))
+    return [(pairs.get(i), i) for i in range(len(new))]

@@ -1,0 +1,125 @@
+"""JSON text to value and back, exactly as the plugin's own ``JSON.parse`` and ``JSON.stringify`` do it.
+
+What they refuse is refused here: NaN, Infinity, a byte order mark, a second document (field guide section 3).
+Changing a text without rewriting the rest of it is the business of ``jsonedit``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+Json = Any
+"""A JSON value: ``dict``, ``list``, ``str``, ``int``, ``float``, ``bool`` or ``None``."""
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+_MAX_DEPTH = 500  # well under the interpreter's own limits, so that no later walk over the value can hit them
+_MAX_INT_DIGITS = 400  # beyond it JavaScript reads Infinity, and Python refuses past 4,300 digits
+
+
+@dataclass(frozen=True)
+class ParseFailure:
+    """Why bytes are not a JSON document, in words for the user."""
+
+    reason: str
+    too_deep: bool = False
+    """The text is nested deeper than this program can read: not damage, only out of reach."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """A JSON text and what it says."""
+
+    text: str
+    value: Json
+    duplicates: tuple[str, ...] = field(default=())
+    """Keys that stand twice in one object; the last one counts, as for the plugin."""
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _MAX_INT_DIGITS else float(digits)
+
+
+def parse(data: bytes) -> Document | ParseFailure:
+    """Read one JSON document from UTF-8 bytes. Never raises for bad input."""
+    duplicates: list[str] = []
+
+    def build(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+        value = dict(pairs)
+        if len(value) != len(pairs):
+            seen: set[str] = set()
+            duplicates.extend(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        return value
+
+    if not data.strip(b" \t\r\n"):
+        return ParseFailure("the file is empty" if not data else "the file holds nothing but white space")
+    try:
+        text = data.decode("utf-8")
+        if _too_deep(text):
+            return ParseFailure(f"nested more than {_MAX_DEPTH} levels deep", too_deep=True)
+        value = json.loads(text, object_pairs_hook=build, parse_constant=_no_constant, parse_int=_integer)
+    except UnicodeDecodeError as error:
+        return ParseFailure(f"not UTF-8 at byte {error.start}")
+    except json.JSONDecodeError as error:
+        return ParseFailure(f"not JSON: {error.msg} at line {error.lineno} column {error.colno}")
+    except ValueError as error:
+        return ParseFailure(f"not JSON: {error}")
+    return Document(text, value, tuple(duplicates))
+
+
+def _too_deep(text: str) -> bool:
+    if text.count("[") + text.count("{") <= _MAX_DEPTH:
+        return False
+    depth = 0
+    for match in _BRACKET.finditer(text):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(match[0], 0)
+        if depth > _MAX_DEPTH:
+            return True
+    return False
+
+
+def stringify(value: Json, indent: str = "  ", newline: str = "\n", margin: str = "") -> str:
+    """What ``JSON.stringify(value, null, indent)`` writes, without a final newline.
+
+    ``margin`` is the indent of the line the value starts on; an empty ``indent`` gives one compact line.
+    """
+    if not indent:
+        return one_line(value, ",", ":")
+    text = json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False)
+    # Raw line feeds in the output are layout only: inside strings they are escaped.
+    return _escape_lone_surrogates(text.replace("\n", newline + margin))
+
+
+def one_line(value: Json, comma: str, colon: str) -> str:
+    """The value on one line, with the separators of the file it goes into."""
+    text = json.dumps(value, ensure_ascii=False, separators=(comma, colon), allow_nan=False)
+    return _escape_lone_surrogates(text)
+
+
+def _escape_lone_surrogates(text: str) -> str:
+    return _LONE_SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def write(value: Json) -> bytes:
+    """A whole file in the plugin's own layout: two spaces and a final newline."""
+    return (stringify(value) + "\n").encode("utf-8")
+
+
+def same(left: Json, right: Json) -> bool:
+    """JSON equality: unlike Python's, it tells ``1`` from ``true`` and from ``1.0``."""
+    if left is right:
+        return True
+    if type(left) is not type(right):
+        return False
+    if isinstance(left, dict):
+        return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
+    if isinstance(left, list):
+        return len(left) == len(right) and all(map(same, left, right))
+    return bool(left == right)

@@ -1,0 +1,447 @@
+"""The vocabulary. Frozen values without behaviour, named as the field guide names them.
+
+A time is a float: seconds since the epoch. A pid in a record is whatever JSON value stood there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+from stateheal.jsontext import Document, Json, ParseFailure
+
+ACTIVE = frozenset({"queued", "running"})
+FINISHED = frozenset({"completed", "failed", "cancelled"})
+INDEX = "state.json"
+JOBS = "jobs"
+BROKER = "broker.json"
+
+
+# --- what is on disk -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one workspace keeps its state (field guide section 1)."""
+
+    root: Path
+    """The ``state`` directory it was found under."""
+    directory: Path
+    """``<root>/<slug>-<hash>``, real path."""
+    plugin: str | None
+    """The plugin whose data this is, as far as the path tells."""
+    jobs: frozenset[str] | None = None
+    """Only these jobs were asked for; ``None`` for all."""
+
+    @property
+    def name(self) -> str:
+        return self.directory.name
+
+    @property
+    def hash(self) -> str:
+        return self.name[-16:]
+
+    @property
+    def of_codex(self) -> bool:
+        """Whether the plugin is a codex companion, as far as the path tells."""
+        return self.plugin is None or "codex" in self.plugin.lower()
+
+
+@dataclass(frozen=True)
+class FileStat:
+    """What identifies one file at one moment."""
+
+    device: int
+    inode: int
+    mode: int
+    uid: int
+    gid: int
+    links: int
+    size: int
+    mtime_ns: int
+
+    @property
+    def mtime(self) -> float:
+        return self.mtime_ns / 1e9
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One file as it was read by one ``open``."""
+
+    name: str
+    """Relative to the workspace directory: ``state.json``, ``jobs/<id>.json``."""
+    data: bytes
+    stat: FileStat
+    document: Document | ParseFailure
+
+    @property
+    def value(self) -> Json:
+        """The parsed value; ``None`` where the bytes do not parse."""
+        return self.document.value if isinstance(self.document, Document) else None
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A file that is there but could not be read, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class LogFacts:
+    """What a job's log tells: ``<id>.log`` beside its record, never another path."""
+
+    mtime: float
+    codex_error: str | None = None
+    """The text of the last ``Codex error:`` line among its last 64 KiB."""
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One way in which a value breaks its schema."""
+
+    pointer: str
+    """JSON pointer (RFC 6901) into the file."""
+    message: str
+
+
+# --- processes -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ProcessFacts:
+    """What the system said of one pid. ``None`` means it would not say."""
+
+    pid: int
+    exists: bool
+    why: str = ""
+    """Where it does not exist: how we know."""
+    zombie: bool = False
+    argv: tuple[str, ...] | None = None
+    """``None`` where empty or unreadable: that is never "not an owner"."""
+    created: float | None = None
+    ticks: int | None = None
+    """Start time in clock ticks since boot (Linux): unlike ``created`` it never moves."""
+
+
+@dataclass(frozen=True)
+class HostFacts:
+    """What the system said of itself."""
+
+    now: float
+    hostname: str
+    windows: bool = False
+    boot_time: float | None = None
+    boot_id: str | None = None
+    pid_namespace: str | None = None
+    initial_namespace: bool = True
+    pid_max: int | None = None
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The process that our own runner recorded as a job's owner."""
+
+    boot_id: str
+    pid_namespace: str
+    ticks: int
+
+
+@dataclass(frozen=True)
+class Owner:
+    """What one record claims about the process that runs its job."""
+
+    job: str
+    status: str
+    pid: Json
+    created_at: float | None = None
+    started_at: float | None = None
+    updated_at: float | None = None
+    last_sign: float | None = None
+    """The job's last sign of life, whichever of its files shows it."""
+    workspace_root: str | None = None
+    hostname: str | None = None
+    identity: Identity | None = None
+    fork_ticks: int | None = None
+    """A fork's recorded identity, where its format is known (``linux:<ticks>``)."""
+    shared_storage: bool = False
+    """The record lies on a mount other than the root file system."""
+    rivals: tuple[float, ...] = ()
+    """When other active records with the same pid say they started."""
+
+
+class Liveness(str, Enum):
+    """May the job's process still live?"""
+
+    ALIVE = "alive"
+    DEAD = "dead"
+    UNSURE = "unsure"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The answer, and the row of the table (field guide section 4) that gave it."""
+
+    state: Liveness
+    row: str
+    rule: str
+    """The rule under which a finding about it is reported."""
+    reason: str
+    message: str = ""
+    """What the healed record will say, for a dead one."""
+
+
+# --- findings ------------------------------------------------------------------------------------------------------
+
+
+class Severity(str, Enum):
+    """Only damage counts for the exit status."""
+
+    DAMAGE = "damage"
+    UNSURE = "unsure"
+    NOTICE = "notice"
+
+
+class Outcome(str, Enum):
+    """What became of a finding."""
+
+    FOUND = "found"
+    WOULD_HEAL = "would-heal"
+    HEALED = "healed"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong, or worth knowing, in one workspace."""
+
+    rule: str
+    severity: Severity
+    workspace: str
+    path: str
+    message: str
+    evidence: str = ""
+    pointer: str | None = None
+    job: str | None = None
+    pid: int | None = None
+    repair: str | None = None
+    outcome: Outcome = Outcome.FOUND
+
+
+class Gone(Enum):
+    """The value of a key that a patch takes away."""
+
+    GONE = "gone"
+
+
+GONE = Gone.GONE
+Patch = Mapping[str, Json | Gone]
+"""New values for keys of one object; ``GONE`` removes the key."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a repair does, as data. ``position`` addresses an entry in the index, ``stem`` a job file."""
+
+    position: int | None = None
+    entry: Patch = field(default_factory=dict)
+    stem: str | None = None
+    record: Patch = field(default_factory=dict)
+    log: str | None = None
+    """A line for the job's log."""
+    witness: str | None = None
+    """The stem of a job file that the new entry was taken from: it must still be as it was read."""
+    stakes: tuple[Owner, ...] = ()
+    """Owners whose death this repair rests on: judged afresh directly before the write."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A workspace's content as values: as read, or as a repair would leave it."""
+
+    index: Json
+    """``None`` where there is no index that can be read."""
+    records: Mapping[str, Json]
+    """By file stem; only those that parse."""
+    logs: Mapping[str, str] = field(default_factory=dict)
+    """Lines to append, by file stem."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that was gathered about one workspace. Rules decide from it and touch nothing."""
+
+    place: Place
+    host: HostFacts
+    index: Snapshot | None
+    records: Mapping[str, Snapshot]
+    """Every ``jobs/<stem>.json``, by stem."""
+    logs: Mapping[str, LogFacts]
+    processes: Mapping[int, ProcessFacts]
+    """Every pid that an active record names."""
+    violations: Mapping[str, tuple[Violation, ...]]
+    """By file name."""
+    unreadable: tuple[Unreadable, ...] = ()
+    shared_storage: bool = False
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user may turn: which rules, how long silence must last, whose records these are."""
+
+    grace: float = 3600.0
+    assume_local: bool = False
+    select: frozenset[str] = frozenset()
+    ignore: frozenset[str] = frozenset()
+
+
+# --- plans ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class FileChange:
+    """One file, before and after."""
+
+    before: Snapshot
+    after: bytes
+    stakes: tuple[Owner, ...] = ()
+    witnesses: tuple[Snapshot, ...] = ()
+    """Other files the change was concluded from: they must still be as they were read."""
+
+    @property
+    def name(self) -> str:
+        return self.before.name
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """One line for the log of one job."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done in one workspace, and what was found there."""
+
+    place: Place
+    findings: tuple[Finding, ...]
+    files: tuple[FileChange, ...] = ()
+    """In the order of writing: job files, then the index."""
+    logs: tuple[LogLine, ...] = ()
+    refusal: str | None = None
+    """Why the plan must not be carried out: it would not cure what it claims."""
+
+
+# --- reports -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Something that could not be read or written."""
+
+    path: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Diff:
+    """One file's bytes before and after, for showing."""
+
+    name: str
+    """Relative to the root it was found under, led by the workspace's directory."""
+    before: bytes
+    after: bytes
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A workspace that an undo took back, or refused to, and why."""
+
+    workspace: Path
+    files: int
+    refusal: str | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a command found and did."""
+
+    command: str
+    dry_run: bool = False
+    run: str | None = None
+    roots: tuple[Path, ...] = ()
+    workspaces: int = 0
+    jobs: int = 0
+    findings: tuple[Finding, ...] = ()
+    errors: tuple[Trouble, ...] = ()
+    diffs: tuple[Diff, ...] = ()
+    homes: Mapping[str, str] = field(default_factory=dict)
+    """The project directory of each workspace that has findings, where a record names it."""
+    restored: tuple[Restored, ...] = ()
+    """What an undo did, a workspace at a time."""
+    interrupted: bool = False
+    """The command was stopped between two files; what it had not reached is not in the report."""
+
+    def count(self, severity: Severity) -> int:
+        """How many findings are of this severity."""
+        return sum(finding.severity is severity for finding in self.findings)
+
+    @property
+    def healed(self) -> int:
+        return sum(finding.outcome is Outcome.HEALED for finding in self.findings)
+
+    @property
+    def remaining(self) -> int:
+        """Damage that is still there."""
+        return self.count(Severity.DAMAGE) - self.healed
+
+    @property
+    def exit_status(self) -> int:
+        """0 nothing wrong or all of it healed, 1 damage found or left, 3 trouble reading or writing."""
+        if self.errors:
+            return 3
+        return 1 if self.remaining or any(each.refusal for each in self.restored) else 0
+
+
+# --- one job explained ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Step:
+    """One row of the liveness table as it was asked about one owner."""
+
+    row: str
+    state: Liveness
+    reason: str | None
+    """Why it matched; ``None`` where it did not."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One owner, what the system said of its pid, and the rows up to the one that matched."""
+
+    owner: Owner
+    process: ProcessFacts | None
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Every fact that was gathered about one job in one workspace."""
+
+    place: Place
+    job: str
+    entry: Mapping[str, Json] | None
+    record: Mapping[str, Json] | None
+    host: HostFacts
+    last_sign: float | None
+    trials: tuple[Trial, ...]
+    """Empty where no side of the job is active: then nothing is judged."""
+    findings: tuple[Finding, ...]

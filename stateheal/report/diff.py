@@ -1,0 +1,28 @@
+"""Unified diffs of what a repair changes, for the eye."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+
+from rich.text import Text
+
+from stateheal.model import Diff
+from stateheal.report.safe import printable
+
+_STYLES = {"+": "green", "-": "red", "@": "cyan"}
+
+
+def diff_lines(diff: Diff, context: int = 3) -> Iterator[str]:
+    """The lines of a unified diff, header first, nothing in them that a terminal would obey."""
+    old, new = (data.decode("utf-8", "backslashreplace").split("\n") for data in (diff.before, diff.after))
+    name = printable(diff.name)
+    for line in difflib.unified_diff(old, new, f"a/{name}", f"b/{name}", n=context, lineterm=""):
+        yield printable(line)
+
+
+def render_diff(diff: Diff) -> Iterator[Text]:
+    """The same, coloured."""
+    for number, line in enumerate(diff_lines(diff)):
+        style = "bold" if number < 2 else _STYLES.get(line[:1], "")
+        yield Text(line, style=style)

@@ -1,0 +1,100 @@
+"""One job explained, for people and for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from rich.text import Text
+
+from stateheal.jsontext import Json
+from stateheal.model import Explanation, Liveness, ProcessFacts, Trial
+from stateheal.report.safe import printable
+from stateheal.times import describe_age, format_time
+
+_STYLES = {Liveness.ALIVE: "green", Liveness.DEAD: "red", Liveness.UNSURE: "yellow"}
+_FIELDS = (
+    *("status", "phase", "pid", "createdAt", "startedAt", "updatedAt", "completedAt", "threadId", "turnId"),
+    *("errorMessage", "workspaceRoot", "logFile", "owner", "pidStartTime", "pidIdentity"),
+)
+
+
+def explanation_lines(explanation: Explanation) -> Iterator[str | Text]:
+    """What was read, what the system said, which row decided, and what follows."""
+    host = explanation.host
+    yield Text(printable(explanation.job), style="bold")
+    yield f"  in {printable(str(explanation.place.directory))}"
+    for name, side in (("index entry", explanation.entry), ("job file", explanation.record)):
+        yield f"  {name}:" if side is not None else f"  {name}: none that can be read"
+        yield from _side_lines(side or {})
+    last = explanation.last_sign
+    yield f"  last sign of life: {'none' if last is None else _moment(last, host.now)}"
+    boot = "unknown" if host.boot_time is None else _moment(host.boot_time, host.now)
+    yield f"  this machine: {printable(host.hostname)}, booted {boot}"
+    for trial in explanation.trials:
+        yield from _trial_lines(trial, host.now)
+    if not explanation.trials:
+        yield "  no side of it is active: no process is judged"
+    for finding in explanation.findings:
+        yield f"  finding {finding.rule}: {printable(finding.message)}"
+        yield f"    repair: {printable(finding.repair or 'none')}"
+    if not explanation.findings:
+        yield "  nothing is wrong with it"
+
+
+def _side_lines(side: Mapping[str, Json]) -> Iterator[str]:
+    for key in _FIELDS:
+        if key in side:
+            value = json.dumps(side[key], ensure_ascii=False)
+            yield f"    {key:14} {printable(value[:160])}"
+
+
+def _moment(moment: float, now: float) -> str:
+    return f"{format_time(moment)} ({describe_age(moment, now)})"
+
+
+def _trial_lines(trial: Trial, now: float) -> Iterator[str | Text]:
+    yield f"  process {json.dumps(trial.owner.pid)}:"
+    if trial.process is not None:
+        for line in _process_lines(trial.process, now):
+            yield f"    {line}"
+    yield "  rows of the table, the first that matches decides:"
+    for step in trial.steps:
+        if step.reason is None:
+            yield Text(f"    no   {step.row}", style="dim")
+        else:
+            yield Text(f"    YES  {step.row}: {step.state.value}. {printable(step.reason)}", style=_STYLES[step.state])
+
+
+def _process_lines(process: ProcessFacts, now: float) -> Iterator[str]:
+    if not process.exists:
+        yield f"gone: {process.why}"
+        return
+    yield "exists" + (", a zombie" if process.zombie else "")
+    yield f"created {'unknown' if process.created is None else _moment(process.created, now)}"
+    argv = "unreadable" if process.argv is None else " ".join(process.argv)
+    yield f"command line: {printable(argv[:300])}"
+
+
+def explanation_json(explanation: Explanation) -> dict[str, Any]:
+    """The same as JSON."""
+    return {
+        "workspace": explanation.place.name,
+        "path": str(explanation.place.directory),
+        "job": explanation.job,
+        "entry": explanation.entry,
+        "record": explanation.record,
+        "last_sign": None if explanation.last_sign is None else format_time(explanation.last_sign),
+        "host": asdict(explanation.host),
+        "trials": [
+            {
+                "pid": trial.owner.pid,
+                "process": None if trial.process is None else asdict(trial.process),
+                "rows": [{"row": s.row, "state": s.state.value, "reason": s.reason} for s in trial.steps],
+                "verdict": trial.steps[-1].state.value,
+            }
+            for trial in explanation.trials
+        ],
+    }

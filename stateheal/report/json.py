@@ -1,0 +1,72 @@
+"""The JSON report (DESIGN.md, commands; schemas/report.schema.json).
+
+Output is pure ASCII: text from records is data.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from stateheal.model import Finding, Report, Restored, Severity
+
+
+def as_json(report: Report, **extra: Any) -> dict[str, Any]:
+    """The report as one JSON object; ``extra`` adds what only one command has (``runs``, ``rules``, ``jobs``)."""
+    whole: dict[str, Any] = {
+        "schema_version": 1,
+        "command": report.command,
+        "dry_run": report.dry_run,
+        "run": report.run,
+        "roots": [str(root) for root in report.roots],
+        "summary": {
+            "workspaces": report.workspaces,
+            "jobs": report.jobs,
+            "findings": len(report.findings),
+            "healed": report.healed,
+            "remaining": report.remaining,
+            "notices": report.count(Severity.NOTICE),
+            "unsure": report.count(Severity.UNSURE),
+            "errors": len(report.errors),
+            "by_rule": dict(sorted(Counter(finding.rule for finding in report.findings).items())),
+        },
+        "findings": [_finding(finding) for finding in report.findings],
+        "errors": [{"path": trouble.path, "message": trouble.message} for trouble in report.errors],
+    }
+    if report.command == "undo":
+        whole["restored"] = [_restored(each) for each in report.restored if each.refusal is None]
+        whole["refused"] = [_restored(each) for each in report.restored if each.refusal is not None]
+    return {**whole, **extra}
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "rule": finding.rule,
+        "severity": finding.severity.value,
+        "workspace": finding.workspace,
+        "path": finding.path,
+        "pointer": finding.pointer,
+        "job": finding.job,
+        "pid": finding.pid,
+        "message": finding.message,
+        "evidence": finding.evidence,
+        "repair": finding.repair,
+        "outcome": finding.outcome.value,
+    }
+
+
+def _restored(each: Restored) -> dict[str, Any]:
+    message = each.refusal or f"{each.files} files put back"
+    return {"workspace": each.workspace.name, "path": str(each.workspace), "message": message}
+
+
+def lines(whole: dict[str, Any], ndjson: bool) -> Iterator[str]:
+    """The object as text: indented, or (``ndjson``) one finding a line and then the rest."""
+    if not ndjson:
+        yield json.dumps(whole, indent=2)
+        return
+    for finding in whole["findings"]:
+        yield json.dumps(finding)
+    yield json.dumps({**whole, "findings": []})

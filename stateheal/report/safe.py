@@ -1,0 +1,27 @@
+"""Text from records is data: what could move a cursor, turn a line around or pass for markup is shown escaped.
+
+DESIGN.md promise 6. Rich markup is never interpreted because only ``Text`` objects are handed to it.
+"""
+
+from __future__ import annotations
+
+import re
+
+# C0 and C1 controls, DEL, bidi marks and isolates, line and paragraph separators, zero-width and tag characters,
+# byte order mark, lone surrogates.
+_HOSTILE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e0fff]"
+)
+
+
+def printable(text: str) -> str:
+    """The text with every character that is not plainly visible written as an escape."""
+    return _HOSTILE.sub(_escape, text)
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

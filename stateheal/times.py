@@ -1,0 +1,70 @@
+"""Times as the plugin writes them, ages as a person reads them, durations as an option takes them.
+
+Field guide section 2: times are ``YYYY-MM-DDTHH:MM:SS.mmmZ``. Inside stateheal a time is a float:
+seconds since the epoch, UTC.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta, timezone
+
+MINUTE = 60.0
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+_ISO = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:Z|([+-])(\d\d):?(\d\d))", re.ASCII)
+_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*(ms|s|m|h|d)?", re.ASCII)
+_UNITS = {"ms": 0.001, "s": 1.0, "m": MINUTE, "h": HOUR, "d": DAY, None: 1.0}
+
+
+def parse_time(value: object) -> float | None:
+    """Seconds since the epoch for an ISO 8601 time with a zone, ``None`` for anything else.
+
+    Nothing is guessed: ``7``, ``"yesterday"`` and a time without a zone are no times.
+    """
+    match = _ISO.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        return None
+    year, month, day, hour, minute, second = (int(match[i]) for i in range(1, 7))
+    micro = int((match[7] or "0").ljust(6, "0")[:6])
+    offset = timedelta(hours=int(match[9] or 0), minutes=int(match[10] or 0))
+    try:
+        moment = datetime(year, month, day, hour, minute, second, micro, timezone.utc)
+        return (moment + (offset if match[8] == "-" else -offset)).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def format_time(seconds: float) -> str:
+    """The plugin's spelling of a time, to the millisecond: ``2026-11-22T07:52:49.690Z``."""
+    moment = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(milliseconds=round(seconds * 1000))
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def parse_duration(text: str) -> float:
+    """Seconds for ``90``, ``90s``, ``15m``, ``2h``, ``1d`` or ``250ms``.
+
+    Raises ``ValueError`` for anything else.
+    """
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is not a duration; write for example 30s, 15m, 2h or 1d")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def describe_duration(seconds: float) -> str:
+    """A length of time in its largest whole unit: ``45 s``, ``3 d``."""
+    seconds = abs(seconds)
+    for name, size in (("d", DAY), ("h", HOUR), ("min", MINUTE)):
+        if seconds >= size:
+            return f"{int(seconds // size)} {name}"
+    return f"{int(seconds)} s"
+
+
+def describe_age(then: float, now: float) -> str:
+    """How long ago ``then`` was, or how far ahead it lies: ``3 d ago``, ``in 2 h``, ``now``."""
+    if abs(now - then) < 1:
+        return "now"
+    span = describe_duration(now - then)
+    return f"{span} ago" if now > then else f"in {span}"
