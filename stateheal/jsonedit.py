@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from itertools import pairwise
@@ -18,6 +18,7 @@ from stateheal.jsontext import Document, Json, one_line, same, stringify
 
 _SPACE = " \t\n\r"
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_STYLE_DEPTH = 5
 _SCALAR = re.compile(r"[^\s,\]}]+")
 
 
@@ -85,21 +86,30 @@ class _Style:
 
 
 def _style(text: str, root: _Node) -> _Style:
-    for node in (root, *(member.node for member in root.members)):
-        if not node.members or text[node.start] != "{":
-            continue
+    """Read off the first containers that show it; the plugin's own layout where none does."""
+    indent = newline = comma = colon = None
+    for depth, node in _containers(root):
         first = node.members[0]
         lead = text[node.start + 1 : first.start]
-        after_key = _STRING.match(text, first.start)
-        colon = text[after_key.end() : first.node.start] if after_key else ":"
-        if "\n" in lead:
+        if indent is None and "\n" in lead:
             indent = lead.rpartition("\n")[2]
-            if node is not root:  # a child of the root stands one level deeper
-                indent = indent[: len(indent) // 2]
-            return _Style(indent or "  ", "\r\n" if "\r\n" in lead else "\n", "", colon)
-        if len(node.members) > 1:
-            return _Style("", "", text[node.members[0].node.end + 1 : node.members[1].start], colon)
-    return _Style("  ", "\n", "", ": ") if "\n" in text.strip(_SPACE) else _Style("", "", "", ":")
+            indent, newline = indent[: len(indent) // depth], "\r\n" if "\r\n" in lead else "\n"
+        elif comma is None and len(node.members) > 1 and "\n" not in lead:
+            comma = text[first.node.end : node.members[1].start].partition(",")[2]
+        key = _STRING.match(text, first.start) if first.key is not None else None
+        if colon is None and key is not None:
+            colon = text[key.end() : first.node.start]
+    if indent is None and not root.members and text.endswith("\n"):
+        indent = "  "  # nothing to read it off, and a final newline: the plugin's own
+    return _Style(indent or "", newline or "\n", comma or "", colon or (": " if indent else ":"))
+
+
+def _containers(root: _Node) -> Iterator[tuple[int, _Node]]:
+    """The first non-empty objects and arrays, outermost first, each with its depth."""
+    level, depth = [root], 1
+    while level and depth <= _STYLE_DEPTH:
+        yield from ((depth, node) for node in level if node.members)
+        level, depth = [member.node for node in level for member in node.members[:3]], depth + 1
 
 
 def rewrite(document: Document, value: Json) -> str:

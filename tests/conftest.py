@@ -1,0 +1,33 @@
+"""Every test gets a home, a configuration, a journal and a temp directory of its own."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+settings.load_profile("suite")
+
+
+@pytest.fixture(autouse=True)
+def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Point every variable that stateheal reads into the test's own directory, and return that directory."""
+    home = tmp_path / "isolated"
+    for name, folder in (
+        ("HOME", "home"),
+        ("CLAUDE_CONFIG_DIR", "home/.claude"),
+        ("STATEHEAL_STATE_DIR", "journal"),
+        ("XDG_STATE_HOME", "xdg-state"),
+        ("CODEX_HOME", "home/.codex"),
+        ("TMPDIR", "tmp"),
+    ):
+        monkeypatch.setenv(name, str(home / folder))
+    for name in ("CLAUDE_PLUGIN_DATA", "CLAUDE_CODE_PLUGIN_CACHE_DIR", "GIT_WORK_TREE", "NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    for folder in ("home", "tmp"):
+        (home / folder).mkdir(parents=True)
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    return home

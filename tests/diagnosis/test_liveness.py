@@ -1,0 +1,271 @@
+"""The liveness table, row for row (field guide section 4). No-ops first: the cases in which nothing may be done."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from stateheal.diagnosis.case import Case, job_command, job_id_in
+from stateheal.diagnosis.liveness import ROWS, judge, trace
+from stateheal.model import Identity, Liveness, Owner, ProcessFacts, Settings
+from stateheal.records import pid_of
+from tests.support import NOW, WORKER, host
+
+HOUR, DAY = 3600.0, 86400.0
+PID = 4242
+ALIVE, DEAD, UNSURE = "alive", "dead", "unsure"
+STRANGER = ("/usr/sbin/nginx", "-g", "daemon off;")
+FOREGROUND = ("node", "/x/codex-companion.mjs", "task", "fix it")
+BROKER = ("node", "/x/app-server-broker.mjs", "serve")
+MINE = Identity("boot-1", "pid:[1]", 777)
+
+
+def owner(**fields: Any) -> Owner:
+    """A job that began two hours ago and has been silent for one."""
+    base = Owner("task-1", "running", PID, NOW - 2 * HOUR - 1, NOW - 2 * HOUR, None, NOW - HOUR, "/home/dev/demo")
+    return replace(base, **fields)
+
+
+def process(argv: tuple[str, ...] | None = STRANGER, created: float | None = -2 * HOUR, **fields: Any) -> ProcessFacts:
+    """A process that exists; ``created`` is counted from NOW."""
+    return ProcessFacts(PID, True, argv=argv, created=None if created is None else NOW + created, **fields)
+
+
+GONE = ProcessFacts(PID, exists=False, why="no such process")
+LATE = -HOUR  # created an hour after the job began
+LOCAL = Settings(assume_local=True)
+QUEUED: dict[str, Any] = {"status": "queued", "started_at": None, "created_at": NOW - 2 * HOUR}
+SILENT: dict[str, Any] = {"last_sign": NOW - 2 * DAY}
+
+# (what is told, owner, process, verdict, row[, host][, settings])
+TABLE: list[tuple[Any, ...]] = [
+    # --- nothing may be done -----------------------------------------------------------------------------------------
+    ("process as old as the job", owner(), process(), ALIVE, "exists"),
+    ("process created within tolerance after it", owner(), process(created=-2 * HOUR + 59), ALIVE, "exists"),
+    ("process a little older than the job", owner(), process(created=-2 * HOUR - 50), ALIVE, "exists"),
+    ("nothing can be learnt about it", owner(), process(None, None), ALIVE, "exists"),
+    ("permission denied, creation time known and fitting", owner(), process(None), ALIVE, "exists"),
+    ("no startedAt: nothing is recycled by time", owner(started_at=None), process(created=-1), ALIVE, "exists"),
+    ("no startedAt: nor is it senior", owner(started_at=None), process(created=-9 * DAY), ALIVE, "exists"),
+    ("queued, no createdAt", owner(**{**QUEUED, "created_at": None}), process(created=-1), ALIVE, "exists"),
+    ("queued, process as old", owner(**QUEUED), process(), ALIVE, "exists"),
+    (
+        "queued, touched after the process began",
+        owner(**QUEUED, updated_at=NOW - HOUR),
+        process(created=LATE),
+        ALIVE,
+        "exists",
+    ),
+    ("worker of this very job, clocks say no", owner(), process((*WORKER, "task-1"), LATE), ALIVE, "named-in-argv"),
+    ("the same with =", owner(), process((*WORKER[:3], "--job-id=task-1"), LATE), ALIVE, "named-in-argv"),
+    (
+        "the same on another machine's kind of pid",
+        owner(pid=99999),
+        process((*WORKER, "task-1")),
+        ALIVE,
+        "named-in-argv",
+        host(pid_max=32768),
+    ),
+    ("pid 1 is the companion of this job", owner(pid=1), process((*WORKER, "task-1"), LATE), ALIVE, "named-in-argv"),
+    ("pid 1 is a companion, no job id", owner(pid=1), process(FOREGROUND), ALIVE, "exists"),
+    (
+        "a fork's ticks match, clocks say no",
+        owner(fork_ticks=555),
+        process(created=LATE, ticks=555),
+        ALIVE,
+        "fork-identity",
+    ),
+    ("our runner: same process", owner(identity=MINE), process(created=LATE, ticks=777), ALIVE, "own-running"),
+    ("digits in a string are that number", owner(pid="4242"), process(), ALIVE, "exists"),
+    ("late, argv unreadable", owner(), process(None, LATE), UNSURE, "late-unsure"),
+    ("late, but a companion in the foreground", owner(), process(FOREGROUND, LATE), UNSURE, "late-unsure"),
+    (
+        "late, foreground with another job id",
+        owner(),
+        process((*FOREGROUND, "--job-id", "task-2"), LATE),
+        UNSURE,
+        "late-unsure",
+    ),
+    (
+        "a rival that started before the process",
+        owner(rivals=(NOW - 1.5 * HOUR,)),
+        process(FOREGROUND, LATE),
+        UNSURE,
+        "late-unsure",
+    ),
+    ("older than the job, still fresh", owner(), process(created=-3 * DAY), UNSURE, "senior-fresh"),
+    ("older, silent for a day, argv unreadable", owner(**SILENT), process(None, -3 * DAY), ALIVE, "exists"),
+    ("older, silent, but a companion", owner(**SILENT), process(FOREGROUND, -3 * DAY), ALIVE, "exists"),
+    ("another host by name", owner(hostname="there"), GONE, UNSURE, "foreign-host"),
+    ("another host by name, assumed local", owner(hostname="there"), GONE, UNSURE, "foreign-host", host(), LOCAL),
+    (
+        "our runner in another namespace",
+        owner(identity=replace(MINE, pid_namespace="pid:[2]")),
+        GONE,
+        UNSURE,
+        "own-other-namespace",
+    ),
+    ("our runner, ticks unreadable", owner(identity=MINE), process(None, ticks=None), UNSURE, "own-unread"),
+    ("Windows path here, fresh", owner(workspace_root="C:\\Users\\x\\demo"), GONE, UNSURE, "foreign"),
+    ("UNC path here, fresh", owner(workspace_root="\\\\wsl$\\demo"), GONE, UNSURE, "foreign"),
+    ("POSIX path on Windows, fresh", owner(), GONE, UNSURE, "foreign", host(windows=True)),
+    ("pid above pid_max, fresh", owner(pid=40000), GONE, UNSURE, "foreign", host(pid_max=32768)),
+    ("a pid no kernel gives", owner(pid=1e30), GONE, UNSURE, "foreign", host(pid_max=32768)),
+    (
+        "container on shared storage, fresh",
+        owner(shared_storage=True),
+        GONE,
+        UNSURE,
+        "foreign",
+        host(initial_namespace=False),
+    ),
+    ("no pid, not silent long enough", owner(pid=None, last_sign=NOW - HOUR + 1), None, UNSURE, "no-pid-yet"),
+    ("no pid, last sign in the near future", owner(pid=None, last_sign=NOW + HOUR), None, UNSURE, "no-pid-yet"),
+    ("no pid, nothing known of any sign", owner(pid=None, last_sign=None), None, UNSURE, "no-pid-yet"),
+    (
+        "no pid, longer grace",
+        owner(pid=None, last_sign=NOW - 2 * HOUR),
+        None,
+        UNSURE,
+        "no-pid-yet",
+        host(),
+        Settings(grace=3 * HOUR),
+    ),
+    ("a text that is no number, fresh", owner(pid="abc", last_sign=NOW - 60), None, UNSURE, "no-pid-yet"),
+    ("half a pid, fresh", owner(pid=3.5, last_sign=NOW - 60), None, UNSURE, "no-pid-yet"),
+    ("pid 1, argv unreadable", owner(pid=1), process(None), UNSURE, "unsafe-unread"),
+    # --- proven dead -------------------------------------------------------------------------------------------------
+    ("gone", owner(), GONE, DEAD, "gone"),
+    ("gone, no times at all", owner(created_at=None, started_at=None, last_sign=None), GONE, DEAD, "gone"),
+    ("queued and gone", owner(**QUEUED), GONE, DEAD, "gone"),
+    ("digits in a string, gone", owner(pid="4242"), GONE, DEAD, "gone"),
+    ("a thread's id", owner(), replace(GONE, why="it is a thread of process 17, no process"), DEAD, "gone"),
+    ("zombie", owner(), process((), zombie=True), DEAD, "zombie"),
+    ("recycled: late and a stranger", owner(), process(created=LATE), DEAD, "late-stranger"),
+    ("recycled: just past tolerance", owner(), process(created=-2 * HOUR + 61), DEAD, "late-stranger"),
+    ("recycled: a broker is no owner", owner(), process(BROKER, LATE), DEAD, "late-stranger"),
+    (
+        "recycled: a companion's status is no owner",
+        owner(),
+        process(("node", "/x/codex-companion.mjs", "status"), LATE),
+        DEAD,
+        "late-stranger",
+    ),
+    ("recycled while queued", owner(**QUEUED), process(created=LATE), DEAD, "late-stranger"),
+    ("worker of another job", owner(), process((*WORKER, "task-10")), DEAD, "another-job"),
+    ("worker of a job with a longer name", owner(job="task-10"), process((*WORKER, "task-1")), DEAD, "another-job"),
+    ("a fork's ticks differ", owner(fork_ticks=555), process(ticks=556), DEAD, "fork-identity-differs"),
+    ("a rival has it", owner(rivals=(NOW - HOUR + 1,)), process(FOREGROUND, LATE), DEAD, "rival"),
+    ("older than the job, silent for a day", owner(**SILENT), process(created=-3 * DAY), DEAD, "senior-silent"),
+    (
+        "our runner: other boot",
+        owner(identity=replace(MINE, boot_id="boot-0")),
+        process(ticks=777),
+        DEAD,
+        "own-other-boot",
+    ),
+    ("our runner: gone", owner(identity=MINE), GONE, DEAD, "own-gone"),
+    ("our runner: zombie", owner(identity=MINE), process((), zombie=True, ticks=777), DEAD, "own-gone"),
+    ("our runner: recycled", owner(identity=MINE), process((*WORKER, "task-1"), ticks=778), DEAD, "own-recycled"),
+    ("no pid, silent past grace", owner(pid=None, last_sign=NOW - HOUR), None, DEAD, "no-pid"),
+    ("a text that is no number, silent", owner(pid="abc", last_sign=NOW - HOUR), None, DEAD, "no-pid"),
+    ("zero", owner(pid=0), None, DEAD, "unsafe"),
+    ("negative", owner(pid=-4242), None, DEAD, "unsafe"),
+    ("true", owner(pid=True), None, DEAD, "unsafe"),
+    ("pid 1 is init", owner(pid=1), process(("/sbin/init",)), DEAD, "unsafe"),
+    ("foreign path, silent for a day", owner(workspace_root="C:\\x", **SILENT), GONE, DEAD, "gone"),
+    ("foreign path, assumed local", owner(workspace_root="C:\\x"), GONE, DEAD, "gone", host(), LOCAL),
+    ("pid above pid_max, silent for a day", owner(pid=40000, **SILENT), GONE, DEAD, "gone", host(pid_max=32768)),
+    ("container, but not on shared storage", owner(), GONE, DEAD, "gone", host(initial_namespace=False)),
+]
+
+
+def case_of(row: tuple[Any, ...]) -> Case:
+    _, claimed, facts, _, _, *rest = row
+    return Case(claimed, facts, rest[0] if rest else host(), rest[1] if len(rest) > 1 else Settings())
+
+
+@pytest.mark.parametrize("row", TABLE, ids=[row[0] for row in TABLE])
+def test_the_table(row: tuple[Any, ...]) -> None:
+    verdict = judge(case_of(row))
+    assert (verdict.state.value, verdict.row) == (row[3], row[4]), verdict.reason
+    assert verdict.reason, "the user is always told why"
+    assert bool(verdict.message) == (verdict.state is Liveness.DEAD)
+
+
+def test_every_row_of_the_table_decides_at_least_once() -> None:
+    assert {judge(case_of(row)).row for row in TABLE} == {row.name for row in ROWS}
+
+
+def test_the_trace_ends_with_the_row_that_decided() -> None:
+    steps = list(trace(case_of(TABLE[0])))
+    assert [reason for _, reason in steps[:-1]] == [None] * (len(ROWS) - 1)
+    assert steps[-1][1]
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({}, "Orphaned: pid 4242 no longer alive"),
+        ({"pid": 0}, "Orphaned: recorded pid 0 is not a job's process"),
+        ({"pid": None}, "Orphaned: no pid recorded, silent since 2026-11-23T07:00:00.000Z"),
+    ],
+)
+def test_messages_are_those_of_the_field_guide(changed: dict[str, Any], message: str) -> None:
+    facts = None if changed else GONE
+    assert judge(Case(owner(**changed), facts, host(), Settings())).message == message
+
+
+def test_recycled_message() -> None:
+    verdict = judge(Case(owner(), process(created=LATE), host(), Settings()))
+    assert verdict.message == "Orphaned: pid 4242 now belongs to another process"
+    assert verdict.rule == "recycled-pid"
+
+
+def test_before_boot_is_the_reason_where_the_last_sign_is_older_than_boot() -> None:
+    verdict = judge(Case(owner(), GONE, host(boot_time=NOW - 60), Settings()))
+    assert "before the last boot" in verdict.reason
+    assert verdict.message == "Orphaned: pid 4242 no longer alive"
+
+
+def test_boot_time_never_outranks_a_process_that_exists() -> None:
+    assert judge(Case(owner(), process(), host(boot_time=NOW), Settings())).state is Liveness.ALIVE
+
+
+@pytest.mark.parametrize(
+    ("value", "pid"),
+    [(5, 5), (5.0, 5), ("5", 5), ("005", 5), (True, None), (None, None), (5.5, None), ("-5", None), ("5 ", None)]
+    + [("٥", None), ([5], None), ({}, None), (1e30, 10**30), (float("inf"), None), ("9" * 30, None)],
+)
+def test_what_a_pid_is(value: Any, pid: int | None) -> None:
+    assert pid_of(value) == pid if value != 1e30 else pid_of(value) == int(1e30)
+
+
+@pytest.mark.parametrize(
+    ("argv", "command"),
+    [
+        (FOREGROUND, "task"),
+        (("node", "C:\\p\\codex-companion.mjs", "review"), "review"),
+        (("node", "/x/claude-companion.mjs", "--quiet", "adversarial-review"), "adversarial-review"),
+        ((*WORKER, "x"), "task-worker"),
+        (("node", "/x/companion", "review-worker"), "review-worker"),
+        (("node", "/companion/server.js", "task"), None),
+        (("node", "/x/codex-companion.mjs", "result", "task"), None),
+        (("node", "/x/codex-companion.mjs", "cancel", "task-1"), None),
+        (("node", "/x/codex-companion.mjs"), None),
+        (("sh", "-c", "node codex-companion.mjs task"), None),
+        (BROKER, None),
+        ((), None),
+    ],
+)
+def test_who_is_an_owner(argv: tuple[str, ...], command: str | None) -> None:
+    assert job_command(argv) == command
+
+
+def test_job_ids_are_compared_whole() -> None:
+    assert job_id_in(("a", "--job-id", "task-1")) == "task-1"
+    assert job_id_in(("a", "--job-id=task-10")) == "task-10"
+    assert job_id_in(("a", "--job-id")) is None
+    assert job_id_in(("a", "--job-idx=task-1")) is None
