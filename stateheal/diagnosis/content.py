@@ -57,8 +57,7 @@ def _violation(view: View, name: str, violation: Violation, job: str | None) -> 
         path=str(place.directory / name),
         pointer=violation.pointer,
         job=job,
-        message=f"{violation.pointer or 'the file'}: {violation.message}",
-        evidence=name,
+        message=f"{name}{violation.pointer}: {violation.message}",
     )
 
 

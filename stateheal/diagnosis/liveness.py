@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from stateheal.diagnosis.case import Case, job_id_in
 from stateheal.model import Liveness, Verdict
-from stateheal.times import DAY, MINUTE, describe_age, describe_duration, format_time
+from stateheal.times import DAY, MINUTE, describe_duration, format_time
 
 ALIVE, DEAD, UNSURE = Liveness.ALIVE, Liveness.DEAD, Liveness.UNSURE
 
@@ -112,16 +112,20 @@ def _no_pid(case: Case) -> bool:
     return case.pid is None and not isinstance(case.owner.pid, bool)
 
 
+def _what_pid(case: Case) -> str:
+    return "no pid is recorded" if case.owner.pid is None else f"{json.dumps(case.owner.pid)[:40]} is no process id"
+
+
 def _silent_without_pid(case: Case) -> str | None:
     if not _no_pid(case) or case.silence is None or case.silence < case.settings.grace:
         return None
-    return f"no pid is recorded, and the last sign of life was {_ago(case)}"
+    return f"{_what_pid(case)}, and it has been silent for longer than {describe_duration(case.settings.grace)}"
 
 
 def _fresh_without_pid(case: Case) -> str | None:
     if not _no_pid(case):
         return None
-    return f"no pid is recorded, but silence has not lasted {describe_duration(case.settings.grace)} yet"
+    return f"{_what_pid(case)}, but it has not been silent for {describe_duration(case.settings.grace)} yet"
 
 
 def _unsafe(case: Case) -> str | None:
@@ -189,10 +193,6 @@ def _anything(case: Case) -> str | None:
 
 
 # --- what a healed record says (field guide section 3) --------------------------------------------------------------
-
-
-def _ago(case: Case) -> str:
-    return "unknown" if case.owner.last_sign is None else describe_age(case.owner.last_sign, case.host.now)
 
 
 def _says_gone(case: Case) -> str:
