@@ -64,7 +64,11 @@ class Bench:
 
     def heal(self, **more: Any) -> Report:
         return heal(
-            [self.root], settings=self.settings, world=world(self.processes), journal=journal_in(self.root.parent), **more
+            [self.root],
+            settings=self.settings,
+            world=world(self.processes),
+            journal=journal_in(self.root.parent),
+            **more,
         )
 
     def audit(self) -> Report:

@@ -73,8 +73,8 @@ def _diagnose(view: View, job: Job, rule: str) -> Iterator[Diagnosed]:
         yield Diagnosed(job_finding(view, job, rule, message, evidence, severity=Severity.UNSURE))
     elif verdict.state is Liveness.DEAD:
         text = _message(view, job, verdict)
-        where = " and ".join(name for name, side in (("index", job.entry), ("job file", job.record)) if side)
-        repair = f"mark it failed/orphaned in {where}"
+        only = "" if job.entry and job.record else " in the index" if job.entry else " in the job file"
+        repair = f"mark it failed/orphaned{only}"
         finding = job_finding(view, job, rule, f"{status}, but {verdict.reason}", evidence, repair)
         yield Diagnosed(
             finding,
