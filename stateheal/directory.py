@@ -20,6 +20,22 @@ _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _FLAGS = _NO_FOLLOW | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 _FLAGS |= getattr(os, "O_BINARY", 0)
 HAS_OPENAT = os.open in os.supports_dir_fd
+_KINDS = {
+    stat.S_IFLNK: "a link",
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+class NotRegular(OSError):
+    """What stands under a name is no regular file."""
+
+    def __init__(self, mode: int) -> None:
+        kind = _KINDS.get(stat.S_IFMT(mode), "something else")
+        super().__init__(errno.EINVAL, f"it is {kind}, not a regular file")
 
 
 def file_stat(info: os.stat_result) -> FileStat:
@@ -60,10 +76,28 @@ class Directory:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), name)
         return os.open(self._at(name), flags | _FLAGS, mode, dir_fd=self.fd)
 
+    @contextmanager
+    def regular(self, name: str, flags: int = os.O_RDONLY) -> Iterator[tuple[int, FileStat]]:
+        """A descriptor for a regular file and what identifies it. Raises ``NotRegular`` or another ``OSError``."""
+        try:
+            fd = self.open(name, flags)
+        except OSError:
+            mode = self._lstat_mode(name)
+            if mode and not stat.S_ISREG(mode):
+                raise NotRegular(mode) from None
+            raise
+        try:
+            info = file_stat(os.fstat(fd))
+            if not stat.S_ISREG(info.mode):
+                raise NotRegular(info.mode)
+            yield fd, info
+        finally:
+            os.close(fd)
+
     def _lstat_mode(self, name: str) -> int:
         try:
-            return os.lstat(self._at(name)).st_mode
-        except FileNotFoundError:
+            return self.stat(name).st_mode
+        except OSError:
             return 0
 
     def stat(self, name: str) -> os.stat_result:
@@ -82,9 +116,12 @@ class Directory:
         """Remove a name."""
         os.unlink(self._at(name), dir_fd=self.fd)
 
-    def set_mtime(self, name: str, mtime_ns: int) -> None:
-        """Give a file the age of another."""
-        os.utime(self._at(name), ns=(mtime_ns, mtime_ns), dir_fd=self.fd)
+    def set_mtime(self, name: str, mtime_ns: int, fd: int | None = None) -> None:
+        """Give a file an age, by its descriptor where the system can."""
+        if fd is not None and os.utime in os.supports_fd:
+            os.utime(fd, ns=(mtime_ns, mtime_ns))
+        else:
+            os.utime(self._at(name), ns=(mtime_ns, mtime_ns), dir_fd=self.fd)
 
     def sync(self) -> None:
         """Make renames in the directory durable."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from stateheal.commit.archive import Item, State, state_of
 from stateheal.commit.atomic import Target, append_line, ensure_unchanged, replace_file
 from stateheal.commit.journal import RunWriter
-from stateheal.directory import Directory, file_stat
+from stateheal.directory import Directory
 from stateheal.errors import Conflict, StatehealError
 from stateheal.model import JOBS, FileChange, FileStat, LogLine, Owner, Plan
 
@@ -88,12 +87,10 @@ def _log_items(plan: Plan, directory: Directory) -> Iterator[tuple[Item, FileSta
 
 
 def _log_item(folder: Directory, line: LogLine) -> tuple[Item, FileStat] | None:
-    fd = folder.open(line.name, os.O_RDONLY)
-    with os.fdopen(fd, "rb") as file:
-        info = file_stat(os.fstat(fd))
-        if not stat.S_ISREG(info.mode) or info.links != 1:
+    sha, last = hashlib.sha256(), b"\n"
+    with folder.regular(line.name) as (fd, info), os.fdopen(fd, "rb", closefd=False) as file:
+        if info.links != 1:
             return None
-        sha, last = hashlib.sha256(), b"\n"
         while chunk := file.read(_CHUNK):
             sha.update(chunk)
             last = chunk[-1:]

@@ -114,7 +114,8 @@ def load(path: Path) -> Archive:
     """Read an archive's manifest. Raises ``JournalError`` where it is none of ours."""
     try:
         with tarfile.open(path) as tar:
-            member = tar.extractfile(MANIFEST)
+            first = tar.next()  # the manifest stands first: the originals need not be walked over
+            member = tar.extractfile(first) if first and first.name == MANIFEST else None
             archive = Archive(path, json.loads(member.read() if member else b""))
         _ = (archive.items, archive.undoes, archive.workspace, archive.manifest["started"], archive.manifest["command"])
     except (OSError, KeyError, TypeError, ValueError, tarfile.TarError) as error:

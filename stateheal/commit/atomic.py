@@ -7,12 +7,11 @@ the old file is read once more, and only if it is still what the repair was conc
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from stateheal.directory import Directory, file_stat
+from stateheal.directory import Directory
 from stateheal.errors import Conflict, Refused, WriteError
 from stateheal.model import FileStat
 
@@ -89,21 +88,16 @@ def _keep_owner_and_mode(fd: int, target: Target) -> None:
 def read_plain(directory: Directory, name: str) -> tuple[FileStat, bytes]:
     """A regular file's identity and bytes. Raises ``Conflict`` where it is gone or something else by now."""
     try:
-        fd = directory.open(name, os.O_RDONLY)
+        with directory.regular(name) as (fd, info), os.fdopen(fd, "rb", closefd=False) as file:
+            return info, file.read()
     except OSError as error:
         raise Conflict(f"{name} is not there any more as it was: {error.strerror or error}") from error
-    with os.fdopen(fd, "rb") as file:
-        info = file_stat(os.fstat(fd))
-        if not stat.S_ISREG(info.mode):
-            raise Conflict(f"{name} is no regular file any more")
-        return info, file.read()
 
 
 def ensure_unchanged(directory: Directory, target: Target) -> None:
-    """Raise ``Conflict`` unless the file is, byte for byte, still the one that was read."""
+    """Raise ``Conflict`` unless the file is still the one that was read: same file, same age, same bytes."""
     info, data = read_plain(directory, target.name)
-    same_file = (info.device, info.inode, info.mode) == (target.stat.device, target.stat.inode, target.stat.mode)
-    if not same_file or data != target.data:
+    if replace(info, links=target.stat.links) != target.stat or data != target.data:
         raise Conflict(f"{target.name} was changed by somebody else meanwhile")
 
 
@@ -113,17 +107,12 @@ def append_line(directory: Directory, name: str, expected: FileStat, line: str) 
     Raises ``Conflict`` where the log is not what it was, ``WriteError`` where the line does not fit whole; the log is
     then as it was.
     """
-    with _named_errors(name):
-        fd = directory.open(name, os.O_RDWR | os.O_APPEND)
-        try:
-            before = file_stat(os.fstat(fd))
-            if before != expected:
-                raise Conflict(f"{name} was written to meanwhile")
-            _append_whole(fd, before, line.encode("utf-8", "replace"))
-            os.fsync(fd)
-            os.utime(fd if os.utime in os.supports_fd else directory.path / name, ns=(before.mtime_ns,) * 2)
-        finally:
-            os.close(fd)
+    with _named_errors(name), directory.regular(name, os.O_RDWR | os.O_APPEND) as (fd, before):
+        if before != expected:
+            raise Conflict(f"{name} was written to meanwhile")
+        _append_whole(fd, before, line.encode("utf-8", "replace"))
+        os.fsync(fd)
+        directory.set_mtime(name, before.mtime_ns, fd)
 
 
 def _append_whole(fd: int, before: FileStat, data: bytes) -> None:
@@ -142,13 +131,9 @@ def cut_tail(directory: Directory, name: str, expected: FileStat, size: int, mti
 
     Raises ``Conflict`` where the log is not what was checked, ``WriteError`` where the system failed.
     """
-    with _named_errors(name):
-        fd = directory.open(name, os.O_RDWR)
-        try:
-            if file_stat(os.fstat(fd)) != expected:
-                raise Conflict(f"{name} was written to meanwhile")
-            os.ftruncate(fd, size)
-            os.fsync(fd)
-            os.utime(fd if os.utime in os.supports_fd else directory.path / name, ns=(mtime_ns,) * 2)
-        finally:
-            os.close(fd)
+    with _named_errors(name), directory.regular(name, os.O_RDWR) as (fd, info):
+        if info != expected:
+            raise Conflict(f"{name} was written to meanwhile")
+        os.ftruncate(fd, size)
+        os.fsync(fd)
+        directory.set_mtime(name, mtime_ns, fd)

@@ -8,7 +8,6 @@ that it took back.
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import stat
 import time
@@ -63,22 +62,37 @@ class Journal:
 
     def begin(self, command: str, version: str, now: float) -> RunWriter:
         """A new run. Nothing is written until its first record."""
+        return RunWriter(self, command, version, now)
+
+    def claim(self, now: float) -> Path:
+        """Make the directory of a new run: numbered, so that their order does not depend on the clock."""
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
-        return RunWriter(self, f"{stamp}-{secrets.token_hex(3)}", command, version, format_time(now))
+        number = max((_number(name) for name in os.listdir(self.runs_path)), default=0)
+        while True:
+            number += 1
+            folder = self.runs_path / f"{number:04d}-{stamp}"
+            try:
+                folder.mkdir(mode=0o700)
+            except FileExistsError:
+                continue
+            return folder
 
     def runs(self) -> list[Run]:
         """Every run, newest first, undos left out. Raises ``JournalError`` where the journal cannot be read."""
-        try:
-            names = sorted((entry.name for entry in os.scandir(self.runs_path) if entry.is_dir()), reverse=True)
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise JournalError(f"{self.runs_path} cannot be read: {error.strerror or error}") from error
+        names = sorted(self._names(), key=lambda name: (_number(name), name), reverse=True)
         by_run = {name: list(self._archives(name)) for name in names}
         taken_back = {
             key for archives in by_run.values() for archive in archives if archive.complete for key in archive.undoes
         }
         return [_run(name, archives, taken_back) for name, archives in by_run.items() if _is_plain(archives)]
+
+    def _names(self) -> list[str]:
+        try:
+            return [entry.name for entry in os.scandir(self.runs_path) if entry.is_dir(follow_symlinks=False)]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise JournalError(f"{self.runs_path} cannot be read: {error.strerror or error}") from error
 
     def _archives(self, run: str) -> Iterator[Archive]:
         yield from map(load, sorted((self.runs_path / run).glob("*.tar")))
@@ -99,21 +113,26 @@ class Journal:
             raise JournalError(f"{self.path} cannot be used as journal: {error.strerror or error}") from error
 
     def prune(self) -> None:
-        """Forget all but the newest runs; undos go with what they took back."""
-        if not self.runs_path.is_dir():
+        """Forget all but the newest runs, and the undos as old as what is forgotten."""
+        names = self._names()
+        if len(names) <= self.keep:
             return
-        kept = {run.id for run in self.runs()[: self.keep]}
-        for entry in list(os.scandir(self.runs_path)):
-            undone = {key.partition("/")[0] for archive in self._archives(entry.name) for key in archive.undoes}
-            needed = entry.name in kept or undone & kept
-            if not needed:
-                shutil.rmtree(entry.path, ignore_errors=True)
+        kept = self.runs()[: self.keep]
+        oldest = min((_number(run.id) for run in kept), default=0)
+        for name in names:
+            if _number(name) < oldest:
+                shutil.rmtree(self.runs_path / name, ignore_errors=True)
 
     def purge(self) -> int:
         """Forget every run: nothing can be undone any more. Returns how many there were."""
         count = len(self.runs())
         shutil.rmtree(self.runs_path, ignore_errors=True)
         return count
+
+
+def _number(name: str) -> int:
+    head = name.partition("-")[0]
+    return int(head) if head.isascii() and head.isdigit() else 0
 
 
 def _is_plain(archives: Sequence[Archive]) -> bool:
@@ -131,26 +150,31 @@ class RunWriter:
     """Writes one run, a workspace at a time."""
 
     journal: Journal
-    id: str
     command: str
     version: str
-    started: str
+    now: float
+    folder: Path | None = None
     count: int = 0
     wrote: bool = False
     """Whether any file of any workspace was changed."""
 
+    @property
+    def id(self) -> str:
+        """The run's id; empty before its first record."""
+        return self.folder.name if self.folder else ""
+
     def record(self, workspace: Path, items: Sequence[Item], undoes: Sequence[str] = ()) -> Path:
         """Keep the originals of one workspace, durably. Raises ``JournalError``: then nothing may be changed."""
         self.journal.make()
-        folder = self.journal.runs_path / self.id
-        path = folder / f"{self.count + 1:04d}.tar"
         try:
-            folder.mkdir(mode=0o700, exist_ok=True)
-            write_durably(path, pack(self._head(workspace, undoes), items))
-            if self.count == 0:
+            if self.folder is None:
+                self.folder = self.journal.claim(self.now)
                 sync_directory(self.journal.runs_path)
+            self.folder.mkdir(mode=0o700, exist_ok=True)  # an archive that was not needed may have taken it along
+            path = self.folder / f"{self.count + 1:04d}.tar"
+            write_durably(path, pack(self._head(workspace, undoes), items))
         except OSError as error:
-            raise JournalError(f"{path} cannot be written: {error.strerror or error}") from error
+            raise JournalError(f"{self.journal.path} cannot be written: {error.strerror or error}") from error
         self.count += 1
         return path
 
@@ -159,7 +183,7 @@ class RunWriter:
             "schema_version": 1,
             "run": self.id,
             "command": self.command,
-            "started": self.started,
+            "started": format_time(self.now),
             "version": self.version,
             "workspace": str(workspace),
             "undoes": list(undoes),

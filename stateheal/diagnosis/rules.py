@@ -81,8 +81,8 @@ RULES: tuple[Rule, ...] = (
         Severity.DAMAGE,
         "The job is recorded as active, but its process is gone: it was killed, ran out of memory or did not survive "
         "a reboot. Status shows it running for ever, and follow-up tasks are refused.",
-        "Mark it failed/orphaned in the index and in the job file, with pid null and the time of its last sign of life, "
-        "and note it in the job's log. Thread and turn stay, so that the conversation can be resumed.",
+        "Mark it failed/orphaned in the index and in the job file, with pid null and the time of its last sign of "
+        "life, and note it in the job's log. Thread and turn stay, so that the conversation can be resumed.",
         find_orphans("dead-pid"),
     ),
     Rule(

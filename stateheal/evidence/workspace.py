@@ -76,7 +76,7 @@ def _read_jobs(
     except FileNotFoundError:
         pass  # a fresh workspace, or a fork that keeps no job files
     except OSError as error:
-        troubles.append(Unreadable(JOBS, why_unreadable(directory, JOBS, error)))
+        troubles.append(Unreadable(JOBS, why_unreadable(error)))
     return records, logs
 
 

@@ -1,0 +1,248 @@
+"""The journal, and undo from it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from stateheal.commit.journal import Journal
+from stateheal.engine import heal, undo
+from stateheal.errors import JournalError, UsageError
+from stateheal.evidence.schema import violations
+from tests.support import Tree, done, files_in, job, journal_in, world
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    return Tree(tmp_path / "tree").add(job("task-1")).add(done("task-2")).add(job("task-3", pid=4243))
+
+
+def run_heal(tree: Tree, **more: object) -> str:
+    report = heal([tree.root], world=world(), journal=journal_in(tree.root.parent), **more)  # type: ignore[arg-type]
+    assert report.run and not report.errors
+    return report.run
+
+
+def archive_of(tree: Tree, run: str) -> Path:
+    return journal_in(tree.root.parent).runs_path / run / "0001.tar"
+
+
+def test_the_originals_can_be_unpacked_by_hand(tree: Tree, tmp_path: Path) -> None:
+    before = files_in(tree.path)
+    with tarfile.open(archive_of(tree, run_heal(tree))) as tar:
+        names = set(tar.getnames())
+        assert names == {"manifest.json", "state.json", "jobs/task-1.json", "jobs/task-3.json"}
+        for name in names - {"manifest.json"}:
+            member = tar.extractfile(name)
+            assert member is not None and member.read() == before[name]
+
+
+def test_the_manifest_is_what_its_schema_says(tree: Tree) -> None:
+    run = run_heal(tree)
+    undo(journal=journal_in(tree.root.parent))
+    archives = list(journal_in(tree.root.parent).runs_path.glob("*/*.tar"))
+    assert len(archives) == 2
+    for path in archives:
+        with tarfile.open(path) as tar:
+            member = tar.extractfile("manifest.json")
+            assert member is not None
+            manifest = json.loads(member.read())
+        assert violations("journal", manifest) == ()
+        if path.parent.name == run:
+            assert [item["action"] for item in manifest["files"]] == ["replace"] * 3 + ["append"] * 2
+
+
+def test_nobody_else_can_read_it(tree: Tree) -> None:
+    old = os.umask(0)
+    try:
+        run = run_heal(tree)
+    finally:
+        os.umask(old)
+    journal = journal_in(tree.root.parent)
+    for path in (journal.path, journal.runs_path, journal.runs_path / run):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o700, path
+    assert stat.S_IMODE(archive_of(tree, run).stat().st_mode) == 0o600
+
+
+def test_it_is_written_before_anything_is_replaced(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    from stateheal.commit import apply
+
+    journal = journal_in(tree.root.parent)
+    original = files_in(tree.path)
+    seen = []
+
+    def spy(*args: object, **kwargs: object) -> None:
+        seen.append((len(list(journal.runs_path.glob("*/*.tar"))), files_in(tree.path) == original))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(apply, "replace_file", spy)
+    with pytest.raises(KeyboardInterrupt):
+        run_heal(tree)
+    assert seen == [(1, True)]
+
+
+@pytest.mark.parametrize("obstacle", ["a file", "not writable", "a link to nowhere", "another user's"])
+def test_without_a_journal_nothing_is_repaired(tree: Tree, obstacle: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = journal_in(tree.root.parent)
+    if obstacle == "a file":
+        journal.path.write_text("")
+    elif obstacle == "a link to nowhere":
+        journal.path.symlink_to("/nonexistent/place")
+    elif obstacle == "another user's":
+        monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    else:
+        monkeypatch.setattr(os, "fsync", lambda fd: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    before = files_in(tree.path)
+    report = heal([tree.root], world=world(), journal=journal)
+    assert files_in(tree.path) == before
+    assert report.exit_status == 3 and report.run is None
+    assert {finding.outcome.value for finding in report.findings} == {"failed"}
+    assert len(report.errors) == 1 and "\n" not in report.errors[0].message
+
+
+# --- undo ----------------------------------------------------------------------------------------------------------
+
+
+def test_repeated_undo_walks_back(tree: Tree) -> None:
+    journal = journal_in(tree.root.parent)
+    states = [files_in(tree.path)]
+    runs = []
+    for number in range(3):
+        tree.add(job(f"task-new-{number}"))
+        states.append(files_in(tree.path))
+        runs.append(run_heal(tree))
+        states.append(files_in(tree.path))
+    assert [run.id for run in journal.runs()] == sorted(runs, reverse=True)
+    report = undo(journal=journal)
+    assert report.run == runs[2] and files_in(tree.path) == states[5]
+    again = undo(journal=journal)
+    assert again.run == runs[1] and again.exit_status == 1, "the tree has a newer job now: refused"
+    assert files_in(tree.path) == states[5]
+
+
+def test_undo_twice_over_one_tree(tree: Tree) -> None:
+    journal = journal_in(tree.root.parent)
+    original = files_in(tree.path)
+    heal([tree.root], job="task-1", world=world(), journal=journal)
+    heal([tree.root], job="task-3", world=world(), journal=journal)
+    assert not undo(journal=journal).exit_status and not undo(journal=journal).exit_status
+    assert files_in(tree.path) == original
+    assert [run.undone_word for run in journal.runs()] == ["yes", "yes"]
+    with pytest.raises(UsageError, match="nothing to undo"):
+        undo(journal=journal)
+
+
+@pytest.mark.parametrize("changed", ["state.json", "jobs/task-1.json", "jobs/task-3.log"])
+def test_a_workspace_that_changed_since_is_left_whole(tree: Tree, changed: str) -> None:
+    other = Tree(tree.root, "/home/dev/projects/other").add(job("task-9"))
+    other_before = files_in(other.path)
+    run = run_heal(tree)
+    with (tree.path / changed).open("ab") as file:
+        file.write(b" ")
+    now = files_in(tree.path)
+    report = undo(journal=journal_in(tree.root.parent))
+    assert report.run == run and report.exit_status == 1
+    refused = {each.workspace.name: each.refusal for each in report.restored}
+    assert refused[other.path.name] is None
+    assert changed in (refused[tree.path.name] or "")
+    assert files_in(tree.path) == now
+    assert files_in(other.path) == other_before
+    assert journal_in(tree.root.parent).runs()[0].undone_word == "partly"
+
+
+def test_a_workspace_that_is_gone_is_named(tree: Tree) -> None:
+    run_heal(tree)
+    shutil.rmtree(tree.path)
+    report = undo(journal=journal_in(tree.root.parent))
+    assert report.exit_status == 1 and "cannot be opened" in (report.restored[0].refusal or "")
+
+
+def test_an_interrupted_undo_is_finished_by_the_next(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    from stateheal.commit import undo as module
+
+    original = files_in(tree.path)
+    run_heal(tree)
+    real, calls = module.replace_file, []
+
+    def killed(*args: object, **kwargs: object) -> None:
+        calls.append(args)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        real(*args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "replace_file", killed)
+    with pytest.raises(KeyboardInterrupt):
+        undo(journal=journal_in(tree.root.parent))
+    monkeypatch.undo()
+    assert files_in(tree.path) != original
+    assert undo(journal=journal_in(tree.root.parent)).exit_status == 0
+    assert files_in(tree.path) == original
+
+
+def test_an_interrupted_heal_can_be_undone(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    from stateheal.commit import apply
+
+    original = files_in(tree.path)
+    real, calls = apply.replace_file, []
+
+    def killed(*args: object, **kwargs: object) -> None:
+        calls.append(args)
+        real(*args, **kwargs)  # type: ignore[arg-type]
+        if len(calls) == 2:
+            os._exit(9)
+
+    child = os.fork()
+    if child == 0:
+        monkeypatch.setattr(apply, "replace_file", killed)
+        run_heal(tree)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    (run,) = journal_in(tree.root.parent).runs()
+    assert not run.archives[0].complete
+    assert undo(journal=journal_in(tree.root.parent)).exit_status == 0
+    assert files_in(tree.path) == original
+
+
+def test_a_run_is_found_by_the_beginning_of_its_id(tree: Tree) -> None:
+    run = run_heal(tree)
+    with pytest.raises(UsageError, match="there is no run"):
+        undo("19990101", journal=journal_in(tree.root.parent))
+    assert undo(run[:-2], journal=journal_in(tree.root.parent)).run == run
+
+
+def test_the_original_is_checked_before_it_is_put_back(tree: Tree) -> None:
+    run = run_heal(tree)
+    path = archive_of(tree, run)
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b'"task-1"', b'"task-X"'))
+    healed = files_in(tree.path)
+    with pytest.raises(JournalError, match="damaged"):
+        undo(journal=journal_in(tree.root.parent))
+    assert files_in(tree.path) == healed
+
+
+@pytest.mark.parametrize("junk", [b"", b"junk", b"\0" * 10240])
+def test_a_broken_archive_is_named(tree: Tree, junk: bytes) -> None:
+    path = archive_of(tree, run_heal(tree))
+    path.write_bytes(junk)
+    with pytest.raises(JournalError, match=r"0001\.tar"):
+        journal_in(tree.root.parent).runs()
+
+
+def test_only_the_newest_runs_are_kept(tree: Tree) -> None:
+    journal = Journal(tree.root.parent / "the-journal", keep=2)
+    runs = []
+    for number in range(4):
+        tree.add(job(f"task-new-{number}"))
+        report = heal([tree.root], world=world(), journal=journal)
+        runs.append(report.run)
+    undo(journal=journal)
+    assert {run.id for run in journal.runs()} <= set(runs) and len(journal.runs()) == 2
+    assert journal.purge() == 2
+    assert journal.runs() == []
