@@ -30,12 +30,12 @@ _KINDS = {
 }
 
 
-class NotRegular(OSError):
-    """What stands under a name is no regular file."""
+class WrongKind(OSError):
+    """What stands under a name is not the kind of thing that was asked for."""
 
-    def __init__(self, mode: int) -> None:
-        kind = _KINDS.get(stat.S_IFMT(mode), "something else")
-        super().__init__(errno.EINVAL, f"it is {kind}, not a regular file")
+    def __init__(self, mode: int, wanted: str) -> None:
+        kind = _KINDS.get(stat.S_IFMT(mode), "a file")
+        super().__init__(errno.EINVAL, f"it is {kind}, not {wanted}")
 
 
 def file_stat(info: os.stat_result) -> FileStat:
@@ -66,7 +66,7 @@ class Directory:
 
     @contextmanager
     def sub(self, name: str) -> Iterator[Directory]:
-        """The directory ``name`` in this one. ``OSError`` (ELOOP or ENOTDIR) where it is a link or a file."""
+        """The directory ``name`` in this one. Raises ``WrongKind`` (a link, a file) or another ``OSError``."""
         with _opened(self._at(name), self.path / name, self.fd) as directory:
             yield directory
 
@@ -78,18 +78,18 @@ class Directory:
 
     @contextmanager
     def regular(self, name: str, flags: int = os.O_RDONLY) -> Iterator[tuple[int, FileStat]]:
-        """A descriptor for a regular file and what identifies it. Raises ``NotRegular`` or another ``OSError``."""
+        """A descriptor for a regular file and what identifies it. Raises ``WrongKind`` or another ``OSError``."""
         try:
             fd = self.open(name, flags)
         except OSError:
             mode = self._lstat_mode(name)
             if mode and not stat.S_ISREG(mode):
-                raise NotRegular(mode) from None
+                raise WrongKind(mode, "a regular file") from None
             raise
         try:
             info = file_stat(os.fstat(fd))
             if not stat.S_ISREG(info.mode):
-                raise NotRegular(info.mode)
+                raise WrongKind(info.mode, "a regular file")
             yield fd, info
         finally:
             os.close(fd)
@@ -131,13 +131,13 @@ class Directory:
 
 @contextmanager
 def _opened(target: str, path: Path, dir_fd: int | None) -> Iterator[Directory]:
+    mode = os.stat(target, dir_fd=dir_fd, follow_symlinks=False).st_mode
+    if not stat.S_ISDIR(mode):
+        raise WrongKind(mode, "a directory")
     if not HAS_OPENAT:
-        info = os.lstat(path)
-        if not stat.S_ISDIR(info.st_mode):
-            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
         yield Directory(path, None)
         return
-    fd = os.open(target, os.O_RDONLY | os.O_DIRECTORY | _FLAGS, dir_fd=dir_fd)
+    fd = os.open(target, os.O_RDONLY | os.O_DIRECTORY | _FLAGS, dir_fd=dir_fd)  # refuses what was swapped since
     try:
         yield Directory(path, fd)
     finally:

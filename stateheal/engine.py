@@ -177,14 +177,13 @@ def _foretell(visit: Visit, found: Survey) -> Visit:
 def _mend(place: Place, settings: Settings, run: RunWriter, world: World) -> Visit:
     """Plan and carry out under the workspace's lock; plan anew when somebody else writes meanwhile."""
     with open_directory(place.directory) as directory, workspace_lock(directory, run.journal.path, world.wait):
-        written: list[str] = []
-        earlier: list[Finding] = []
+        healed: list[Finding] = []
         for attempts_left in reversed(range(_ATTEMPTS)):
             visit = _plan(place, directory, settings, world)
             plan = visit.plan
             if plan.refusal:
                 return _failed(visit, Refused(plan.refusal))
-            finished = True
+            finished, written = True, list[str]()
             try:
                 if plan.files:
                     confirm = _confirmer(visit.evidence, settings, world)
@@ -192,12 +191,14 @@ def _mend(place: Place, settings: Settings, run: RunWriter, world: World) -> Vis
             except Conflict as error:
                 if attempts_left == 0:
                     return _failed(visit, error)
-                earlier += [finding for finding in visit.findings if finding.repair]
+                healed += _written_whole(visit.findings, written)
                 continue
             except StatehealError as error:
                 return _failed(visit, error)
             now = _with_outcome(visit.findings, Outcome.HEALED if finished else Outcome.FOUND)
-            return replace(visit, findings=(*now, *_healed_before(earlier, now, written)), stopped=not finished)
+            # What an earlier attempt had healed whole is not found any more, and is healed all the same.
+            before = [finding for finding in healed if finding.job not in {each.job for each in now}]
+            return replace(visit, findings=(*now, *before), stopped=not finished)
     raise AssertionError("the loop above always returns")
 
 
@@ -221,12 +222,11 @@ def _with_outcome(findings: Iterable[Finding], outcome: Outcome) -> tuple[Findin
     return tuple(replace(finding, outcome=outcome) if finding.repair else finding for finding in findings)
 
 
-def _healed_before(earlier: Iterable[Finding], now: Sequence[Finding], written: Sequence[str]) -> Iterator[Finding]:
-    """Findings that an earlier attempt had healed before somebody else's write made it start over."""
-    seen = {finding.job for finding in now}
-    for finding in earlier:
-        if finding.job not in seen and {Path(finding.path).name, f"{JOBS}/{finding.job}.json"} & set(written):
-            seen.add(finding.job)
+def _written_whole(findings: Iterable[Finding], written: Sequence[str]) -> Iterator[Finding]:
+    """Of an attempt that did not come to its end, the repairs of which every file was written."""
+    for finding in findings:
+        files = {Path(finding.path).name, f"{JOBS}/{finding.job}.json"} if finding.job else {Path(finding.path).name}
+        if finding.repair and files <= set(written):
             yield replace(finding, outcome=Outcome.HEALED)
 
 

@@ -25,8 +25,10 @@ def test_a_time_with_a_zone_is_read(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [7, None, True, [], "yesterday", "", "2026-11-22", "2026-11-22T07:52:49", "2026-13-01T00:00:00Z"]
-    + ["2026-02-30T00:00:00Z", "٢٠٢٦-11-22T07:52:49Z", "2026-11-22T07:52:49Z ", "0001-01-01T00:00:00+23:00"],
+    [
+        *(7, None, True, [], "yesterday", "", "2026-11-22", "2026-11-22T07:52:49", "2026-13-01T00:00:00Z"),
+        *("2026-02-30T00:00:00Z", "\u0662026-11-22T07:52:49Z", "2026-11-22T07:52:49Z ", "0001-01-01T00:00:00+23:00"),
+    ],
 )
 def test_anything_else_is_no_time(value: object) -> None:
     assert parse_time(value) is None

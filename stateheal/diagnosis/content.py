@@ -84,16 +84,17 @@ def _unknown_statuses(view: View) -> Iterator[Diagnosed]:
             yield Diagnosed(job_finding(view, job, "schema", message, severity=Severity.NOTICE))
 
 
-def unknown_version(view: View, reason: str) -> Diagnosed:
-    """The notice about a workspace that is left alone as a whole."""
+def unknown_version(view: View) -> Iterator[Diagnosed]:
+    """The notice about an index of another version: the whole workspace is left alone."""
     place = view.evidence.place
-    return Diagnosed(
-        Finding(
-            rule="schema",
-            severity=Severity.NOTICE,
-            workspace=place.name,
-            path=str(place.directory / INDEX),
-            pointer="/version",
-            message=f"{reason}; the whole workspace is left alone",
+    if view.unknown_version is not None:
+        yield Diagnosed(
+            Finding(
+                rule="schema",
+                severity=Severity.NOTICE,
+                workspace=place.name,
+                path=str(place.directory / INDEX),
+                pointer="/version",
+                message=f"version {view.unknown_version} is unknown; the whole workspace is left alone",
+            )
         )
-    )

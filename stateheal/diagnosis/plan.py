@@ -63,8 +63,9 @@ def _run_rules(
     findings: list[Finding] = []
     view = View(evidence, draft, settings, validate)
     if view.hands_off is not None:
-        notice = [unknown_version(view, view.hands_off).finding] if evidence.place.of_codex and draft.index else []
-        return [finding for finding in notice if any(rule.name == finding.rule for rule in chosen(settings))], draft
+        return [
+            each.finding for each in unknown_version(view) if "schema" in {rule.name for rule in chosen(settings)}
+        ], draft
     for rule in chosen(settings):
         found = list(rule.find(view))
         findings += [each.finding for each in found]

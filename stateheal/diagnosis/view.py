@@ -95,13 +95,22 @@ class View:
     def hands_off(self) -> str | None:
         """Why nothing here may be repaired: what is unknown is not touched (field guide section 5)."""
         index = self.draft.index
-        if isinstance(index, dict) and "version" in index and not _is_one(index["version"]):
-            return f"version {str(index['version'])[:20]} is unknown"
-        if any(trouble.name == INDEX for trouble in self.evidence.unreadable):
-            return "the index cannot be read"
+        if self.unknown_version is not None:
+            return "its version is unknown"
+        for trouble in self.evidence.unreadable:
+            if trouble.name in (INDEX, JOBS):
+                return f"{trouble.name} cannot be read"
         if not self.evidence.place.of_codex and not _plain(index):
             return "it belongs to another plugin and is not laid out as a codex companion's"
         return None
+
+    @property
+    def unknown_version(self) -> str | None:
+        """The index's version where it is not 1, as text."""
+        index = self.draft.index
+        if not self.evidence.place.of_codex or not isinstance(index, dict) or _is_one(index.get("version", 1)):
+            return None
+        return str(index["version"])[:20]
 
     @cached_property
     def jobs(self) -> tuple[Job, ...]:

@@ -236,11 +236,13 @@ def test_boot_time_never_outranks_a_process_that_exists() -> None:
 
 @pytest.mark.parametrize(
     ("value", "pid"),
-    [(5, 5), (5.0, 5), ("5", 5), ("005", 5), (True, None), (None, None), (5.5, None), ("-5", None), ("5 ", None)]
-    + [("٥", None), ([5], None), ({}, None), (1e30, 10**30), (float("inf"), None), ("9" * 30, None)],
+    [
+        *((5, 5), (5.0, 5), ("5", 5), ("005", 5), (True, None), (None, None), (5.5, None), ("-5", None), ("5 ", None)),
+        *(("\u0665", None), ([5], None), ({}, None), (1e30, int(1e30)), (float("inf"), None), ("9" * 30, None)),
+    ],
 )
 def test_what_a_pid_is(value: Any, pid: int | None) -> None:
-    assert pid_of(value) == pid if value != 1e30 else pid_of(value) == int(1e30)
+    assert pid_of(value) == pid
 
 
 @pytest.mark.parametrize(
