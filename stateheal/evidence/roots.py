@@ -179,7 +179,7 @@ def _requested(
         yield from ((root, None) for root in default_roots(env))
         return
     for path in paths:
-        yield from _classify(Path(path), env)
+        yield from _classify(Path(path).expanduser(), env)
 
 
 def _classify(given: Path, env: Mapping[str, str]) -> list[tuple[Root, Place | None]]:

@@ -15,10 +15,15 @@ _STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
 def diff_lines(diff: Diff, context: int = 3) -> Iterator[str]:
     """The lines of a unified diff, header first, nothing in them that a terminal would obey."""
-    old, new = (data.decode("utf-8", "backslashreplace").split("\n") for data in (diff.before, diff.after))
+    old, new = (_lines(data) for data in (diff.before, diff.after))
     name = printable(diff.name)
     for line in difflib.unified_diff(old, new, f"a/{name}", f"b/{name}", n=context, lineterm=""):
         yield printable(line)
+
+
+def _lines(data: bytes) -> list[str]:
+    """Split at line feeds only: whatever else ends a line for Python is shown escaped."""
+    return data.decode("utf-8", "backslashreplace").removesuffix("\n").split("\n")
 
 
 def render_diff(diff: Diff) -> Iterator[Text]:

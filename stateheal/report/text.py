@@ -56,7 +56,9 @@ def _print_workspace(console: Console, name: str, home: str | None, findings: Se
         rule = Text(finding.rule, style=_STYLES[finding.severity])
         table.add_row(rule, Text(job), Text(pid), _why(finding, verbose))
     needed = rule_width + sum(widths) + _MIN_WHY + 8
-    console.print(table, width=max(console.width, needed), crop=False, no_wrap=False)
+    window, console.width = console.width, max(console.width, needed)
+    console.print(table)
+    console.width = window
     console.print()
 
 
@@ -86,9 +88,9 @@ def summary(report: Report, journal: str) -> Iterator[Text]:
     if report.interrupted:
         yield Text("Interrupted: what is listed was done, the rest was not looked at.", style="yellow")
     if report.dry_run and _repairable(report):
-        yield Text("Dry run: nothing was written. 'stateheal heal' does it, and 'stateheal undo' takes it back.")
+        yield Text("Dry run: nothing was written. 'stateheal heal' makes the repair.")
     elif report.command == "audit" and _repairable(report):
-        yield Text("Next: 'stateheal heal -n' shows every repair as a diff, 'stateheal heal' makes it.")
+        yield Text("Next: 'stateheal heal -n' shows the diff, 'stateheal heal' makes the repair.")
     elif report.run:
         yield Text(f"The originals are in {printable(journal)}/runs/{report.run}")
         yield Text("'stateheal undo' puts them back.")
