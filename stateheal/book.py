@@ -21,6 +21,8 @@ class Visit:
     errors: tuple[Trouble, ...] = ()
     diffs: tuple[Diff, ...] = ()
     stopped: bool = False
+    postponed: bool = False
+    """A file of it may be on its way just now: nothing was concluded or done, it is to be looked at again."""
 
 
 class Book:
@@ -34,8 +36,8 @@ class Book:
         self.errors: list[Trouble] = list(found.errors)
         self.interrupted = False
 
-    def visit(self, place: Place, do: Callable[[Place], Visit]) -> None:
-        """Do one workspace; trouble in it does not keep the others from being done."""
+    def visit(self, place: Place, do: Callable[[Place], Visit]) -> Visit | None:
+        """Do one workspace; trouble in it does not keep the others from being done. Returns a postponed visit."""
         try:
             visit = do(place)
         except StatehealError as error:
@@ -43,9 +45,12 @@ class Book:
         except OSError as error:
             self.errors.append(Trouble(str(place.directory), f"cannot be opened: {error.strerror or error}"))
         else:
+            if visit.postponed:
+                return visit
             self.visits.append(visit)
             self.errors += visit.errors
             self.interrupted |= visit.stopped
+        return None
 
     def report(self, run: str | None) -> Report:
         """Everything so far; ``run`` where the journal holds originals of it."""

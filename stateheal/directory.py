@@ -112,6 +112,10 @@ class Directory:
         """Rename within the directory, taking the place of what stood there."""
         os.replace(self._at(old), self._at(new), src_dir_fd=self.fd, dst_dir_fd=self.fd)
 
+    def link(self, old: str, new: str) -> None:
+        """Give a file a second name. Raises ``FileExistsError`` where the name is taken."""
+        os.link(self._at(old), self._at(new), src_dir_fd=self.fd, dst_dir_fd=self.fd, follow_symlinks=False)
+
     def unlink(self, name: str) -> None:
         """Remove a name."""
         os.unlink(self._at(name), dir_fd=self.fd)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import platformdirs
 from stateheal.book import Book, Visit
 from stateheal.commit.apply import carry_out
 from stateheal.commit.journal import KEEP, Journal, RunWriter
-from stateheal.commit.lock import WAIT, workspace_lock
+from stateheal.commit.lock import WAIT, is_held, workspace_lock
 from stateheal.commit.undo import find_run, undo_run
 from stateheal.diagnosis.case import Case
 from stateheal.diagnosis.liveness import judge
@@ -20,12 +21,15 @@ from stateheal.diagnosis.plan import make_plan
 from stateheal.diagnosis.rules import check_names
 from stateheal.directory import Directory, open_directory
 from stateheal.errors import Conflict, JournalError, Refused, StatehealError
+from stateheal.evidence.broker import ask_endpoint
 from stateheal.evidence.processes import ProcessTable, SystemProcesses
+from stateheal.evidence.rollouts import Rollouts
 from stateheal.evidence.roots import Survey, survey
 from stateheal.evidence.schema import violations
-from stateheal.evidence.workspace import gather
+from stateheal.evidence.workspace import Sources, gather
 from stateheal.model import (
     JOBS,
+    Answer,
     Diff,
     Evidence,
     Finding,
@@ -33,6 +37,7 @@ from stateheal.model import (
     Outcome,
     Owner,
     Place,
+    Plan,
     Report,
     Settings,
     Trouble,
@@ -42,6 +47,8 @@ from stateheal.times import HOUR
 from stateheal.version import __version__
 
 Paths = Iterable["str | os.PathLike[str]"]
+_ON_ITS_WAY = 0.5
+"""Seconds after which a file that was being written must be whole."""
 _ATTEMPTS = 4
 """How often a workspace is read and planned anew when somebody else writes to it meanwhile."""
 
@@ -61,10 +68,14 @@ class World:
     """What the engine takes from outside; tests bring their own."""
 
     processes: ProcessTable = field(default_factory=SystemProcesses)
+    rollouts: Rollouts = field(default_factory=Rollouts)
+    ask: Callable[[object], Answer] = ask_endpoint
+    """Connects to a broker's endpoint."""
     stop: Callable[[], bool] = _never
     """Asked between two files: whether the user wants an end."""
     wait: float = WAIT
     """Seconds to wait for another stateheal in the same workspace."""
+    sleep: Callable[[float], None] = time.sleep
 
 
 def settings_of(
@@ -80,6 +91,7 @@ def audit(
     cwd: str | None = None,
     job: str | None = None,
     settings: Settings | None = None,
+    journal: Journal | None = None,
     world: World | None = None,
 ) -> Report:
     """Look at every workspace and write nothing.
@@ -87,14 +99,11 @@ def audit(
     ``paths``: as the command line takes them; ``None`` for every default root, an empty list for nothing. ``cwd``
     narrows to the workspace of a directory, ``job`` to one job. Raises ``UsageError`` for a path that holds no state.
     """
-    world = world or World()
+    world, settings = world or World(), settings or Settings()
     found = _survey(paths, cwd, job)
+    looker = _Looker(found, settings, world, journal or Journal(journal_path()))
     book = Book(found, "audit", dry_run=False)
-    for place in found.places:
-        if world.stop():
-            book.interrupted = True
-            break
-        book.visit(place, lambda place: _look(place, settings or Settings(), world))
+    _tour(book, looker.look, world)
     return book.report(None)
 
 
@@ -116,15 +125,12 @@ def heal(
     found = _survey(paths, cwd, job)
     book = Book(found, "heal", dry_run)
     journal = journal or Journal(journal_path(), KEEP)
+    looker = _Looker(found, settings, world, journal)
     run = journal.begin("heal", __version__, world.processes.host().now)
-    for place in found.places:
-        if world.stop():
-            book.interrupted = True
-            break
-        if dry_run:
-            book.visit(place, lambda place: _foretell(_look(place, settings, world), found))
-        else:
-            book.visit(place, lambda place: _mend(place, settings, run, world))
+    if dry_run:
+        _tour(book, looker.foretell, world)
+    else:
+        _tour(book, _Mender(looker, run).mend, world)
     if run.wrote:
         journal.prune()
     return book.report(run.id if run.wrote else None)
@@ -149,57 +155,108 @@ def _survey(paths: Paths | None, cwd: str | None, job: str | None) -> Survey:
     return replace(found, places=tuple(places))
 
 
+def _tour(book: Book, do: Callable[[Place, Evidence | None], Visit], world: World) -> None:
+    """Every workspace once; those with a file that may just be on its way again at the end, after one wait for all."""
+    later: list[Visit] = []
+    for place in book.found.places:
+        if world.stop():
+            book.interrupted = True
+            return
+        postponed = book.visit(place, lambda place: do(place, None))
+        later += [postponed] if postponed else []
+    if later:
+        world.sleep(_ON_ITS_WAY)
+    for visit in later:
+        earlier = visit.evidence
+        book.visit(earlier.place, lambda place, earlier=earlier: do(place, earlier))  # type: ignore[misc]
+
+
 # --- one workspace -------------------------------------------------------------------------------------------------
 
 
-def _look(place: Place, settings: Settings, world: World) -> Visit:
-    with open_directory(place.directory) as directory:
-        return _plan(place, directory, settings, world)
+class _Looker:
+    """Reads and plans one workspace."""
+
+    def __init__(self, found: Survey, settings: Settings, world: World, journal: Journal) -> None:
+        self.settings = settings
+        self.world = world
+        self.runs = journal.run_ids()
+        self.by_hash: dict[str, list[str]] = {}
+        for place in filter(lambda place: place.of_codex, found.places):
+            self.by_hash.setdefault(place.hash, []).append(str(place.directory))
+
+    def look(self, place: Place, earlier: Evidence | None) -> Visit:
+        """What is found in one workspace."""
+        with open_directory(place.directory) as directory:
+            # What another run is writing just now is no leftover.
+            runs = frozenset[str]() if is_held(directory) else self.runs
+            return self.plan(place, directory, earlier, runs)
+
+    def foretell(self, place: Place, earlier: Evidence | None) -> Visit:
+        """A dry run's outcome: every repair that would be made, and its diff."""
+        visit = self.look(place, earlier)
+        plan = visit.plan
+        if plan.refusal:
+            return _failed(visit, Refused(plan.refusal))
+        return replace(visit, findings=_with_outcome(visit.findings, Outcome.WOULD_HEAL), diffs=tuple(_diffs(plan)))
+
+    def plan(self, place: Place, directory: Directory, earlier: Evidence | None, runs: frozenset[str]) -> Visit:
+        """Gather and diagnose. A visit is postponed once for files that may be on their way."""
+        places = self.by_hash.get(place.hash, ()) if place.of_codex else ()
+        twins = tuple(other for other in places if other != str(place.directory))
+        world = self.world
+        evidence = gather(place, directory, Sources(world.processes, world.rollouts, world.ask, runs, twins, earlier))
+        plan = make_plan(evidence, self.settings, violations)
+        errors = tuple(Trouble(str(place.directory / each.name), each.reason) for each in evidence.unreadable)
+        postponed = bool(evidence.unsettled) and earlier is None
+        return Visit(plan.findings, evidence, plan, errors, postponed=postponed)
 
 
-def _plan(place: Place, directory: Directory, settings: Settings, world: World) -> Visit:
-    evidence = gather(place, directory, world.processes)
-    plan = make_plan(evidence, settings, violations)
-    errors = [Trouble(str(place.directory / each.name), each.reason) for each in evidence.unreadable]
-    return Visit(plan.findings, evidence, plan, tuple(errors))
+class _Mender:
+    """Repairs one workspace, under its lock."""
 
+    def __init__(self, looker: _Looker, run: RunWriter) -> None:
+        self.looker = looker
+        self.run = run
 
-def _foretell(visit: Visit, found: Survey) -> Visit:
-    """A dry run's outcome: every repair that would be made, and its diff."""
-    plan = visit.plan
-    if plan.refusal:
-        return _failed(visit, Refused(plan.refusal))
-    base = visit.plan.place.root
-    diffs = [Diff(str((plan.place.directory / c.name).relative_to(base)), c.before.data, c.after) for c in plan.files]
-    return replace(visit, findings=_with_outcome(visit.findings, Outcome.WOULD_HEAL), diffs=tuple(diffs))
-
-
-def _mend(place: Place, settings: Settings, run: RunWriter, world: World) -> Visit:
-    """Plan and carry out under the workspace's lock; plan anew when somebody else writes meanwhile."""
-    with open_directory(place.directory) as directory, workspace_lock(directory, run.journal.path, world.wait):
+    def mend(self, place: Place, earlier: Evidence | None) -> Visit:
+        """Plan and carry out; plan anew when somebody else writes meanwhile."""
+        world = self.looker.world
         healed: list[Finding] = []
-        for attempts_left in reversed(range(_ATTEMPTS)):
-            visit = _plan(place, directory, settings, world)
-            plan = visit.plan
-            if plan.refusal:
-                return _failed(visit, Refused(plan.refusal))
-            finished, written = True, list[str]()
-            try:
-                if plan.files:
-                    confirm = _confirmer(visit.evidence, settings, world)
-                    finished = carry_out(plan, directory, run, confirm, world.stop, written)
-            except Conflict as error:
-                if attempts_left == 0:
+        with open_directory(place.directory) as directory, workspace_lock(directory, self.run.journal.path, world.wait):
+            for attempts_left in reversed(range(_ATTEMPTS)):
+                visit = self.looker.plan(place, directory, earlier, self.looker.runs)
+                if visit.postponed:
+                    return visit
+                written: list[str] = []
+                try:
+                    finished = self._carry_out(visit, directory, written)
+                except Conflict as error:
+                    if attempts_left == 0:
+                        return _failed(visit, error)
+                    healed += _written_whole(visit.findings, written)
+                    continue
+                except StatehealError as error:
                     return _failed(visit, error)
-                healed += _written_whole(visit.findings, written)
-                continue
-            except StatehealError as error:
-                return _failed(visit, error)
-            now = _with_outcome(visit.findings, Outcome.HEALED if finished else Outcome.FOUND)
-            # What an earlier attempt had healed whole is not found any more, and is healed all the same.
-            before = [finding for finding in healed if finding.job not in {each.job for each in now}]
-            return replace(visit, findings=(*now, *before), stopped=not finished)
-    raise AssertionError("the loop above always returns")
+                now = _with_outcome(visit.findings, Outcome.HEALED if finished else Outcome.FOUND)
+                # What an earlier attempt had healed whole is not found any more, and is healed all the same.
+                before = [finding for finding in healed if finding.job not in {each.job for each in now}]
+                return replace(visit, findings=(*now, *before), stopped=not finished)
+        raise AssertionError("the loop above always returns")
+
+    def _carry_out(self, visit: Visit, directory: Directory, written: list[str]) -> bool:
+        if visit.plan.refusal:
+            raise Refused(visit.plan.refusal)
+        if not visit.plan.files:
+            return True
+        confirm = _confirmer(visit.evidence, self.looker.settings, self.looker.world)
+        return carry_out(visit.plan, directory, self.run, confirm, self.looker.world.stop, written)
+
+
+def _diffs(plan: Plan) -> Iterator[Diff]:
+    for change in plan.files:
+        name = str((plan.place.directory / change.name).relative_to(plan.place.root))
+        yield Diff(name, change.before.data if change.before else None, change.after)
 
 
 def _confirmer(evidence: Evidence, settings: Settings, world: World) -> Callable[[tuple[Owner, ...]], str | None]:

@@ -12,7 +12,7 @@ from stateheal.engine import Paths, World
 from stateheal.errors import UsageError
 from stateheal.evidence.roots import survey
 from stateheal.evidence.schema import violations
-from stateheal.evidence.workspace import gather
+from stateheal.evidence.workspace import Sources, gather
 from stateheal.model import Explanation, Place, Settings, Step, Trial
 from stateheal.records import is_active
 
@@ -38,7 +38,7 @@ def explain(
 def _in_place(place: Place, job: str, settings: Settings, world: World) -> Iterator[Explanation]:
     try:
         with open_directory(place.directory) as directory:
-            evidence = gather(place, directory, world.processes)
+            evidence = gather(place, directory, Sources(world.processes, world.rollouts))
     except OSError:
         return
     view = View(evidence, first_draft(evidence), settings, violations)

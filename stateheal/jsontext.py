@@ -47,6 +47,9 @@ def _integer(digits: str) -> int | float:
     return int(digits) if len(digits) <= _MAX_INT_DIGITS else float(digits)
 
 
+_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_int=_integer)
+
+
 def parse(data: bytes) -> Document | ParseFailure:
     """Read one JSON document from UTF-8 bytes. Never raises for bad input."""
     duplicates: list[str] = []
@@ -59,22 +62,34 @@ def parse(data: bytes) -> Document | ParseFailure:
         return value
 
     if not data.strip(b" \t\r\n"):
-        return ParseFailure("the file is empty" if not data else "the file holds nothing but white space")
+        return ParseFailure("empty" if not data else "nothing but white space")
+    if not data.strip(b"\0 \t\r\n"):
+        return ParseFailure("filled with NUL bytes")
     try:
         text = data.decode("utf-8")
-        if _too_deep(text):
+        if too_deep(text):
             return ParseFailure(f"nested more than {_MAX_DEPTH} levels deep", too_deep=True)
         value = json.loads(text, object_pairs_hook=build, parse_constant=_no_constant, parse_int=_integer)
     except UnicodeDecodeError as error:
         return ParseFailure(f"not UTF-8 at byte {error.start}")
     except json.JSONDecodeError as error:
-        return ParseFailure(f"not JSON: {error.msg} at line {error.lineno} column {error.colno}")
+        return ParseFailure(f"not JSON ({error.msg}, line {error.lineno} column {error.colno})")
     except ValueError as error:
-        return ParseFailure(f"not JSON: {error}")
+        return ParseFailure(f"not JSON ({error})")
     return Document(text, value, tuple(duplicates))
 
 
-def _too_deep(text: str) -> bool:
+def parse_strictly(text: str, position: int) -> tuple[Json, int]:
+    """The value that begins at ``position``, and where it ends. Raises ``ValueError`` where none stands there whole.
+
+    The caller has made sure that the text is not ``too_deep``.
+    """
+    value, end = _DECODER.raw_decode(text, position)
+    return value, end
+
+
+def too_deep(text: str) -> bool:
+    """Whether the text nests deeper than is read here."""
     if text.count("[") + text.count("{") <= _MAX_DEPTH:
         return False
     depth = 0

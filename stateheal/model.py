@@ -17,6 +17,13 @@ FINISHED = frozenset({"completed", "failed", "cancelled"})
 INDEX = "state.json"
 JOBS = "jobs"
 BROKER = "broker.json"
+NEW_INDEX: Mapping[str, Json] = {"version": 1, "config": {"stopReviewGate": False}, "jobs": []}
+"""What the plugin takes where there is no index."""
+
+
+def job_file(stem: str) -> str:
+    """A job file's name, relative to the workspace."""
+    return f"{JOBS}/{stem}.json"
 
 
 # --- what is on disk -----------------------------------------------------------------------------------------------
@@ -98,6 +105,65 @@ class LogFacts:
     mtime: float
     codex_error: str | None = None
     """The text of the last ``Codex error:`` line among its last 64 KiB."""
+    turn_ended: bool = False
+    """Whether its last 64 KiB say that a turn came to its end after the last one began."""
+
+
+@dataclass(frozen=True)
+class Salvage:
+    """What can still be read out of a file that does not parse."""
+
+    objects: tuple[dict[str, Json], ...] = ()
+    """Whole objects that are not part of another whole one."""
+    members: Mapping[str, Json] = field(default_factory=dict)
+    """The whole members of the first object."""
+
+
+@dataclass(frozen=True)
+class Name:
+    """One name in the workspace directory or in its ``jobs/``."""
+
+    name: str
+    """Relative to the workspace."""
+    is_directory: bool
+    mtime: float
+    run: str | None = None
+    """For one of our own temporary files: the run that made it."""
+
+
+class Answer(str, Enum):
+    """What an endpoint does when it is connected to."""
+
+    YES = "answers"
+    NO = "does not answer"
+    UNKNOWN = "cannot be told"
+
+
+@dataclass(frozen=True)
+class BrokerFacts:
+    """``broker.json`` and what stands behind it."""
+
+    snapshot: Snapshot
+    answer: Answer
+    process: ProcessFacts | None
+
+
+class TurnEnd(str, Enum):
+    """How a Codex turn ended, as far as its rollout tells (field guide section 7)."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    ABORTED = "aborted"
+    OPEN = "open"
+
+
+@dataclass(frozen=True)
+class TurnFacts:
+    """One turn in a rollout."""
+
+    end: TurnEnd
+    path: str
+    mtime: float
 
 
 @dataclass(frozen=True)
@@ -254,6 +320,16 @@ class Change:
     record: Patch = field(default_factory=dict)
     log: str | None = None
     """A line for the job's log."""
+    drop: frozenset[int] = frozenset()
+    """Positions of entries that leave the index."""
+    add: Mapping[str, Json] | None = None
+    """A new entry, to stand first; the journal keeps a copy of its job file and its log."""
+    index: Mapping[str, Json] | None = None
+    """A whole new index."""
+    rebuilt: Mapping[str, Json] | None = None
+    """A whole new record for ``stem``."""
+    remove: str | None = None
+    """A file that goes."""
     witness: str | None = None
     """The stem of a job file that the new entry was taken from: it must still be as it was read."""
     stakes: tuple[Owner, ...] = ()
@@ -270,6 +346,10 @@ class Draft:
     """By file stem; only those that parse."""
     logs: Mapping[str, str] = field(default_factory=dict)
     """Lines to append, by file stem."""
+    removed: frozenset[str] = frozenset()
+    """Names of files that go."""
+    keeps: tuple[str, ...] = ()
+    """Stems of jobs whose files the journal keeps a copy of although they do not change."""
 
 
 @dataclass(frozen=True)
@@ -288,6 +368,23 @@ class Evidence:
     """By file name."""
     unreadable: tuple[Unreadable, ...] = ()
     shared_storage: bool = False
+    salvage: Mapping[str, Salvage] = field(default_factory=dict)
+    """By file name, for those that do not parse."""
+    unsettled: frozenset[str] = frozenset()
+    """Files that do not parse but may just be written: not to be called torn yet."""
+    names: tuple[Name, ...] = ()
+    """What else stands in the workspace and in its ``jobs/``: directories and possible temporary files."""
+    leftovers: Mapping[str, Snapshot] = field(default_factory=dict)
+    """Temporary files of runs of ours that are over, by name."""
+    broker: BrokerFacts | None = None
+    real_parents: Mapping[str, str] = field(default_factory=dict)
+    """Directories that logFile fields name, and what they are with every link resolved."""
+    home_exists: bool | None = None
+    """Whether the project directory is there; ``None`` where no record names one that fits the workspace's hash."""
+    twins: tuple[str, ...] = ()
+    """The same workspace's directories under other roots."""
+    turns: Mapping[tuple[str, str], TurnFacts] = field(default_factory=dict)
+    """Rollouts' word on turns, by thread and turn id."""
 
 
 @dataclass(frozen=True)
@@ -307,15 +404,14 @@ class Settings:
 class FileChange:
     """One file, before and after."""
 
-    before: Snapshot
-    after: bytes
+    name: str
+    before: Snapshot | None
+    """``None`` for a new file."""
+    after: bytes | None
+    """``None`` for a file that goes."""
     stakes: tuple[Owner, ...] = ()
     witnesses: tuple[Snapshot, ...] = ()
     """Other files the change was concluded from: they must still be as they were read."""
-
-    @property
-    def name(self) -> str:
-        return self.before.name
 
 
 @dataclass(frozen=True)
@@ -335,6 +431,8 @@ class Plan:
     files: tuple[FileChange, ...] = ()
     """In the order of writing: job files, then the index."""
     logs: tuple[LogLine, ...] = ()
+    keeps: tuple[str, ...] = ()
+    """Stems of jobs whose json and log the journal keeps a copy of."""
     refusal: str | None = None
     """Why the plan must not be carried out: it would not cure what it claims."""
 
@@ -356,8 +454,8 @@ class Diff:
 
     name: str
     """Relative to the root it was found under, led by the workspace's directory."""
-    before: bytes
-    after: bytes
+    before: bytes | None
+    after: bytes | None
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from stateheal.model import ACTIVE, FINISHED, Identity
 from stateheal.times import DAY, parse_time
 
 TIME_FIELDS = ("createdAt", "startedAt", "updatedAt", "completedAt", "cancelledAt")
+_COMPANION_ID = re.compile(r"(?:task|review|adversarial-review|job)-[0-9a-z]{6,12}-[0-9a-z]{4,8}")
+_PLAIN_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,119}")
 _TICKS = re.compile(r"linux:([0-9]{1,18})")
 
 
@@ -27,6 +29,20 @@ def pid_of(value: Json) -> int | None:
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}", value):
         return int(value)
     return None
+
+
+ENTRY_LACKS = ("result", "rendered", "cancelledAt")
+"""Keys of a job file that its index entry never has."""
+
+
+def is_plain_id(text: str) -> bool:
+    """Whether an id can be a file name and nothing else: a job of any other id is never added to an index."""
+    return _PLAIN_ID.fullmatch(text) is not None
+
+
+def is_companion_id(text: str) -> bool:
+    """Whether this is an id as the plugin makes them: ``task-mnyhf4jl-1mnkv1``."""
+    return _COMPANION_ID.fullmatch(text) is not None
 
 
 def entries_of(index: Json) -> list[Json]:

@@ -56,7 +56,7 @@ def job(ident: str, **fields: Any) -> dict[str, Any]:
         "kind": "task",
         "kindLabel": "rescue",
         "title": "Codex Task",
-        "workspaceRoot": "/home/dev/projects/demo",
+        "workspaceRoot": "/home/dev/projects/somewhere",
         "jobClass": "task",
         "summary": "map the failing tests",
         "write": False,
@@ -129,6 +129,8 @@ class Tree:
 
     def add(self, record: dict[str, Any], **entry: Any) -> Tree:
         """Write a job file, its log, and its entry behind those already in the index."""
+        if str(record.get("logFile", "")).startswith("/state/demo/"):
+            record = {**record, "logFile": str(self.path.resolve() / "jobs" / f"{record['id']}.log")}
         path = self.path / "state.json"
         entries = json.loads(path.read_text())["jobs"] if path.exists() else []
         return self.file(record).log(record["id"]).index(*entries, entry_of(record, **entry))

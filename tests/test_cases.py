@@ -17,8 +17,10 @@ from typing import Any
 import pytest
 
 from stateheal.diagnosis.rules import RULES
-from stateheal.engine import audit, heal, settings_of, undo
-from stateheal.model import Outcome, Report, Settings
+from stateheal.engine import World, audit, heal, settings_of, undo
+from stateheal.evidence.broker import ask_endpoint
+from stateheal.evidence.rollouts import Rollouts
+from stateheal.model import Answer, Outcome, Report, Settings, TurnEnd, TurnFacts
 from stateheal.times import parse_time
 from tests.support import NOW, FakeProcesses, files_in, host, journal_in, stats_in, survivors, world
 
@@ -38,23 +40,38 @@ class Bench:
         return json.loads((CASES / self.name / "case.json").read_text())
 
     @property
+    def data(self) -> Path:
+        return self.root / "plugins" / "data"
+
+    @property
     def state(self) -> Path:
-        return self.root / "plugins" / "data" / "codex-openai-codex" / "state"
+        return self.data / self.told.get("plugin", "codex-openai-codex") / "state"
 
     @property
     def settings(self) -> Settings:
         return settings_of(**self.told.get("settings", {}))
 
     @property
-    def processes(self) -> FakeProcesses:
+    def world(self) -> World:
+        """The processes, rollouts and brokers that the case tells of."""
         table = FakeProcesses(facts_of_host=host(**self.told.get("host", {})))
         for pid, facts in self.told.get("processes", {}).items():
             created = parse_time(facts.get("created"))
             table.live(int(pid), *facts.get("argv", ()), created=created, zombie=facts.get("zombie", False))
-        return table
+        answers = self.told.get("brokers_that_answer", [])
+        return world(
+            table,
+            rollouts=FakeRollouts(self.told.get("turns", {})),
+            ask=lambda endpoint: Answer.YES if endpoint in answers else ask_endpoint(endpoint),
+        )
 
-    def lay_out(self, which: str = "before") -> Bench:
-        shutil.copytree(CASES / self.name / which, self.state)
+    def lay_out(self) -> Bench:
+        """Copy the tree; ``@JOBS@`` stands for the absolute path of a workspace's jobs directory."""
+        shutil.copytree(CASES / self.name / "before", self.state)
+        if (CASES / self.name / "twin").exists():
+            shutil.copytree(CASES / self.name / "twin", self.data / "codex-inline" / "state")
+        for path in self.state.rglob("*.json"):
+            path.write_bytes(path.read_bytes().replace(b"@JOBS@", self.jobs_of(path)))
         # git keeps no times: everything was last touched a day ago unless the case says otherwise.
         touched = self.told.get("touched", {})
         for path in self.state.rglob("*"):
@@ -62,21 +79,39 @@ class Bench:
             os.utime(path, (moment, moment))
         return self
 
+    def jobs_of(self, path: Path) -> bytes:
+        workspace = self.state.resolve() / path.relative_to(self.state).parts[0]
+        return os.fsencode(workspace / "jobs")
+
+    def files(self) -> dict[str, bytes]:
+        """The tree as it is now, as the case's files would hold it."""
+        return {
+            name: data.replace(self.jobs_of(self.state / name), b"@JOBS@")
+            for name, data in files_in(self.state).items()
+        }
+
     def heal(self, **more: Any) -> Report:
-        return heal(
-            [self.root],
-            settings=self.settings,
-            world=world(self.processes),
-            journal=journal_in(self.root.parent),
-            **more,
-        )
+        journal = journal_in(self.root.parent)
+        return heal([self.data], settings=self.settings, world=self.world, journal=journal, **more)
 
     def audit(self) -> Report:
-        return audit([self.root], settings=self.settings, world=world(self.processes))
+        journal = journal_in(self.root.parent)
+        return audit([self.data], settings=self.settings, world=self.world, journal=journal)
+
+
+@dataclass
+class FakeRollouts(Rollouts):
+    """Rollouts that say what a case tells: ``"<thread>/<turn>": [end, time of the last word]``."""
+
+    told: dict[str, list[str]]
+
+    def turn(self, thread: str, turn: str) -> TurnFacts | None:
+        found = self.told.get(f"{thread}/{turn}")
+        return TurnFacts(TurnEnd(found[0]), "/rollout.jsonl", parse_time(found[1]) or 0.0) if found else None
 
 
 def short(report: Report) -> list[list[str | None]]:
-    return sorted([f.workspace, f.job, f.rule, f.severity.value] for f in report.findings)  # type: ignore[type-var]
+    return sorted(([f.workspace, f.job, f.rule, f.severity.value] for f in report.findings), key=str)
 
 
 @pytest.fixture(params=NAMES)
@@ -91,15 +126,15 @@ def test_every_rule_has_a_case() -> None:
 def test_heal_makes_after_of_before(bench: Bench) -> None:
     report = bench.heal()
     assert not report.errors
-    assert short(report) == sorted(bench.told["findings"])
+    assert short(report) == sorted(bench.told["findings"], key=str)
     assert all((f.outcome is Outcome.HEALED) == bool(f.repair) for f in report.findings)
-    assert files_in(bench.state) == files_in(CASES / bench.name / "after")
+    assert bench.files() == files_in(CASES / bench.name / "after")
 
 
 def test_audit_and_dry_run_say_the_same_and_write_nothing(bench: Bench) -> None:
     before = stats_in(bench.root)
     seen, foretold = bench.audit(), bench.heal(dry_run=True)
-    assert short(seen) == short(foretold) == sorted(bench.told["findings"])
+    assert short(seen) == short(foretold) == sorted(bench.told["findings"], key=str)
     assert stats_in(bench.root) == before
     assert not journal_in(bench.root.parent).path.exists()
 
@@ -130,7 +165,8 @@ def test_what_the_plugin_keeps_does_not_change(bench: Bench) -> None:
     bench.heal()
     for path in bench.state.glob("*/state.json"):
         was = before.get(path.parent.name, [])
-        finished = {e["id"] for e in was if isinstance(e, dict) and e.get("status") in ("completed", "failed")}
+        ends = [e for e in was if isinstance(e, dict) and e.get("status") in ("completed", "failed")]
+        finished = {e["id"] for e in ends if "/" not in e["id"]}  # an id that is a path has no files of its own
         assert survivors(was) & finished <= survivors(_entries(path))
 
 

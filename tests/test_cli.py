@@ -76,7 +76,7 @@ def test_the_whole_way(run: Any, tree: Tree) -> None:
 def test_audit_text_at_80_columns(run: Any, tree: Tree) -> None:
     said = run("audit", tree.root)
     assert max(map(len, said.out.splitlines())) <= 80
-    assert tree.path.name in said.out and "/home/dev/projects/demo" in said.out
+    assert tree.path.name in said.out and "/home/dev/projects/somewhere" in said.out
     for word in ("dead-pid", "task-orphan", str(GONE), "1 finding of damage", "stateheal heal -n"):
         assert word in said.out, word
     assert "task-done" not in said.out

@@ -37,7 +37,7 @@ def document(text: str) -> Document:
     [
         (b"", "empty"),
         (b"  \n", "white space"),
-        (b"\0\0\0\0", "not JSON"),
+        (b"\0\0\0\0", "NUL"),
         (b"\xef\xbb\xbf{}", "BOM"),
         (b"{} {}", "Extra data"),
         (b"{}x", "Extra data"),

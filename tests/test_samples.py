@@ -32,7 +32,7 @@ def test_healthy_is_polluted_healed(tmp_path: Path) -> None:
 
 def test_the_three_orphans_that_this_began_with() -> None:
     report = audit([SAMPLES / "polluted"], world=world())
-    found = {f.job: f.pid for f in report.findings if f.workspace == "superbem-a2d3d65760f87d26"}
+    found = {f.job: f.pid for f in report.findings if f.workspace.endswith("a2d3d65760f87d26") and f.job}
     assert found == {
         "task-mnyhf4jl-1mnkv1": 14225,
         "task-mnye71qk-5tib84": 12947,

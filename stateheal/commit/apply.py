@@ -6,11 +6,20 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from stateheal.commit.archive import Item, State, state_of
-from stateheal.commit.atomic import Target, append_line, ensure_unchanged, replace_file
+from stateheal.commit.atomic import (
+    Target,
+    append_line,
+    create_file,
+    ensure_unchanged,
+    read_plain,
+    remove_file,
+    replace_file,
+)
 from stateheal.commit.journal import RunWriter
-from stateheal.directory import Directory
+from stateheal.directory import Directory, file_stat
 from stateheal.errors import Conflict, StatehealError
 from stateheal.model import JOBS, FileChange, FileStat, LogLine, Owner, Plan
 
@@ -41,7 +50,9 @@ def carry_out(
     failed. Each file is then its old self or its healed self.
     """
     logs = list(_log_items(plan, directory))
-    archive = run.record(directory.path, [*map(_item, plan.files), *(item for item, _ in logs)])
+    items = [_item(change) for change in plan.files]
+    changed = {item.name for item in items} | {item.name for item, _ in logs}
+    archive = run.record(directory.path, [*items, *(item for item, _ in logs), *_kept_items(plan, directory, changed)])
     already = len(written)
     try:
         for change in plan.files:
@@ -59,8 +70,26 @@ def carry_out(
 
 
 def _item(change: FileChange) -> Item:
+    after = None if change.after is None else state_of(change.after)
+    if change.before is None:
+        return Item(change.name, "create", None, after)
     before = state_of(change.before.data, change.before.stat, change.name)
-    return Item(change.name, "replace", before, state_of(change.after), original=change.before.data)
+    action = "replace" if after else "remove"
+    return Item(change.name, action, before, after, original=change.before.data)
+
+
+def _kept_items(plan: Plan, directory: Directory, changed: set[str]) -> Iterator[Item]:
+    """Copies of files that are not changed now, but that the plugin may delete once their job is in the index."""
+    for name in (f"{JOBS}/{stem}{suffix}" for stem in plan.keeps for suffix in (".json", ".log")):
+        if name.endswith(".json") and name in changed:
+            continue  # its original is kept already
+        try:
+            with folder_of(directory, name) as (folder, plain):
+                info, data = read_plain(folder, plain)
+        except (OSError, StatehealError):
+            continue
+        state = state_of(data, info, f"kept/{name}")
+        yield Item(f"kept/{name}", "keep", state, state, original=data)
 
 
 def _write(change: FileChange, directory: Directory, tag: str, confirm: Confirm) -> None:
@@ -71,7 +100,20 @@ def _write(change: FileChange, directory: Directory, tag: str, confirm: Confirm)
     if alive is not None:
         raise Conflict(alive)
     with folder_of(directory, change.name) as (folder, name):
-        replace_file(folder, Target(name, change.before.data, change.before.stat), change.after, tag)
+        if change.before is None:
+            create_file(folder, Target(name, b"", _new_stat(folder)), change.after or b"", tag)
+            return
+        target = Target(name, change.before.data, change.before.stat)
+        if change.after is None:
+            remove_file(folder, target)
+        else:
+            replace_file(folder, target, change.after, tag)
+
+
+def _new_stat(folder: Directory) -> FileStat:
+    """Whose a new file is to be: its directory's owner's, readable as the directory is."""
+    info = file_stat(os.stat(folder.fd if folder.fd is not None else folder.path))
+    return replace(info, mode=info.mode & 0o666)
 
 
 def _log_items(plan: Plan, directory: Directory) -> Iterator[tuple[Item, FileStat]]:

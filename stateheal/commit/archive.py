@@ -42,12 +42,18 @@ class State:
 
 @dataclass(frozen=True)
 class Item:
-    """One file that a run changes: ``replace`` its bytes, ``append`` a line, or ``cut`` that line off again."""
+    """One file that a run changes, and how.
+
+    ``replace`` its bytes, ``append`` a line, ``cut`` that line off again, ``create`` or ``remove`` it; or ``keep`` a
+    copy of a file that the run does not change.
+    """
 
     name: str
     action: str
-    before: State
-    after: State
+    before: State | None
+    """``None`` where there was no such file."""
+    after: State | None
+    """``None`` where there is no such file any more."""
     line: str | None = None
     original: bytes | None = None
     """The bytes to keep; they go into the archive, not into the manifest."""
@@ -88,7 +94,7 @@ class Archive:
     def items(self) -> list[Item]:
         """What was changed; of an interrupted run, what may have been."""
         items = [
-            Item(raw["name"], raw["action"], State(**raw["before"]), State(**raw["after"]), raw.get("line"))
+            Item(raw["name"], raw["action"], _state(raw["before"]), _state(raw["after"]), raw.get("line"))
             for raw in self.manifest["files"]
         ]
         try:
@@ -101,13 +107,17 @@ class Archive:
         """The bytes that the item's file had. Raises ``JournalError`` where they are not what was recorded."""
         try:
             with tarfile.open(self.path) as archive:
-                member = archive.extractfile(item.before.member or "")
+                member = archive.extractfile((item.before.member if item.before else None) or "")
                 data = member.read() if member else b""
         except (OSError, KeyError, tarfile.TarError) as error:
             raise JournalError(f"{self.path}: {error}") from error
-        if digest(data) != item.before.sha256:
+        if item.before is None or digest(data) != item.before.sha256:
             raise JournalError(f"{self.path}: the original of {item.name} is damaged")
         return data
+
+
+def _state(raw: dict[str, Any] | None) -> State | None:
+    return None if raw is None else State(**raw)
 
 
 def load(path: Path) -> Archive:
@@ -131,14 +141,17 @@ def pack(head: dict[str, Any], items: Sequence[Item]) -> bytes:
         _add(tar, MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
         for item in items:
             if item.original is not None:
-                _add(tar, item.before.member or item.name, item.original)
+                _add(tar, item.name, item.original)
     return buffer.getvalue()
 
 
 def _as_json(item: Item) -> dict[str, Any]:
-    before = {key: value for key, value in asdict(item.before).items() if value is not None}
-    after = {key: value for key, value in asdict(item.after).items() if value is not None}
+    before, after = (_state_json(state) for state in (item.before, item.after))
     return {"name": item.name, "action": item.action, "before": before, "after": after, "line": item.line}
+
+
+def _state_json(state: State | None) -> dict[str, Any] | None:
+    return None if state is None else {key: value for key, value in asdict(state).items() if value is not None}
 
 
 def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:

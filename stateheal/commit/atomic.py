@@ -47,6 +47,29 @@ def replace_file(directory: Directory, target: Target, data: bytes, tag: str, mt
         raise Conflict(f"{target.name} was written by somebody else right after it was replaced")
 
 
+def create_file(directory: Directory, target: Target, data: bytes, tag: str, mtime_ns: int | None = None) -> None:
+    """Put ``data`` under a name that nobody has; the target's stat says whose it is to be and with which mode.
+
+    Raises ``Conflict`` where the name is taken by now, otherwise as ``replace_file``.
+    """
+    with _named_errors(target.name), _temporary(directory, target, data, tag) as temp:
+        if mtime_ns is not None:
+            directory.set_mtime(temp, mtime_ns)
+        try:
+            directory.link(temp, target.name)
+        except FileExistsError as error:
+            raise Conflict(f"{target.name} was made by somebody else meanwhile") from error
+        directory.sync()
+
+
+def remove_file(directory: Directory, target: Target) -> None:
+    """Remove the target if it is still what it was. Raises ``Conflict`` or ``WriteError``; then it is still there."""
+    with _named_errors(target.name):
+        ensure_unchanged(directory, target)
+        directory.unlink(target.name)
+        directory.sync()
+
+
 @contextmanager
 def _named_errors(name: str) -> Iterator[None]:
     try:

@@ -86,6 +86,13 @@ class Journal:
         }
         return [_run(name, archives, taken_back) for name, archives in by_run.items() if _is_plain(archives)]
 
+    def run_ids(self) -> frozenset[str]:
+        """The ids of all runs, undos too; empty where the journal cannot be read."""
+        try:
+            return frozenset(self._names())
+        except JournalError:
+            return frozenset()
+
     def _names(self) -> list[str]:
         try:
             return [entry.name for entry in os.scandir(self.runs_path) if entry.is_dir(follow_symlinks=False)]

@@ -47,6 +47,20 @@ def workspace_lock(directory: Directory, journal: Path, wait: float = WAIT) -> I
         fcntl.flock(directory.fd, fcntl.LOCK_UN)
 
 
+def is_held(directory: Directory) -> bool:
+    """Whether another stateheal holds the workspace right now; asked, not waited for."""
+    if directory.fd is None:
+        return False
+    import fcntl
+
+    try:
+        fcntl.flock(directory.fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in (errno.EWOULDBLOCK, errno.EACCES)
+    fcntl.flock(directory.fd, fcntl.LOCK_UN)
+    return False
+
+
 @contextmanager
 def _lock_file(directory: Directory, journal: Path, wait: float) -> Iterator[None]:
     import filelock

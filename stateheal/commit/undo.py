@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stateheal.commit.apply import folder_of
 from stateheal.commit.archive import Archive, Item, digest, state_of
-from stateheal.commit.atomic import Target, cut_tail, read_plain, replace_file
+from stateheal.commit.atomic import Target, create_file, cut_tail, read_plain, remove_file, replace_file
 from stateheal.commit.journal import Journal, Run, RunWriter
 from stateheal.commit.lock import WAIT, workspace_lock
 from stateheal.directory import Directory, open_directory
@@ -21,9 +21,10 @@ class _Step:
     """One file that stands as the run left it, and what it was."""
 
     item: Item
-    current: bytes
-    info: FileStat
+    current: tuple[FileStat, bytes] | None
+    """``None`` where the run removed it."""
     original: bytes | None
+    """``None`` where there was none, or where a line is to be cut off."""
 
 
 def find_run(journal: Journal, run: str | None) -> Run:
@@ -68,29 +69,49 @@ def _restore(directory: Directory, archives: Sequence[Archive], writer: RunWrite
     path = writer.record(directory.path, [_inverse(step) for step in steps], undoes=keys)
     for step in steps:
         with folder_of(directory, step.item.name) as (folder, name):
-            if step.original is None:
-                cut_tail(folder, name, step.info, step.item.before.size, step.item.before.mtime_ns or 0)
-            else:
-                target = Target(name, step.current, step.info)
-                replace_file(folder, target, step.original, writer.id, step.item.before.mtime_ns)
+            _put_back(folder, name, step, writer.id)
     writer.finish(path, [step.item.name for step in steps] or ["-"])
     return len(steps)
+
+
+def _put_back(folder: Directory, name: str, step: _Step, tag: str) -> None:
+    before = step.item.before
+    if step.current is None:
+        assert before is not None and step.original is not None
+        owner = FileStat(0, 0, before.mode or 0, before.uid or 0, before.gid or 0, 1, 0, 0)
+        create_file(folder, Target(name, b"", owner), step.original, tag, before.mtime_ns)
+        return
+    info, current = step.current
+    if before is None:
+        remove_file(folder, Target(name, current, info))
+    elif step.original is None:
+        cut_tail(folder, name, info, before.size, before.mtime_ns or 0)
+    else:
+        replace_file(folder, Target(name, current, info), step.original, tag, before.mtime_ns)
 
 
 def _steps(directory: Directory, archives: Sequence[Archive]) -> Iterator[_Step]:
     """The files to restore, the last written first. Raises ``Refused`` where one was changed since the run."""
     for item, archive in reversed(list(_net(archives).values())):
-        with folder_of(directory, item.name) as (folder, name):
-            try:
-                info, current = read_plain(folder, name)
-            except Conflict as error:
-                raise Refused(f"{item.name} has changed since: {error}") from error
-        now = digest(current)
-        if now == item.before.sha256:
+        current = _current(directory, item)
+        now = None if current is None else digest(current[1])
+        if now == (item.before.sha256 if item.before else None):
             continue  # never written, or put back by an undo that was interrupted
-        if now != item.after.sha256:
+        if now != (item.after.sha256 if item.after else None):
             raise Refused(f"{item.name} has changed since that run")
-        yield _Step(item, current, info, archive.original(item) if item.action == "replace" else None)
+        yield _Step(item, current, archive.original(item) if item.action in ("replace", "remove") else None)
+
+
+def _current(directory: Directory, item: Item) -> tuple[FileStat, bytes] | None:
+    with folder_of(directory, item.name) as (folder, name):
+        try:
+            folder.stat(name)
+        except FileNotFoundError:
+            return None
+        try:
+            return read_plain(folder, name)
+        except Conflict as error:
+            raise Refused(f"{item.name} has changed since: {error}") from error
 
 
 def _net(archives: Sequence[Archive]) -> dict[str, tuple[Item, Archive]]:
@@ -98,14 +119,18 @@ def _net(archives: Sequence[Archive]) -> dict[str, tuple[Item, Archive]]:
     net: dict[str, tuple[Item, Archive]] = {}
     for archive in archives:
         for item in archive.items:
-            first, origin = net.pop(item.name, (item, archive))
-            net[item.name] = (replace(first, after=item.after), origin)
+            if item.action != "keep":
+                first, origin = net.pop(item.name, (item, archive))
+                net[item.name] = (replace(first, after=item.after), origin)
     return net
 
 
 def _inverse(step: _Step) -> Item:
-    after = step.item.before
-    if step.original is None:
-        return Item(step.item.name, "cut", state_of(step.current, step.info), after, step.item.line)
-    before = state_of(step.current, step.info, step.item.name)
-    return Item(step.item.name, "replace", before, after, original=step.current)
+    name, after = step.item.name, step.item.before
+    if step.current is None:
+        return Item(name, "create", None, after)
+    info, current = step.current
+    if after is not None and step.original is None:
+        return Item(name, "cut", state_of(current, info), after, step.item.line)
+    action = "remove" if after is None else "replace"
+    return Item(name, action, state_of(current, info, name), after, original=current)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stateheal.diagnosis.rule import Diagnosed, job_finding
+from stateheal.diagnosis.rule import Diagnosed, file_finding, job_finding
+from stateheal.diagnosis.torn import is_shape
 from stateheal.diagnosis.view import View
 from stateheal.jsontext import ParseFailure
 from stateheal.model import (
@@ -14,7 +15,6 @@ from stateheal.model import (
     JOBS,
     Finding,
     Severity,
-    Snapshot,
     Violation,
 )
 from stateheal.records import entries_of, text_of
@@ -23,23 +23,26 @@ from stateheal.records import entries_of, text_of
 def find_violations(view: View) -> Iterator[Diagnosed]:
     """Texts that do not parse, schema violations, and the notices about what is unknown."""
     for snapshot in (view.evidence.index, *view.evidence.records.values()):
-        if snapshot and isinstance(snapshot.document, ParseFailure) and _wanted(view, _job_of(view, snapshot.name, "")):
-            yield Diagnosed(_unparsed(view, snapshot, snapshot.document))
+        if snapshot is not None and isinstance(snapshot.document, ParseFailure) and snapshot.document.too_deep:
+            yield from _too_deep(view, snapshot.name, snapshot.document.reason)
     for name, violation in view.violations():
         job = _job_of(view, name, violation.pointer)
-        if _wanted(view, job) and not (name == INDEX and violation.pointer == "/version"):
+        if view.wants(job) and not (name == INDEX and _is_anothers(view, violation, job)):
             yield Diagnosed(_violation(view, name, violation, job))
     yield from _unknown_statuses(view)
 
 
-def _wanted(view: View, job: str | None) -> bool:
-    only = view.evidence.place.jobs
-    return only is None or job in only
+def _is_anothers(view: View, violation: Violation, job: str | None) -> bool:
+    """Whether another rule speaks of it: of wrong shapes, and of stubs that cannot be filled in yet."""
+    stub = violation.message.startswith("'status' is missing") and job in view.draft.records
+    return stub or is_shape(view, violation.pointer)
 
 
 def _job_of(view: View, name: str, pointer: str) -> str | None:
-    if name != INDEX:
+    if name.startswith(JOBS + "/"):
         return name[len(JOBS) + 1 : -len(".json")]
+    if name != INDEX:
+        return None
     parts = pointer.split("/")
     entries = entries_of(view.draft.index)
     if len(parts) > 2 and parts[1] == "jobs" and parts[2].isdigit() and int(parts[2]) < len(entries):
@@ -49,30 +52,15 @@ def _job_of(view: View, name: str, pointer: str) -> str | None:
 
 
 def _violation(view: View, name: str, violation: Violation, job: str | None) -> Finding:
-    place = view.evidence.place
-    return Finding(
-        rule="schema",
-        severity=Severity.DAMAGE,
-        workspace=place.name,
-        path=str(place.directory / name),
-        pointer=violation.pointer,
-        job=job,
-        message=f"{name}{violation.pointer}: {violation.message}",
-    )
+    message = f"{name}{violation.pointer}: {violation.message}"
+    return file_finding(view, "schema", name, message, pointer=violation.pointer, job=job)
 
 
-def _unparsed(view: View, snapshot: Snapshot, failure: ParseFailure) -> Finding:
-    place = view.evidence.place
-    reads = "the plugin may still read it" if failure.too_deep else "the plugin reads it as empty"
-    return Finding(
-        rule="schema",
-        severity=Severity.NOTICE if failure.too_deep else Severity.DAMAGE,
-        workspace=place.name,
-        path=str(place.directory / snapshot.name),
-        job=_job_of(view, snapshot.name, ""),
-        message=f"{snapshot.name}: {failure.reason}",
-        evidence=reads,
-    )
+def _too_deep(view: View, name: str, reason: str) -> Iterator[Diagnosed]:
+    job = _job_of(view, name, "")
+    if view.wants(job):
+        message = f"{name} is {reason}: it is not read here, though the plugin may read it"
+        yield Diagnosed(file_finding(view, "schema", name, message, severity=Severity.NOTICE, job=job))
 
 
 def _unknown_statuses(view: View) -> Iterator[Diagnosed]:
@@ -86,15 +74,6 @@ def _unknown_statuses(view: View) -> Iterator[Diagnosed]:
 
 def unknown_version(view: View) -> Iterator[Diagnosed]:
     """The notice about an index of another version: the whole workspace is left alone."""
-    place = view.evidence.place
     if view.unknown_version is not None:
-        yield Diagnosed(
-            Finding(
-                rule="schema",
-                severity=Severity.NOTICE,
-                workspace=place.name,
-                path=str(place.directory / INDEX),
-                pointer="/version",
-                message=f"version {view.unknown_version} is unknown; the whole workspace is left alone",
-            )
-        )
+        message = f"version {view.unknown_version} is unknown; the whole workspace is left alone"
+        yield Diagnosed(file_finding(view, "schema", INDEX, message, severity=Severity.NOTICE, pointer="/version"))

@@ -64,7 +64,7 @@ def _rule_of(job: Job, verdict: Verdict) -> str:
 
 
 def _diagnose(view: View, job: Job, rule: str) -> Iterator[Diagnosed]:
-    verdict, owners = view.judge(job).verdict, view.judge(job).owners
+    verdict = view.judge(job).verdict
     last = view.last_sign(job)
     evidence = "no sign of life is recorded" if last is None else f"last sign of life {describe_age(last, view.now)}"
     status = str(job.sides[0].get("status"))
@@ -72,21 +72,24 @@ def _diagnose(view: View, job: Job, rule: str) -> Iterator[Diagnosed]:
         message = f"{status}, and whether its process lives cannot be told: {verdict.reason}"
         yield Diagnosed(job_finding(view, job, rule, message, evidence, severity=Severity.UNSURE))
     elif verdict.state is Liveness.DEAD:
-        text = _message(view, job, verdict)
         only = "" if job.entry and job.record else " in the index" if job.entry else " in the job file"
         repair = f"mark it failed/orphaned{only}"
         finding = job_finding(view, job, rule, f"{status}, but {verdict.reason}", evidence, repair)
-        yield Diagnosed(
-            finding,
-            Change(
-                position=job.position,
-                entry=_orphaned(view, job, job.entry, text),
-                stem=job.id,
-                record=_orphaned(view, job, job.record, text),
-                log=_log_line(view, job, text),
-                stakes=owners,
-            ),
-        )
+        yield Diagnosed(finding, orphan_change(view, job))
+
+
+def orphan_change(view: View, job: Job) -> Change:
+    """What makes a job whose verdict is dead an orphan, on every side that is there."""
+    judgement = view.judge(job)
+    text = _message(view, job, judgement.verdict)
+    return Change(
+        position=job.position,
+        entry=_orphaned(view, job, job.entry, text),
+        stem=job.id,
+        record=_orphaned(view, job, job.record, text),
+        log=_log_line(view, job, text),
+        stakes=judgement.owners,
+    )
 
 
 def _message(view: View, job: Job, verdict: Verdict) -> str:

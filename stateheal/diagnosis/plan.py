@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from stateheal.diagnosis.change import apply
 from stateheal.diagnosis.content import unknown_version
 from stateheal.diagnosis.rules import chosen
+from stateheal.diagnosis.torn import find_torn_index
 from stateheal.diagnosis.view import Validate, View, first_draft
 from stateheal.jsonedit import rewrite
-from stateheal.jsontext import Document, Json, parse, same
+from stateheal.jsontext import Document, Json, parse, same, write
 from stateheal.model import (
-    GONE,
     INDEX,
-    JOBS,
     Change,
     Draft,
     Evidence,
@@ -21,10 +22,10 @@ from stateheal.model import (
     Finding,
     LogLine,
     Owner,
-    Patch,
     Plan,
     Settings,
     Snapshot,
+    job_file,
 )
 from stateheal.records import entries_of
 
@@ -37,10 +38,12 @@ class _Ledger:
     witnesses: dict[str, None] = field(default_factory=dict)
 
     def note(self, change: Change) -> None:
-        if change.entry:
+        if change.entry or change.drop or change.add is not None:
             self.stakes.setdefault(INDEX, []).extend(change.stakes)
-        if change.record and change.stem is not None:
-            self.stakes.setdefault(f"{JOBS}/{change.stem}.json", []).extend(change.stakes)
+        if (change.record or change.rebuilt is not None) and change.stem is not None:
+            self.stakes.setdefault(job_file(change.stem), []).extend(change.stakes)
+        if change.remove is not None:
+            self.stakes.setdefault(change.remove, []).extend(change.stakes)
         if change.witness is not None:
             self.witnesses[change.witness] = None
 
@@ -54,7 +57,7 @@ def make_plan(evidence: Evidence, settings: Settings, validate: Validate) -> Pla
     files = tuple(_changes(evidence, draft, ledger))
     logs = tuple(LogLine(f"{stem}.log", text) for stem, text in draft.logs.items() if stem in evidence.logs)
     refusal = _check(evidence, draft, files, settings, validate) if files else None
-    return Plan(evidence.place, tuple(findings), files, logs, refusal)
+    return Plan(evidence.place, tuple(findings), files, logs, draft.keeps, refusal)
 
 
 def _run_rules(
@@ -63,9 +66,9 @@ def _run_rules(
     findings: list[Finding] = []
     view = View(evidence, draft, settings, validate)
     if view.hands_off is not None:
-        return [
-            each.finding for each in unknown_version(view) if "schema" in {rule.name for rule in chosen(settings)}
-        ], draft
+        switched_on = {rule.name for rule in chosen(settings)}
+        found = [*unknown_version(view), *find_torn_index(view)]
+        return [each.finding for each in found if each.finding.rule in switched_on and not each.change], draft
     for rule in chosen(settings):
         found = list(rule.find(view))
         findings += [each.finding for each in found]
@@ -78,66 +81,81 @@ def _run_rules(
     return findings, draft
 
 
-def apply(draft: Draft, changes: Iterable[Change]) -> Draft:
-    """The draft with the changes made. What is not changed stays the very same object."""
-    index, records, logs = draft.index, dict(draft.records), dict(draft.logs)
-    entries = list(entries_of(index))
-    touched = False
-    for change in changes:
-        if change.entry and change.position is not None:
-            entries[change.position] = patched(entries[change.position], change.entry)
-            touched = True
-        if change.record and change.stem is not None:
-            records[change.stem] = patched(records[change.stem], change.record)
-        if change.log and change.stem is not None:
-            logs[change.stem] = change.log
-    return Draft({**index, "jobs": entries} if touched else index, records, logs)
-
-
-def patched(record: Mapping[str, Json], patch: Patch) -> dict[str, Json]:
-    """The record with the patch's values; keys keep their places, new ones go last."""
-    merged = {**record, **patch}
-    return {key: value for key, value in merged.items() if value is not GONE}
-
-
 def _changes(evidence: Evidence, draft: Draft, ledger: _Ledger) -> Iterable[FileChange]:
-    """Job files first, then the index: as the plugin itself writes an ending."""
+    """Job files first, then the index, as the plugin itself writes an ending; what goes, goes last."""
     for stem, value in draft.records.items():
         snapshot = evidence.records[stem]
         if value is not snapshot.value:
-            yield _file_change(snapshot, value, ledger)
+            yield _file_change(job_file(stem), snapshot, value, ledger)
     index = evidence.index
-    if index is not None and draft.index is not index.value:
-        witnesses = tuple(evidence.records[stem] for stem in ledger.witnesses if stem in evidence.records)
-        yield _file_change(index, draft.index, ledger, witnesses)
+    if draft.index is not (index.value if index else None):
+        # Job files that the plan itself replaces have been compared and read back by then.
+        untouched = (s for s in ledger.witnesses if s in evidence.records)
+        witnesses = tuple(
+            evidence.records[stem] for stem in untouched if draft.records.get(stem) is evidence.records[stem].value
+        )
+        yield _file_change(INDEX, index, draft.index, ledger, witnesses)
+    for name in sorted(draft.removed):
+        yield FileChange(name, _snapshot_named(evidence, name), None, _stakes(ledger, name))
 
 
-def _file_change(snapshot: Snapshot, value: Json, ledger: _Ledger, witnesses: tuple[Snapshot, ...] = ()) -> FileChange:
-    assert isinstance(snapshot.document, Document)
-    after = rewrite(snapshot.document, value).encode("utf-8")
-    return FileChange(snapshot, after, tuple(dict.fromkeys(ledger.stakes.get(snapshot.name, ()))), witnesses)
+def _snapshot_named(evidence: Evidence, name: str) -> Snapshot:
+    if evidence.broker is not None and name == evidence.broker.snapshot.name:
+        return evidence.broker.snapshot
+    return evidence.leftovers[name]
+
+
+def _file_change(
+    name: str, before: Snapshot | None, value: Json, ledger: _Ledger, witnesses: tuple[Snapshot, ...] = ()
+) -> FileChange:
+    if before is not None and isinstance(before.document, Document):
+        after = rewrite(before.document, value).encode("utf-8")
+    else:
+        after = write(value)
+    return FileChange(name, before, after, _stakes(ledger, name), witnesses)
+
+
+def _stakes(ledger: _Ledger, name: str) -> tuple[Owner, ...]:
+    return tuple(dict.fromkeys(ledger.stakes.get(name, ())))
 
 
 def _check(
     evidence: Evidence, draft: Draft, files: Iterable[FileChange], settings: Settings, validate: Validate
 ) -> str | None:
     """Diagnose the plan's own result: why it must not be carried out, or ``None``."""
-    values = {INDEX: draft.index, **{f"{JOBS}/{stem}.json": value for stem, value in draft.records.items()}}
+    values = {INDEX: draft.index, **{job_file(stem): value for stem, value in draft.records.items()}}
     for change in files:
-        read_back = parse(change.after)
-        if not isinstance(read_back, Document) or not same(read_back.value, values[change.name]):
+        read_back = parse(change.after) if change.after is not None else None
+        if read_back is not None and not (
+            isinstance(read_back, Document) and same(read_back.value, values[change.name])
+        ):
             return f"{change.name} would not read back as planned"
     again, last = _run_rules(evidence, draft, settings, validate, _Ledger())
     if last is not draft:
         cured = next(finding for finding in again if finding.repair)
         return f"{cured.rule} would still be found after the repair"
-    before = _violations(View(evidence, first_draft(evidence), settings, validate))
-    after = _violations(View(evidence, draft, settings, validate))
-    if len(after - before) > 0:
-        name, pointer, message = sorted(after - before)[0]
-        return f"{name}{pointer}: the repair would break the schema: {message}"
+    broken = _violations(View(evidence, draft, settings, validate))
+    broken -= _violations(View(evidence, first_draft(evidence), settings, validate))
+    for name, pointer, message in sorted(broken):
+        if not _was_torn(evidence, name):
+            return f"{name}{pointer}: the repair would break the schema: {message}"
     return None
 
 
+def _was_torn(evidence: Evidence, name: str) -> bool:
+    """Of a file that could not be read, whatever can be read now is better than before."""
+    return name in evidence.salvage or (name == INDEX and evidence.index is None)
+
+
 def _violations(view: View) -> set[tuple[str, str, str]]:
-    return {(name, violation.pointer, violation.message) for name, violation in view.violations()}
+    """What breaks the schema; entries by their id, because a repair may move them."""
+    entries = entries_of(view.draft.index)
+    found = set()
+    for name, violation in view.violations():
+        pointer = violation.pointer
+        match = re.match(r"/jobs/(\d+)", pointer) if name == INDEX else None
+        if match:
+            entry = entries[int(match[1])]
+            pointer = f"/jobs/{entry.get('id') if isinstance(entry, dict) else None}{pointer[match.end() :]}"
+        found.add((name, pointer, violation.message))
+    return found

@@ -58,6 +58,33 @@ def job_finding(
     )
 
 
+def file_finding(
+    view: View,
+    rule: str,
+    name: str,
+    message: str,
+    evidence: str = "",
+    repair: str | None = None,
+    *,
+    severity: Severity = Severity.DAMAGE,
+    pointer: str | None = None,
+    job: str | None = None,
+) -> Finding:
+    """A finding about a file of the workspace, or a place in it, rather than about one job."""
+    place = view.evidence.place
+    return Finding(
+        rule=rule,
+        severity=severity,
+        workspace=place.name,
+        path=str(place.directory / name),
+        message=message,
+        evidence=evidence,
+        pointer=pointer,
+        job=job,
+        repair=repair,
+    )
+
+
 def _doubled_keys(view: View, job: Job) -> Iterable[str]:
     snapshot = view.evidence.records.get(job.id)
     document = snapshot.document if snapshot else None

@@ -14,6 +14,7 @@ from stateheal.diagnosis.case import Case
 from stateheal.diagnosis.liveness import judge
 from stateheal.jsontext import Document, Json
 from stateheal.model import (
+    BROKER,
     INDEX,
     JOBS,
     Draft,
@@ -97,6 +98,8 @@ class View:
         index = self.draft.index
         if self.unknown_version is not None:
             return "its version is unknown"
+        if INDEX in self.evidence.unsettled:
+            return "its index is just being written"
         for trouble in self.evidence.unreadable:
             if trouble.name in (INDEX, JOBS):
                 return f"{trouble.name} cannot be read"
@@ -115,11 +118,12 @@ class View:
     @cached_property
     def jobs(self) -> tuple[Job, ...]:
         """Every job: the index's in its order, then the files that it does not name."""
-        return tuple(job for job in self._all_jobs() if self._wanted(job))
+        return tuple(job for job in self._all_jobs() if self.wants(job.id))
 
-    def _wanted(self, job: Job) -> bool:
+    def wants(self, job: str | None) -> bool:
+        """Whether the user asked for this job, or for all."""
         only = self.evidence.place.jobs
-        return only is None or job.id in only
+        return only is None or job in only
 
     def _all_jobs(self) -> Iterator[Job]:
         named: set[str] = set()
@@ -223,6 +227,9 @@ class View:
         values = [("state", INDEX, self.evidence.index, self.draft.index)]
         for stem, value in self.draft.records.items():
             values.append(("job", f"{JOBS}/{stem}.json", self.evidence.records.get(stem), value))
+        if self.evidence.broker is not None and BROKER not in self.draft.removed:
+            session = self.evidence.broker.snapshot
+            values.append(("broker", BROKER, session, session.value))
         for schema, name, snapshot, value in values:
             if value is None and snapshot is None:
                 continue

@@ -11,6 +11,7 @@ from stateheal.model import FileStat, LogFacts, Snapshot, Unreadable
 MAX_BYTES = 64 * 1024 * 1024
 """Larger records are reported, not read."""
 _LOG_TAIL = 64 * 1024
+_TURN_WORDS = ("] Turn started", "] Turn completed")
 _RETRIES = 3
 
 
@@ -52,5 +53,7 @@ def read_log(directory: Directory, name: str) -> LogFacts | None:
             tail = file.read(_LOG_TAIL).decode("utf-8", "replace")
     except OSError:
         return None
-    errors = [line.partition("Codex error:")[2].strip() for line in tail.splitlines() if "] Codex error:" in line]
-    return LogFacts(info.mtime, errors[-1][:300] if errors else None)
+    lines = tail.splitlines()
+    errors = [line.partition("Codex error:")[2].strip() for line in lines if "] Codex error:" in line]
+    begun, ended = (max((n for n, line in enumerate(lines) if word in line), default=-1) for word in _TURN_WORDS)
+    return LogFacts(info.mtime, errors[-1][:300] if errors else None, ended > begun)

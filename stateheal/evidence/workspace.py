@@ -2,48 +2,100 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from stateheal.directory import Directory
+from stateheal.evidence.broker import ask_endpoint, read_broker
 from stateheal.evidence.host import on_shared_storage
 from stateheal.evidence.processes import ProcessTable
+from stateheal.evidence.rollouts import Rollouts
 from stateheal.evidence.schema import violations
 from stateheal.evidence.snapshot import read_log, read_snapshot, why_unreadable
-from stateheal.jsontext import Document, Json
+from stateheal.evidence.surroundings import home_exists, read_leftovers, real_parents, stray_names
+from stateheal.jsonsalvage import salvage
+from stateheal.jsontext import Document, Json, ParseFailure
 from stateheal.model import (
     INDEX,
     JOBS,
+    Answer,
+    BrokerFacts,
     Evidence,
     LogFacts,
     Place,
     ProcessFacts,
+    Salvage,
     Snapshot,
+    TurnFacts,
     Unreadable,
     Violation,
 )
-from stateheal.records import entries_of, is_active, pid_of
+from stateheal.records import entries_of, is_active, is_companion_id, is_finished, pid_of, text_of
 
 _NOT_RECORDS = (".request.json",)
 """Forks keep these beside the records; some hold secrets, so they are not even opened."""
+_FRESH = 5.0
+"""Seconds for which a file that does not parse may simply be on its way."""
+Record = Mapping[str, Json]
 
 
-def gather(place: Place, directory: Directory, processes: ProcessTable) -> Evidence:
+@dataclass(frozen=True)
+class Sources:
+    """Where facts beyond the workspace's own files come from."""
+
+    processes: ProcessTable
+    rollouts: Rollouts = field(default_factory=Rollouts)
+    ask: Callable[[object], Answer] = ask_endpoint
+    """Connects to a broker's endpoint."""
+    finished_runs: frozenset[str] = frozenset()
+    """Runs in our journal that are over: what they left behind may go."""
+    twins: tuple[str, ...] = ()
+    earlier: Evidence | None = None
+    """What a look a moment ago saw: a file that does not parse and has not changed since is torn."""
+
+
+def gather(place: Place, directory: Directory, sources: Sources) -> Evidence:
     """Read one workspace. Files first, processes last: a dead verdict must be younger than the bytes it judges."""
     troubles: list[Unreadable] = []
-    index = _kept(read_snapshot(directory, INDEX, INDEX), troubles)
+    index = _kept(_read_twice(directory, INDEX, INDEX), troubles)
     records, logs = _read_jobs(directory, index, troubles)
-    host = processes.host()
+    salvaged = _salvage(index, records)
+    entries = [entry for entry in _entries(index, salvaged) if isinstance(entry, dict)]
+    sides = [*entries, *_values(records, salvaged)]
+    names = stray_names(directory)
+    broker = _kept_broker(read_broker(directory, sources.processes, sources.ask), troubles)
+    host = sources.processes.host()
     return Evidence(
         place=place,
         host=host,
         index=index,
         records=records,
         logs=logs,
-        processes=_probe(index, records, processes),
-        violations=_validate(index, records),
+        processes=_probe(entries, records, salvaged, sources.processes),
+        violations=_validate(index, records, broker),
         unreadable=tuple(troubles),
         shared_storage=not host.initial_namespace and on_shared_storage(directory.path),
+        salvage=salvaged,
+        unsettled=_unsettled(index, records, host.now, sources.earlier),
+        names=names,
+        leftovers=read_leftovers(directory, names, sources.finished_runs),
+        broker=broker,
+        real_parents=real_parents(sides),
+        home_exists=home_exists(place, sides),
+        twins=sources.twins,
+        turns=_turns(sides, sources.rollouts),
     )
+
+
+# --- files ---------------------------------------------------------------------------------------------------------
+
+
+def _read_twice(directory: Directory, name: str, shown: str) -> Snapshot | Unreadable | None:
+    """A file that does not parse is read once more: it may just have been written."""
+    found = read_snapshot(directory, name, shown)
+    if isinstance(found, Snapshot) and isinstance(found.document, ParseFailure):
+        return read_snapshot(directory, name, shown)
+    return found
 
 
 def _kept(found: Snapshot | Unreadable | None, troubles: list[Unreadable]) -> Snapshot | None:
@@ -53,10 +105,18 @@ def _kept(found: Snapshot | Unreadable | None, troubles: list[Unreadable]) -> Sn
     return found
 
 
+def _kept_broker(found: BrokerFacts | Unreadable | None, troubles: list[Unreadable]) -> BrokerFacts | None:
+    if isinstance(found, Unreadable):
+        troubles.append(found)
+        return None
+    return found
+
+
 def _read_jobs(
     directory: Directory, index: Snapshot | None, troubles: list[Unreadable]
 ) -> tuple[dict[str, Snapshot], dict[str, LogFacts]]:
-    known = {entry["id"]: entry for entry in entries_of(index.value if index else None) if _has_id(entry)}
+    entries = [entry for entry in entries_of(index.value if index else None) if isinstance(entry, dict)]
+    known = {str(entry.get("id")): entry for entry in entries}
     records: dict[str, Snapshot] = {}
     logs: dict[str, LogFacts] = {}
     try:
@@ -66,11 +126,12 @@ def _read_jobs(
                 stem = name[: -len(".json")]
                 if not name.endswith(".json") or name.endswith(_NOT_RECORDS):
                     continue
-                found = _kept(read_snapshot(jobs, name, f"{JOBS}/{name}"), troubles)
+                found = _kept(_read_twice(jobs, name, f"{JOBS}/{name}"), troubles)
                 if found and (stem in known or _is_record(found, stem)):
                     records[stem] = found
-            for stem in sorted(_active_stems(known, records)):
-                log = read_log(jobs, f"{stem}.log") if f"{stem}.log" in names else None
+            for stem in sorted(known.keys() | records.keys()):
+                wanted = f"{stem}.log" in names and not _is_history(known.get(stem), records.get(stem))
+                log = read_log(jobs, f"{stem}.log") if wanted else None
                 if log:
                     logs[stem] = log
     except FileNotFoundError:
@@ -80,42 +141,111 @@ def _read_jobs(
     return records, logs
 
 
-def _has_id(entry: Json) -> bool:
-    return isinstance(entry, dict) and isinstance(entry.get("id"), str)
+def _is_history(entry: Record | None, record: Snapshot | None) -> bool:
+    """A job whose every side is finished, and not by an orphan's end: nobody asks for its log."""
+    sides = [entry, record.value if record else None]
+    return all(is_finished(side) and side.get("phase") != "orphaned" for side in sides if side is not None) and (
+        record is None or isinstance(record.value, dict)
+    )
 
 
 def _is_record(found: Snapshot, stem: str) -> bool:
-    """A file that nothing in the index names is a job's record only if it says so itself."""
-    return isinstance(found.value, dict) and found.value.get("id") == stem
+    """A file that the index does not name is a record if it says so itself, or is torn and named like one.
+
+    Forks put other things into ``jobs/``; those are not looked at any further.
+    """
+    if isinstance(found.document, ParseFailure):
+        return is_companion_id(stem)
+    return isinstance(found.value, dict) and found.value.get("id") == stem and "status" in found.value
 
 
-def _active_stems(known: Mapping[str, Json], records: Mapping[str, Snapshot]) -> set[str]:
-    active = {stem for stem, entry in known.items() if is_active(entry)}
-    return active | {stem for stem, record in records.items() if is_active(record.value)}
+def _salvage(index: Snapshot | None, records: Mapping[str, Snapshot]) -> dict[str, Salvage]:
+    files = [snapshot for snapshot in (index, *records.values()) if snapshot is not None]
+    return {file.name: salvage(file.data) for file in files if not isinstance(file.value, dict)}
 
 
-def _claims(index: Snapshot | None, records: Mapping[str, Snapshot]) -> Iterator[Json]:
-    """Every record that an active job consists of: the other side of an active one too."""
-    entries = [entry for entry in entries_of(index.value if index else None) if isinstance(entry, dict)]
-    active = {stem for stem, record in records.items() if is_active(record.value)}
-    for entry in entries:
-        if is_active(entry):
-            yield entry
-            active.add(str(entry.get("id")))
-    for stem in active & records.keys():
-        yield records[stem].value
-    yield from (entry for entry in entries if entry.get("id") in active)
+def _unsettled(
+    index: Snapshot | None, records: Mapping[str, Snapshot], now: float, earlier: Evidence | None
+) -> frozenset[str]:
+    """Files that do not parse and may still be on their way: fresh, and not the same as a moment ago."""
+    files = [snapshot for snapshot in (index, *records.values()) if snapshot is not None]
+    doubtful = [file for file in files if isinstance(file.document, ParseFailure)]
+    before: dict[str, Snapshot] = {}
+    if earlier is not None:
+        known = [snapshot for snapshot in (earlier.index, *earlier.records.values()) if snapshot is not None]
+        before = {snapshot.name: snapshot for snapshot in known}
+    return frozenset(
+        file.name
+        for file in doubtful
+        if now - file.stat.mtime < _FRESH
+        and not (file.name in before and (before[file.name].data, before[file.name].stat) == (file.data, file.stat))
+    )
 
 
-def _probe(index: Snapshot | None, records: Mapping[str, Snapshot], processes: ProcessTable) -> dict[int, ProcessFacts]:
-    pids = {pid_of(record.get("pid")) for record in _claims(index, records) if isinstance(record, dict)}
+# --- what the files name -------------------------------------------------------------------------------------------
+
+
+def _entries(index: Snapshot | None, salvaged: Mapping[str, Salvage]) -> list[Json]:
+    """The index's entries, or what can still be read of them."""
+    if index is None:
+        return []
+    if index.name not in salvaged:
+        return entries_of(index.value)
+    found = salvaged[index.name].objects
+    return [entry for each in found for entry in (entries_of(each) or [each])]
+
+
+def _values(records: Mapping[str, Snapshot], salvaged: Mapping[str, Salvage]) -> Iterator[Record]:
+    for snapshot in records.values():
+        if isinstance(snapshot.value, dict):
+            yield snapshot.value
+        else:
+            yield from _pieces(salvaged.get(snapshot.name))
+
+
+def _pieces(found: Salvage | None) -> Iterator[Record]:
+    if found is not None:
+        yield from found.objects
+        yield found.members
+
+
+def _probe(
+    entries: Sequence[Record],
+    records: Mapping[str, Snapshot],
+    salvaged: Mapping[str, Salvage],
+    processes: ProcessTable,
+) -> dict[int, ProcessFacts]:
+    """The facts about every pid that an active job names, on whichever side."""
+    active = {str(entry.get("id")) for entry in entries if is_active(entry)}
+    active |= {stem for stem, record in records.items() if is_active(record.value)}
+    active |= {stem for stem, record in records.items() if not isinstance(record.value, dict)}
+    sides = [entry for entry in entries if str(entry.get("id")) in active]
+    sides += _values({stem: record for stem, record in records.items() if stem in active}, salvaged)
+    pids = {pid_of(side.get("pid")) for side in sides}
     return {pid: processes.facts(pid) for pid in pids if pid is not None and pid > 0}
 
 
-def _validate(index: Snapshot | None, records: Mapping[str, Snapshot]) -> dict[str, tuple[Violation, ...]]:
+def _turns(sides: Sequence[Record], rollouts: Rollouts) -> dict[tuple[str, str], TurnFacts]:
+    """What rollouts say about the turns of task jobs that are active or ended without a result."""
+    found: dict[tuple[str, str], TurnFacts] = {}
+    for side in sides:
+        thread, turn = text_of(side, "threadId"), text_of(side, "turnId")
+        lost = is_active(side) or (side.get("status") == "failed" and side.get("phase") in ("orphaned", "terminated"))
+        if thread and turn and lost and side.get("jobClass") == "task" and (thread, turn) not in found:
+            facts = rollouts.turn(thread, turn)
+            if facts is not None:
+                found[thread, turn] = facts
+    return found
+
+
+def _validate(
+    index: Snapshot | None, records: Mapping[str, Snapshot], broker: BrokerFacts | None
+) -> dict[str, tuple[Violation, ...]]:
     files = {snapshot.name: ("job", snapshot) for snapshot in records.values()}
     if index is not None:
         files[index.name] = ("state", index)
+    if broker is not None:
+        files[broker.snapshot.name] = ("broker", broker.snapshot)
     return {
         name: violations(schema, snapshot.value)
         for name, (schema, snapshot) in files.items()

@@ -1,0 +1,138 @@
+"""What is worth knowing and is nobody's damage. Notices never change the exit status; each names what would help."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from stateheal.diagnosis.rule import Diagnosed, file_finding, job_finding
+from stateheal.diagnosis.structure import CAP, is_inside_jobs, is_unsafe_log
+from stateheal.diagnosis.view import Job, View
+from stateheal.model import INDEX, JOBS, Answer, Liveness, Severity, TurnEnd, TurnFacts
+from stateheal.records import entries_of, is_active, text_of
+from stateheal.times import HOUR, MINUTE, describe_age
+
+_SILENT = 2 * HOUR
+_STILL_WARM = 30 * MINUTE
+_GATE_TITLE = "Codex Stop Gate Review"
+NOTICE = Severity.NOTICE
+
+
+def find_turn_running(view: View) -> Iterator[Diagnosed]:
+    """The worker is dead, but its turn may go on in the broker: a second turn on the thread would hang."""
+    broker = view.evidence.broker
+    if broker is None or broker.answer is not Answer.YES:
+        return
+    for job in view.jobs:
+        turn = _lost_turn(job)
+        if turn is None:
+            continue
+        facts = view.evidence.turns.get(turn)
+        log = view.evidence.logs.get(job.id)
+        if (facts is not None and facts.end is not TurnEnd.OPEN) or (log is not None and log.turn_ended):
+            continue
+        moved = [each.mtime for each in (log, facts) if each is not None]
+        if moved and view.now - max(moved) < _STILL_WARM:
+            message = "its worker is dead, but its turn may still run in the workspace's broker"
+            helps = f"wait for it, or end the Claude session, before you resume: codex resume {turn[0]}"
+            yield Diagnosed(job_finding(view, job, "turn-running", message, helps, severity=NOTICE))
+
+
+def _lost_turn(job: Job) -> tuple[str, str] | None:
+    """Thread and turn of a job whose worker did not live to see its turn's end."""
+    for side in job.sides:
+        thread, turn = text_of(side, "threadId"), text_of(side, "turnId")
+        if thread and turn and side.get("status") == "failed" and side.get("phase") in ("orphaned", "terminated"):
+            return thread, turn
+    return None
+
+
+def find_recoverable(view: View) -> Iterator[Diagnosed]:
+    """The job is an orphan, but Codex finished its turn: the answer stands in a rollout."""
+    for job in view.jobs:
+        turn = _lost_turn(job)
+        facts: TurnFacts | None = view.evidence.turns.get(turn) if turn is not None else None
+        if turn is not None and facts is not None and facts.end is TurnEnd.COMPLETED:
+            message = f"its worker died, but Codex finished the turn: the answer is in {facts.path}"
+            finding = job_finding(view, job, "recoverable", message, f"codex resume {turn[0]}", severity=NOTICE)
+            yield Diagnosed(finding)
+
+
+def find_moved_logs(view: View) -> Iterator[Diagnosed]:
+    """Logs recorded by the right name in another directory: the tree was moved or copied."""
+    moved: dict[str, list[str]] = {}
+    for job in view.jobs:
+        for side in job.sides:
+            log = text_of(side, "logFile")
+            if log and not is_inside_jobs(view, log) and not is_unsafe_log(view, job, side):
+                moved.setdefault(os.path.dirname(log), []).append(job.id)
+    for parent, jobs in moved.items():
+        count = len(set(jobs))
+        logs = "the log of 1 job is" if count == 1 else f"the logs of {count} jobs are"
+        message = f"{logs} recorded in {parent}, not here"
+        helps = f"the plugin will not show them; they are in {view.evidence.place.directory / JOBS}"
+        yield Diagnosed(file_finding(view, "moved-log", INDEX, message, helps, severity=NOTICE))
+
+
+def find_gate_lost(view: View) -> Iterator[Diagnosed]:
+    """A stop gate review has run here, but the gate is off now: a torn index turns it off silently."""
+    index = view.draft.index
+    config = index.get("config") if isinstance(index, dict) else None
+    gate = config.get("stopReviewGate", False) if isinstance(config, dict) else False
+    reviewed = [job.id for job in view.jobs if any(side.get("title") == _GATE_TITLE for side in job.sides)]
+    if gate is False and reviewed and isinstance(index, dict):
+        message = f"{reviewed[0]} is a stop gate review, but the review gate is off now"
+        helps = "if you did not turn it off: /codex:setup --enable-review-gate"
+        where = "/config/stopReviewGate"
+        yield Diagnosed(file_finding(view, "gate-lost", INDEX, message, helps, severity=NOTICE, pointer=where))
+
+
+def find_split_root(view: View) -> Iterator[Diagnosed]:
+    """The same workspace under two roots: hooks and commands may look at different ones."""
+    if view.evidence.twins:
+        others = ", ".join(view.evidence.twins)
+        message = f"the same workspace also has state in {others}"
+        helps = "set CLAUDE_PLUGIN_DATA to the same directory for hooks and shell, so that both use one"
+        yield Diagnosed(file_finding(view, "split-root", "", message, helps, severity=NOTICE))
+
+
+def find_foreign_plugin(view: View) -> Iterator[Diagnosed]:
+    """Codex jobs in the data directory of another plugin: the last plugin to export CLAUDE_PLUGIN_DATA won."""
+    place = view.evidence.place
+    if place.of_codex:
+        return
+    codex = [job.id for job in view.jobs if any(str(side.get("title", "")).startswith("Codex ") for side in job.sides)]
+    if codex:
+        jobs = "1 Codex job stands" if len(codex) == 1 else f"{len(codex)} Codex jobs stand"
+        message = f"{jobs} in the data directory of {place.plugin}"
+        helps = "the plugin that set CLAUDE_PLUGIN_DATA last got them; uninstalling it deletes them"
+        yield Diagnosed(file_finding(view, "foreign-plugin", INDEX, message, helps, severity=NOTICE))
+
+
+def find_gone_workspace(view: View) -> Iterator[Diagnosed]:
+    """The project directory is not there any more."""
+    if view.evidence.home_exists is False:
+        message = "the project directory that this state belongs to is not there any more"
+        helps = f"if it was deleted for good, so can be {view.evidence.place.directory}"
+        yield Diagnosed(file_finding(view, "gone-workspace", "", message, helps, severity=NOTICE))
+
+
+def find_silent(view: View) -> Iterator[Diagnosed]:
+    """A live job that has written nothing for hours."""
+    for job in view.jobs:
+        if not any(map(is_active, job.sides)) or view.judge(job).verdict.state is not Liveness.ALIVE:
+            continue
+        last = view.last_sign(job)
+        if last is not None and view.now - last > _SILENT:
+            message = f"its process lives, but its last sign of life was {describe_age(last, view.now)}"
+            helps = f"if it hangs: /codex:cancel {job.id}"
+            yield Diagnosed(job_finding(view, job, "silent", message, helps, severity=NOTICE))
+
+
+def find_over_cap(view: View) -> Iterator[Diagnosed]:
+    """More entries than the plugin keeps: its next write deletes the files of the oldest."""
+    count = len(entries_of(view.draft.index))
+    if count > CAP:
+        message = f"the index holds {count} entries; the plugin's next write deletes all but the {CAP} newest"
+        helps = f"copy what you need from {view.evidence.place.directory / JOBS} before you start another job"
+        yield Diagnosed(file_finding(view, "over-cap", INDEX, message, helps, severity=NOTICE, pointer="/jobs"))

@@ -1,0 +1,42 @@
+"""``broker.json`` and what stands behind it: does its endpoint answer, who has its pid?"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Callable
+
+from stateheal.directory import Directory
+from stateheal.evidence.processes import ProcessTable
+from stateheal.evidence.snapshot import read_snapshot
+from stateheal.model import BROKER, Answer, BrokerFacts, Snapshot, Unreadable
+from stateheal.records import pid_of
+
+_PATIENCE = 0.2  # seconds
+_NOBODY = (errno.ENOENT, errno.ECONNREFUSED)
+
+
+def read_broker(
+    directory: Directory, processes: ProcessTable, ask: Callable[[object], Answer]
+) -> BrokerFacts | Unreadable | None:
+    """The facts about a workspace's broker; ``None`` where it has none."""
+    found = read_snapshot(directory, BROKER, BROKER)
+    if not isinstance(found, Snapshot):
+        return found
+    session = found.value if isinstance(found.value, dict) else {}
+    pid = pid_of(session.get("pid"))
+    process = processes.facts(pid) if pid is not None and pid > 0 else None
+    return BrokerFacts(found, ask(session.get("endpoint")), process)
+
+
+def ask_endpoint(endpoint: object) -> Answer:
+    """Connect, and say what happened. Only "no such socket" and "refused" count as no answer; all else is unknown."""
+    if not isinstance(endpoint, str) or not endpoint.startswith("unix:") or not hasattr(socket, "AF_UNIX"):
+        return Answer.UNKNOWN
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(_PATIENCE)
+        try:
+            client.connect(endpoint[len("unix:") :])
+        except (OSError, ValueError) as error:
+            return Answer.NO if getattr(error, "errno", None) in _NOBODY else Answer.UNKNOWN
+    return Answer.YES

@@ -1,0 +1,81 @@
+"""What else stands around a workspace's records: stray names, the project directory, where logs are said to be."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from stateheal.directory import Directory
+from stateheal.evidence.roots import workspace_hash
+from stateheal.evidence.snapshot import read_snapshot
+from stateheal.jsontext import Json
+from stateheal.model import JOBS, Name, Place, Snapshot
+from stateheal.records import text_of
+
+_OURS = re.compile(r"\.stateheal-(?P<run>\d{4,}-[0-9TZ]+)-.+\.tmp")
+_TEMPORARY = re.compile(r".*(\.tmp|\.temp|~|\.swp)|.*\.tmp[.-].*", re.DOTALL)
+
+
+def stray_names(directory: Directory) -> tuple[Name, ...]:
+    """Directories and possible temporary files, in the workspace directory and in its ``jobs/``."""
+    found = list(_strays(directory, ""))
+    try:
+        with directory.sub(JOBS) as jobs:
+            found += _strays(jobs, JOBS + "/")
+    except OSError:
+        pass
+    return tuple(found)
+
+
+def _strays(folder: Directory, prefix: str) -> Iterator[Name]:
+    for name in folder.names():
+        ours = _OURS.fullmatch(name)
+        if not (ours or _TEMPORARY.fullmatch(name) or prefix):
+            continue
+        try:
+            info = folder.stat(name)
+        except OSError:
+            continue
+        is_directory = stat.S_ISDIR(info.st_mode)
+        if ours or is_directory or _TEMPORARY.fullmatch(name):
+            yield Name(prefix + name, is_directory, info.st_mtime, ours["run"] if ours else None)
+
+
+def read_leftovers(directory: Directory, names: Iterable[Name], runs: frozenset[str]) -> dict[str, Snapshot]:
+    """The temporary files among the names that a run of ours, now over, has left."""
+    found: dict[str, Snapshot] = {}
+    for each in names:
+        if each.run not in runs or each.is_directory:
+            continue
+        head, _, tail = each.name.rpartition("/")
+        if head:
+            with directory.sub(head) as folder:
+                snapshot = read_snapshot(folder, tail, each.name)
+        else:
+            snapshot = read_snapshot(directory, tail, each.name)
+        if isinstance(snapshot, Snapshot):
+            found[each.name] = snapshot
+    return found
+
+
+def real_parents(records: Iterable[Mapping[str, Json]]) -> dict[str, str]:
+    """The directories that logFile fields name, each with every link resolved."""
+    logs = {text_of(record, "logFile") for record in records}
+    parents = {os.path.dirname(log) for log in logs if log and "\0" not in log}
+    return {parent: os.path.realpath(parent) for parent in parents if Path(parent).is_absolute()}
+
+
+def home_exists(place: Place, records: Iterable[Mapping[str, Json]]) -> bool | None:
+    """Whether the project directory is still there, where a record names one that fits the workspace's hash."""
+    homes = {text_of(record, "workspaceRoot") for record in records}
+    for home in filter(None, homes):
+        if "\0" in home or not Path(home).is_absolute():
+            continue
+        if os.path.isdir(home):
+            return True
+        if place.hash in (workspace_hash(home), workspace_hash(os.path.realpath(home))):
+            return False
+    return None
