@@ -31,6 +31,8 @@ def pid_of(value: Json) -> int | None:
     return None
 
 
+ENDING = ("status", "phase", "pid", "completedAt", "errorMessage", "cancelledAt")
+"""Keys that say how a job ended: they are taken from one source, never mixed."""
 ENTRY_LACKS = ("result", "rendered", "cancelledAt")
 """Keys of a job file that its index entry never has."""
 

@@ -16,7 +16,7 @@ from stateheal.diagnosis.rule import Diagnosed, file_finding, job_finding
 from stateheal.diagnosis.view import Job, Record, View
 from stateheal.jsontext import Json
 from stateheal.model import ACTIVE, FINISHED, INDEX, JOBS, Change, Liveness, Severity
-from stateheal.records import ENTRY_LACKS, entries_of, is_active, is_finished, is_plain_id, own_times, text_of
+from stateheal.records import ENDING, ENTRY_LACKS, entries_of, is_active, is_finished, is_plain_id, own_times, text_of
 from stateheal.times import format_time
 
 CAP = 50
@@ -24,7 +24,6 @@ CAP = 50
 ROOM = 40
 """Entries up to which one may be added: the plugin's next tasks need the rest."""
 IDENTITY = ("jobClass", "kind", "title", "workspaceRoot", "sessionId", "logFile", "createdAt")
-_ENDING = ("errorMessage", "pid", "completedAt", "phase", "status", "cancelledAt")
 
 
 def may_live(view: View, job: Job) -> bool:
@@ -140,7 +139,7 @@ def _doubled(view: View, jobs: list[Job]) -> Iterator[Diagnosed]:
 def _only_in(loser: Record, winner: Record) -> Record:
     """What the loser knows and the winner does not; how it ended is the winner's word alone."""
     known = {key for key, value in winner.items() if value is not None or key not in ("threadId", "turnId", "logFile")}
-    return {k: v for k, v in loser.items() if k not in known and k not in _ENDING and v is not None}
+    return {k: v for k, v in loser.items() if k not in known and k not in ENDING and v is not None}
 
 
 def find_stubs(view: View) -> Iterator[Diagnosed]:

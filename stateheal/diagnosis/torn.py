@@ -16,7 +16,7 @@ from stateheal.diagnosis.view import Job, Record, View
 from stateheal.jsonsalvage import gate_in
 from stateheal.jsontext import Json, ParseFailure
 from stateheal.model import INDEX, NEW_INDEX, Change, Liveness, Salvage, Severity, Snapshot
-from stateheal.records import ENTRY_LACKS, entries_of, is_active, is_finished, is_plain_id, text_of
+from stateheal.records import ENDING, ENTRY_LACKS, entries_of, is_active, is_finished, is_plain_id, text_of
 
 _GATE = {
     True: "the review gate stays on",
@@ -129,7 +129,7 @@ def _torn_job(view: View, job: Job, snapshot: Snapshot, reason: str) -> Iterator
     rebuilt = _rebuilt_record(job, view.evidence.salvage.get(name, Salvage()))
     message = f"{name} is {reason}: the plugin cannot show this job's result"
     if rebuilt is None:
-        message += "; nothing in it can be read and the index does not know the job"
+        message += "; neither in it nor in the index can be read what became of the job"
         yield Diagnosed(job_finding(view, job, "torn-job", message, severity=Severity.NOTICE))
         return
     has_result = rebuilt.get("result") is not None or rebuilt.get("rendered") is not None
@@ -145,11 +145,12 @@ def _rebuilt_record(job: Job, found: Salvage) -> Record | None:
     read = next(filter(is_finished, whole), whole[0] if whole else dict(found.members))
     if read.get("id") not in (job.id, None) or not (job.entry or ("id" in read and "status" in read)):
         return None
-    base = {key: value for key, value in (job.entry or {}).items() if key != "updatedAt"}
-    rebuilt = {**base, **read}
+    left_out = {"updatedAt", *(ENDING if is_finished(read) else ())}
+    base = {key: value for key, value in (job.entry or {}).items() if key not in left_out}
+    rebuilt = {**read, **{key: value for key, value in base.items() if key not in read}}
     if is_finished(base) and is_active(read):  # the index saw the end, the piece of the file did not
-        return patched(rebuilt, ending(base, rebuilt))
-    return rebuilt
+        rebuilt = patched(rebuilt, ending(base, rebuilt))
+    return rebuilt if "status" in rebuilt else None
 
 
 # --- shapes --------------------------------------------------------------------------------------------------------

@@ -31,7 +31,9 @@ def read_broker(
 
 def ask_endpoint(endpoint: object) -> Answer:
     """Connect, and say what happened. Only "no such socket" and "refused" count as no answer; all else is unknown."""
-    if not isinstance(endpoint, str) or not endpoint.startswith("unix:") or not hasattr(socket, "AF_UNIX"):
+    if not isinstance(endpoint, str) or not endpoint.startswith("unix:/") or "\0" in endpoint:
+        return Answer.UNKNOWN  # a relative path would be relative to the broker's directory, not to ours
+    if not hasattr(socket, "AF_UNIX"):
         return Answer.UNKNOWN
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         client.settimeout(_PATIENCE)
