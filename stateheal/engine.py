@@ -14,6 +14,7 @@ from stateheal.book import Book, Visit
 from stateheal.commit.apply import carry_out
 from stateheal.commit.journal import KEEP, Journal, RunWriter
 from stateheal.commit.lock import WAIT, is_held, workspace_lock
+from stateheal.commit.recovery import put_back_updates
 from stateheal.commit.undo import find_run, undo_run
 from stateheal.diagnosis.case import Case
 from stateheal.diagnosis.liveness import judge
@@ -49,7 +50,8 @@ from stateheal.version import __version__
 Paths = Iterable["str | os.PathLike[str]"]
 _ON_ITS_WAY = 0.5
 """Seconds after which a file that was being written must be whole."""
-_ATTEMPTS = 4
+_PAUSE = 0.002
+_ATTEMPTS = 7
 """How often a workspace is read and planned anew when somebody else writes to it meanwhile."""
 
 
@@ -181,6 +183,7 @@ class _Looker:
         self.settings = settings
         self.world = world
         self.runs = journal.run_ids()
+        self.originals = journal.originals
         self.by_hash: dict[str, list[str]] = {}
         for place in filter(lambda place: place.of_codex, found.places):
             self.by_hash.setdefault(place.hash, []).append(str(place.directory))
@@ -205,7 +208,9 @@ class _Looker:
         places = self.by_hash.get(place.hash, ()) if place.of_codex else ()
         twins = tuple(other for other in places if other != str(place.directory))
         world = self.world
-        evidence = gather(place, directory, Sources(world.processes, world.rollouts, world.ask, runs, twins, earlier))
+        evidence = gather(
+            place, directory, Sources(world.processes, world.rollouts, world.ask, runs, self.originals, twins, earlier)
+        )
         plan = make_plan(evidence, self.settings, violations)
         errors = tuple(Trouble(str(place.directory / each.name), each.reason) for each in evidence.unreadable)
         postponed = bool(evidence.unsettled) and earlier is None
@@ -224,6 +229,7 @@ class _Mender:
         world = self.looker.world
         healed: list[Finding] = []
         with open_directory(place.directory) as directory, workspace_lock(directory, self.run.journal.path, world.wait):
+            put_back_updates(directory, self.run.journal, self.run)
             for attempts_left in reversed(range(_ATTEMPTS)):
                 visit = self.looker.plan(place, directory, earlier, self.looker.runs)
                 if visit.postponed:
@@ -235,6 +241,7 @@ class _Mender:
                     if attempts_left == 0:
                         return _failed(visit, error)
                     healed += _written_whole(visit.findings, written)
+                    world.sleep(_PAUSE * 2 ** (_ATTEMPTS - attempts_left))
                     continue
                 except StatehealError as error:
                     return _failed(visit, error)

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from stateheal.commit.atomic import write_all
 from stateheal.errors import JournalError
 from stateheal.model import FileStat
 
@@ -91,17 +92,21 @@ class Archive:
         return self.path.with_suffix(".done").exists()
 
     @property
-    def items(self) -> list[Item]:
-        """What was changed; of an interrupted run, what may have been."""
-        items = [
+    def planned(self) -> list[Item]:
+        """What the run was about to change."""
+        return [
             Item(raw["name"], raw["action"], _state(raw["before"]), _state(raw["after"]), raw.get("line"))
             for raw in self.manifest["files"]
         ]
+
+    @property
+    def items(self) -> list[Item]:
+        """What was changed; of an interrupted run, what may have been."""
         try:
             written = self.path.with_suffix(".done").read_text("utf-8").splitlines()
         except FileNotFoundError:
-            return items
-        return [item for item in items if item.name in written]
+            return self.planned
+        return [item for item in self.planned if item.name in written]
 
     def original(self, item: Item) -> bytes:
         """The bytes that the item's file had. Raises ``JournalError`` where they are not what was recorded."""
@@ -165,10 +170,11 @@ def write_durably(path: Path, data: bytes) -> None:
     temp = path.with_suffix(".tmp")
     try:
         fd = os.open(temp, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o600)
-        with os.fdopen(fd, "wb") as file:
-            file.write(data)
-            file.flush()
+        try:
+            write_all(fd, data)
             os.fsync(fd)
+        finally:
+            os.close(fd)
         os.replace(temp, path)
     except OSError:
         temp.unlink(missing_ok=True)

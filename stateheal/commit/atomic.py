@@ -6,16 +6,20 @@ the old file is read once more, and only if it is still what the repair was conc
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
-from stateheal.directory import Directory
+from stateheal.commit.lease import read_lease
+from stateheal.directory import Directory, WrongKind
 from stateheal.errors import Conflict, Refused, WriteError
 from stateheal.model import FileStat
 
 TEMP_PREFIX = ".stateheal-"
+SECOND_SUFFIX = ".old"
+"""Of the second name that a file keeps while it is replaced."""
 _PERMISSIONS = 0o7777
 
 
@@ -29,22 +33,76 @@ class Target:
 
 
 def replace_file(directory: Directory, target: Target, data: bytes, tag: str, mtime_ns: int | None = None) -> None:
-    """Put ``data`` in the place of the target. ``tag`` makes the temporary name this run's own.
+    """Put ``data`` in the place of the target. ``tag`` makes the temporary names this run's own.
 
-    With ``mtime_ns`` the file gets that age, as an undo wants it.
-
-    Raises ``Conflict`` where the file changed meanwhile, ``Refused`` where mode or owner cannot be kept, ``WriteError``
-    where the system failed. In each case the old bytes are still in place.
+    With ``mtime_ns`` the file gets that age, as an undo wants it. Raises ``Conflict`` where the file changed meanwhile,
+    ``Refused`` where mode or owner cannot be kept, ``WriteError`` where the system failed. In each case the old bytes,
+    or whatever a live writer made of them, are still in place.
     """
     with _named_errors(target.name), _temporary(directory, target, data, tag) as temp:
         if mtime_ns is not None:
             directory.set_mtime(temp, mtime_ns)
-        ensure_unchanged(directory, target)
-        directory.replace(temp, target.name)
+        _swap(directory, target, temp, f"{TEMP_PREFIX}{tag}-{target.name}{SECOND_SUFFIX}")
         directory.sync()
     _, read_back = read_plain(directory, target.name)
     if read_back != data:
         raise Conflict(f"{target.name} was written by somebody else right after it was replaced")
+
+
+def _swap(directory: Directory, target: Target, temp: str, old: str) -> None:
+    """Rename ``temp`` over the target; take it back where a live writer got hold of the old file meanwhile.
+
+    The old file keeps a second name until it is certain that nobody has written into it: such a writer's update would
+    stand in it alone.
+    """
+    with _opened(directory, target.name) as (fd, info), _second_name(directory, target.name, old) as has_second:
+        with read_lease(fd, target.name) as writer_waits:
+            _ensure_same(target, info, _read_again(fd))
+            if directory.stat(target.name).st_ino != info.inode:
+                raise Conflict(f"{target.name} was replaced by somebody else meanwhile")
+            directory.replace(temp, target.name)
+            if writer_waits() and has_second:
+                directory.replace(old, target.name)
+                raise Conflict(f"{target.name} is being written by somebody else")
+        if _read_again(fd) != target.data and has_second:
+            directory.replace(old, target.name)
+            raise Conflict(f"{target.name} was written by somebody else while it was replaced")
+
+
+@contextmanager
+def _opened(directory: Directory, name: str) -> Iterator[tuple[int, FileStat]]:
+    try:
+        with directory.regular(name) as (fd, info):
+            yield fd, info
+    except WrongKind as error:
+        raise Conflict(f"{name} is not what it was: {error.strerror}") from error
+    except FileNotFoundError as error:
+        raise Conflict(f"{name} is not there any more") from error
+
+
+@contextmanager
+def _second_name(directory: Directory, name: str, second: str) -> Iterator[bool]:
+    """A second name for the block's time; ``False`` where the file system has none to give."""
+    try:
+        directory.link(name, second)
+    except FileNotFoundError as error:
+        raise Conflict(f"{name} is not there any more") from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES):
+            raise
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        with suppress(FileNotFoundError):
+            directory.unlink(second)
+
+
+def _read_again(fd: int) -> bytes:
+    os.lseek(fd, 0, os.SEEK_SET)
+    with os.fdopen(fd, "rb", closefd=False) as file:
+        return file.read()
 
 
 def create_file(directory: Directory, target: Target, data: bytes, tag: str, mtime_ns: int | None = None) -> None:
@@ -84,15 +142,23 @@ def _temporary(directory: Directory, target: Target, data: bytes, tag: str) -> I
     temp = f"{TEMP_PREFIX}{tag}-{target.name}.tmp"
     fd = directory.open(temp, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     try:
-        with os.fdopen(fd, "wb") as file:
-            file.write(data)
-            file.flush()
+        try:
+            write_all(fd, data)
             _keep_owner_and_mode(fd, target)
             os.fsync(fd)
+        finally:
+            os.close(fd)
         yield temp
     finally:
         with suppress(FileNotFoundError):
             directory.unlink(temp)
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write every byte. Raises ``OSError``."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
 
 
 def _keep_owner_and_mode(fd: int, target: Target) -> None:
@@ -119,7 +185,10 @@ def read_plain(directory: Directory, name: str) -> tuple[FileStat, bytes]:
 
 def ensure_unchanged(directory: Directory, target: Target) -> None:
     """Raise ``Conflict`` unless the file is still the one that was read: same file, same age, same bytes."""
-    info, data = read_plain(directory, target.name)
+    _ensure_same(target, *read_plain(directory, target.name))
+
+
+def _ensure_same(target: Target, info: FileStat, data: bytes) -> None:
     if replace(info, links=target.stat.links) != target.stat or data != target.data:
         raise Conflict(f"{target.name} was changed by somebody else meanwhile")
 

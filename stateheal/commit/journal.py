@@ -86,6 +86,22 @@ class Journal:
         }
         return [_run(name, archives, taken_back) for name, archives in by_run.items() if _is_plain(archives)]
 
+    def changes(self, run: str, workspace: Path) -> list[Item]:
+        """What a run did, or was about to do, to one workspace; nothing where the journal cannot tell."""
+        try:
+            archives = [archive for archive in self._archives(run) if archive.workspace == workspace]
+        except JournalError:
+            return []
+        return [item for archive in archives for item in archive.planned]
+
+    def originals(self, run: str, workspace: Path) -> dict[str, frozenset[str]]:
+        """The digests of the bytes that each file of a workspace had before a run."""
+        found: dict[str, frozenset[str]] = {}
+        for item in self.changes(run, workspace):
+            if item.before is not None:
+                found[item.name] = found.get(item.name, frozenset()) | {item.before.sha256}
+        return found
+
     def run_ids(self) -> frozenset[str]:
         """The ids of all runs, undos too; empty where the journal cannot be read."""
         try:

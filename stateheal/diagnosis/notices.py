@@ -70,7 +70,7 @@ def find_moved_logs(view: View) -> Iterator[Diagnosed]:
         count = len(set(jobs))
         logs = "the log of 1 job is" if count == 1 else f"the logs of {count} jobs are"
         message = f"{logs} recorded in {parent}, not here"
-        helps = f"the plugin will not show them; they are in {view.evidence.place.directory / JOBS}"
+        helps = "the plugin will not show them; they stand beside the records"
         yield Diagnosed(file_finding(view, "moved-log", INDEX, message, helps, severity=NOTICE))
 
 
@@ -113,7 +113,7 @@ def find_gone_workspace(view: View) -> Iterator[Diagnosed]:
     """The project directory is not there any more."""
     if view.evidence.home_exists is False:
         message = "the project directory that this state belongs to is not there any more"
-        helps = f"if it was deleted for good, so can be {view.evidence.place.directory}"
+        helps = "if it was deleted for good, its state can be deleted too"
         yield Diagnosed(file_finding(view, "gone-workspace", "", message, helps, severity=NOTICE))
 
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from stateheal.directory import Directory
 from stateheal.evidence.roots import workspace_hash
 from stateheal.evidence.snapshot import read_snapshot
 from stateheal.jsontext import Json
-from stateheal.model import JOBS, Name, Place, Snapshot
+from stateheal.model import JOBS, Name, Place, Snapshot, Unreadable
 from stateheal.records import text_of
 
-_OURS = re.compile(r"\.stateheal-(?P<run>\d{4,}-[0-9TZ]+)-.+\.tmp")
+_OURS = re.compile(r"\.stateheal-(?P<run>\d{4,}-[0-9TZ]+)-(?P<target>.+)\.(?:tmp|old)", re.DOTALL)
+Originals = Callable[[str, Path], Mapping[str, "frozenset[str]"]]
+"""By run and workspace: the digests of the bytes that each file had before that run."""
 _TEMPORARY = re.compile(r".*(\.tmp|\.temp|~|\.swp)|.*\.tmp[.-].*", re.DOTALL)
 
 
@@ -44,21 +47,35 @@ def _strays(folder: Directory, prefix: str) -> Iterator[Name]:
             yield Name(prefix + name, is_directory, info.st_mtime, ours["run"] if ours else None)
 
 
-def read_leftovers(directory: Directory, names: Iterable[Name], runs: frozenset[str]) -> dict[str, Snapshot]:
-    """The temporary files among the names that a run of ours, now over, has left."""
+def read_leftovers(
+    directory: Directory, names: Iterable[Name], runs: frozenset[str], originals: Originals
+) -> dict[str, Snapshot]:
+    """The temporary files among the names that a run of ours, now over, has left, and that nobody needs any more.
+
+    The second name of a file that was being replaced is needed unless the journal holds those very bytes: a live
+    writer's last update may stand in it alone.
+    """
     found: dict[str, Snapshot] = {}
     for each in names:
-        if each.run not in runs or each.is_directory:
+        if each.run is None or each.run not in runs or each.is_directory:
             continue
         head, _, tail = each.name.rpartition("/")
-        if head:
-            with directory.sub(head) as folder:
-                snapshot = read_snapshot(folder, tail, each.name)
-        else:
-            snapshot = read_snapshot(directory, tail, each.name)
-        if isinstance(snapshot, Snapshot):
+        snapshot = _snapshot_at(directory, head, tail, each.name)
+        match = _OURS.fullmatch(tail)
+        if not isinstance(snapshot, Snapshot) or match is None:
+            continue
+        target = f"{head}/{match['target']}" if head else match["target"]
+        known = originals(each.run, directory.path).get(target, frozenset())
+        if tail.endswith(".tmp") or hashlib.sha256(snapshot.data).hexdigest() in known:
             found[each.name] = snapshot
     return found
+
+
+def _snapshot_at(directory: Directory, head: str, tail: str, shown: str) -> Snapshot | Unreadable | None:
+    if not head:
+        return read_snapshot(directory, tail, shown)
+    with directory.sub(head) as folder:
+        return read_snapshot(folder, tail, shown)
 
 
 def real_parents(records: Iterable[Mapping[str, Json]]) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from stateheal.directory import Directory
 from stateheal.evidence.broker import ask_endpoint, read_broker
@@ -12,7 +13,7 @@ from stateheal.evidence.processes import ProcessTable
 from stateheal.evidence.rollouts import Rollouts
 from stateheal.evidence.schema import violations
 from stateheal.evidence.snapshot import read_log, read_snapshot, why_unreadable
-from stateheal.evidence.surroundings import home_exists, read_leftovers, real_parents, stray_names
+from stateheal.evidence.surroundings import Originals, home_exists, read_leftovers, real_parents, stray_names
 from stateheal.jsonsalvage import salvage
 from stateheal.jsontext import Document, Json, ParseFailure
 from stateheal.model import (
@@ -39,6 +40,10 @@ _FRESH = 5.0
 Record = Mapping[str, Json]
 
 
+def _nothing_known(run: str, workspace: Path) -> Mapping[str, frozenset[str]]:
+    return {}
+
+
 @dataclass(frozen=True)
 class Sources:
     """Where facts beyond the workspace's own files come from."""
@@ -49,6 +54,7 @@ class Sources:
     """Connects to a broker's endpoint."""
     finished_runs: frozenset[str] = frozenset()
     """Runs in our journal that are over: what they left behind may go."""
+    originals: Originals = _nothing_known
     twins: tuple[str, ...] = ()
     earlier: Evidence | None = None
     """What a look a moment ago saw: a file that does not parse and has not changed since is torn."""
@@ -78,7 +84,7 @@ def gather(place: Place, directory: Directory, sources: Sources) -> Evidence:
         salvage=salvaged,
         unsettled=_unsettled(index, records, host.now, sources.earlier),
         names=names,
-        leftovers=read_leftovers(directory, names, sources.finished_runs),
+        leftovers=read_leftovers(directory, names, sources.finished_runs, sources.originals),
         broker=broker,
         real_parents=real_parents(sides),
         home_exists=home_exists(place, sides),

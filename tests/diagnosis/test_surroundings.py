@@ -125,19 +125,20 @@ def test_what_a_killed_run_left_is_removed_by_the_next(tmp_path: Path, isolated:
     tree = Tree(tmp_path / "tree").add(job("task-1", pid=0))
     before = files_in(tree.path)
     assert subprocess.run([sys.executable, "-c", KILLED, str(tree.root)], timeout=60).returncode == 9
-    (left,) = files_in(tree.path).keys() - before.keys()
-    assert Path(left).name.startswith(atomic.TEMP_PREFIX)
+    left = files_in(tree.path).keys() - before.keys()
+    assert {Path(name).suffix for name in left} == {".tmp", ".old"}
+    assert all(Path(name).name.startswith(atomic.TEMP_PREFIX) for name in left)
     seen = audit([tree.root], world=world())
     assert "leftover-temp" in {finding.rule for finding in seen.findings}
     report = heal([tree.root], world=world())
-    assert report.remaining == 0 and not [name for name in files_in(tree.path) if ".tmp" in name]
+    assert report.remaining == 0 and not [name for name in files_in(tree.path) if atomic.TEMP_PREFIX in name]
     while True:
         try:
             assert undo().exit_status == 0
         except Exception as error:
             assert "nothing to undo" in str(error)
             break
-    assert {k: v for k, v in files_in(tree.path).items() if ".tmp" not in k} == before
+    assert {k: v for k, v in files_in(tree.path).items() if k not in left} == before
 
 
 def test_a_temporary_file_of_a_run_at_work_is_no_leftover(tmp_path: Path) -> None:

@@ -1,0 +1,58 @@
+"""A read lease on a file that a live plugin may write at any moment (Linux; field guide section 6).
+
+The plugin takes no lock and writes in place. While we hold a read lease, whoever opens the file for writing waits in
+the kernel, and the lease tells us so: then the replacement is taken back and the writer goes on as if nothing had been.
+Where there are no leases (another system, another owner, a network file system) comparing must do.
+"""
+
+from __future__ import annotations
+
+import errno
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from stateheal.errors import Conflict
+
+try:
+    import fcntl
+
+    _HAS_LEASES = hasattr(fcntl, "F_SETLEASE") and hasattr(fcntl, "F_SETSIG")
+except ImportError:  # Windows
+    _HAS_LEASES = False
+
+_NO_LEASE_HERE = (errno.EACCES, errno.EPERM, errno.EINVAL, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
+
+
+def _never_broken() -> bool:
+    return False
+
+
+@contextmanager
+def read_lease(fd: int, name: str) -> Iterator[Callable[[], bool]]:
+    """Hold a lease for the length of the block; yields a function that says whether a writer is waiting.
+
+    Raises ``Conflict`` where a writer has the file open right now.
+    """
+    if not _HAS_LEASES or not _take(fd, name):
+        yield _never_broken
+        return
+    try:
+        yield lambda: fcntl.fcntl(fd, fcntl.F_GETLEASE) != fcntl.F_RDLCK
+    finally:
+        with suppress(OSError):
+            fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+
+
+def _take(fd: int, name: str) -> bool:
+    try:
+        # A broken lease sends a signal; this one is ignored unless somebody asks for it.
+        fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+    except OSError as error:
+        if error.errno == errno.EAGAIN:
+            raise Conflict(f"{name} is being written by somebody else") from error
+        if error.errno in _NO_LEASE_HERE:
+            return False
+        raise
+    return True
