@@ -14,7 +14,7 @@ from stateheal.book import Book, Visit
 from stateheal.commit.apply import carry_out
 from stateheal.commit.journal import KEEP, Journal, RunWriter
 from stateheal.commit.lock import WAIT, is_held, workspace_lock
-from stateheal.commit.recovery import put_back_updates
+from stateheal.commit.recovery import recover
 from stateheal.commit.undo import find_run, undo_run
 from stateheal.diagnosis.case import Case
 from stateheal.diagnosis.liveness import judge
@@ -229,7 +229,7 @@ class _Mender:
         world = self.looker.world
         healed: list[Finding] = []
         with open_directory(place.directory) as directory, workspace_lock(directory, self.run.journal.path, world.wait):
-            put_back_updates(directory, self.run.journal, self.run)
+            recover(directory, self.run.journal, self.run)
             for attempts_left in reversed(range(_ATTEMPTS)):
                 visit = self.looker.plan(place, directory, earlier, self.looker.runs)
                 if visit.postponed:

@@ -60,6 +60,14 @@ class Item:
     """The bytes to keep; they go into the archive, not into the manifest."""
 
 
+def is_partly_appended(item: Item, data: bytes) -> bool:
+    """Whether a log is exactly what it was plus the beginning of our line: a kill, or a power cut, came between."""
+    if item.action != "append" or item.before is None or len(data) <= item.before.size:
+        return False
+    old, added = data[: item.before.size], data[item.before.size :]
+    return digest(old) == item.before.sha256 and (item.line or "").encode("utf-8", "replace").startswith(added)
+
+
 def state_of(data: bytes, info: FileStat | None = None, member: str | None = None) -> State:
     """The state of a file with these bytes; with ``info``, including what identifies its owner and age."""
     if info is None:

@@ -94,6 +94,14 @@ class Journal:
             return []
         return [item for archive in archives for item in archive.planned]
 
+    def interrupted(self) -> list[Archive]:
+        """Archives of runs that never came to their end; none where the journal cannot be read."""
+        try:
+            names = [name for name in self._names() if _has_open_end(self.runs_path / name)]
+            return [archive for name in names for archive in self._archives(name) if not archive.complete]
+        except JournalError:
+            return []
+
     def originals(self, run: str, workspace: Path) -> dict[str, frozenset[str]]:
         """The digests of the bytes that each file of a workspace had before a run."""
         found: dict[str, frozenset[str]] = {}
@@ -151,6 +159,10 @@ class Journal:
         count = len(self.runs())
         shutil.rmtree(self.runs_path, ignore_errors=True)
         return count
+
+
+def _has_open_end(folder: Path) -> bool:
+    return any(not path.with_suffix(".done").exists() for path in folder.glob("*.tar"))
 
 
 def _number(name: str) -> int:

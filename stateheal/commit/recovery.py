@@ -1,23 +1,27 @@
-"""After a run that was killed between two operations: put a live writer's update back that only a second name holds.
+"""After a run that was killed between two operations: finish what only the journal still knows of.
 
 While a file is replaced its old self keeps a second name (``atomic``). A writer that had the old file open wrote into
 that. The journal knows both selves: if the file is still exactly what the killed run made of it, and the second name
-holds something else than it was made from, then that something is an update that would be lost.
+holds something else than it was made from, then that something is an update that would be lost, and is put back.
+
+A log's line is written last of all. Where the records were healed and the line is missing, it is written now.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from stateheal.commit.apply import folder_of
-from stateheal.commit.archive import Item, digest, state_of
-from stateheal.commit.atomic import SECOND_SUFFIX, TEMP_PREFIX, read_plain
+from stateheal.commit.archive import Item, digest, is_partly_appended, state_of
+from stateheal.commit.atomic import SECOND_SUFFIX, TEMP_PREFIX, append_line, cut_tail, read_plain
 from stateheal.commit.journal import Journal, RunWriter
 from stateheal.directory import Directory
-from stateheal.errors import Conflict
-from stateheal.model import JOBS
+from stateheal.errors import Conflict, WriteError
+from stateheal.model import INDEX, JOBS
 
 
-def put_back_updates(directory: Directory, journal: Journal, writer: RunWriter) -> None:
-    """Do so in one workspace, under its lock. What is overwritten goes to the journal first.
+def recover(directory: Directory, journal: Journal, writer: RunWriter) -> None:
+    """Do both in one workspace, under its lock. What is overwritten goes to the journal first.
 
     Raises ``JournalError`` or ``OSError``.
     """
@@ -28,6 +32,38 @@ def put_back_updates(directory: Directory, journal: Journal, writer: RunWriter) 
         for item in journal.changes(run + "Z", directory.path):
             if item.name == target and item.before is not None and item.after is not None:
                 _put_back(directory, name, item, writer)
+    for archive in journal.interrupted():
+        if archive.workspace == directory.path:
+            _finish_logs(directory, archive.planned)
+
+
+def _finish_logs(directory: Directory, items: Sequence[Item]) -> None:
+    healed = {item.name: item for item in items if item.action != "append"}
+    for item in items:
+        if item.action != "append" or item.before is None:
+            continue
+        record = healed.get(item.name.removesuffix(".log") + ".json") or healed.get(INDEX)
+        if record is None or record.after is None or _digest_of(directory, record.name) != record.after.sha256:
+            continue
+        try:
+            with folder_of(directory, item.name) as (folder, name):
+                info, data = read_plain(folder, name)
+                whole = digest(data) == (item.after.sha256 if item.after else None)
+                if is_partly_appended(item, data) and not whole:
+                    cut_tail(folder, name, info, item.before.size, item.before.mtime_ns or 0)
+                    info, data = read_plain(folder, name)
+                if digest(data) == item.before.sha256 and info.links == 1:
+                    append_line(folder, name, info, item.line or "")
+        except (Conflict, WriteError):
+            continue  # it has moved on: then the line is not missed
+
+
+def _digest_of(directory: Directory, name: str) -> str | None:
+    try:
+        with folder_of(directory, name) as (folder, plain):
+            return digest(read_plain(folder, plain)[1])
+    except (Conflict, OSError):
+        return None
 
 
 def _second_names(directory: Directory) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stateheal.commit.apply import folder_of
-from stateheal.commit.archive import Archive, Item, digest, state_of
+from stateheal.commit.archive import Archive, Item, digest, is_partly_appended, state_of
 from stateheal.commit.atomic import Target, create_file, cut_tail, read_plain, remove_file, replace_file
 from stateheal.commit.journal import Journal, Run, RunWriter
 from stateheal.commit.lock import WAIT, workspace_lock
@@ -97,7 +97,8 @@ def _steps(directory: Directory, archives: Sequence[Archive]) -> Iterator[_Step]
         now = None if current is None else digest(current[1])
         if now == (item.before.sha256 if item.before else None):
             continue  # never written, or put back by an undo that was interrupted
-        if now != (item.after.sha256 if item.after else None):
+        partly = current is not None and is_partly_appended(item, current[1])
+        if now != (item.after.sha256 if item.after else None) and not partly:
             raise Refused(f"{item.name} has changed since that run")
         yield _Step(item, current, archive.original(item) if item.action in ("replace", "remove") else None)
 

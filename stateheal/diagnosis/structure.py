@@ -204,17 +204,21 @@ def find_unindexed(view: View) -> Iterator[Diagnosed]:
 
 
 def _newest(view: View, job: Job) -> float:
-    return max(own_times(job.record or {}, view.now), default=0.0)
+    """The newest time of the record itself. An orphan's end is not one: it was taken from its log, by a heal."""
+    record = job.record or {}
+    if record.get("phase") == "orphaned":
+        record = {key: value for key, value in record.items() if key != "completedAt"}
+    return max(own_times(record, view.now), default=0.0)
 
 
 def _entry_from(view: View, job: Job) -> Record:
-    """An entry as the plugin would write it; ``updatedAt`` is the newest time that the record itself holds."""
+    """An entry as the plugin would write it, its times first; ``updatedAt`` is the newest that the record holds."""
     record: Record = job.record or {}
-    entry: dict[str, Json] = {key: value for key, value in record.items() if key not in ENTRY_LACKS}
     newest = _newest(view, job)
-    if "updatedAt" not in entry and newest:
-        entry["updatedAt"] = format_time(newest)
-    return entry
+    times: dict[str, Json] = {"createdAt": record["createdAt"]} if "createdAt" in record else {}
+    if newest:
+        times["updatedAt"] = format_time(newest)
+    return {**times, **{key: value for key, value in record.items() if key not in ENTRY_LACKS}}
 
 
 def find_missing_files(view: View) -> Iterator[Diagnosed]:
