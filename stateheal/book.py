@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -44,6 +45,10 @@ class Book:
             self.errors.append(Trouble(str(place.directory), str(error)))
         except OSError as error:
             self.errors.append(Trouble(str(place.directory), f"cannot be opened: {error.strerror or error}"))
+        except Exception as error:  # one hostile record must not keep the other workspaces from being done
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            reason = f"internal error, please report it: {type(error).__name__}: {error} ({where.name})"
+            self.errors.append(Trouble(str(place.directory), reason))
         else:
             if visit.postponed:
                 return visit

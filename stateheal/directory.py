@@ -8,6 +8,7 @@ opened stays that directory, whatever is put in its place meanwhile (DESIGN.md p
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
 from collections.abc import Iterator
@@ -28,6 +29,17 @@ _KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
+
+
+TEMP_PREFIX = ".stateheal-"
+_LONGEST = 120
+
+
+def own_name(run: str, name: str, suffix: str) -> str:
+    """The name of a temporary file of ours that belongs to a file; of a long name a digest must do."""
+    if len(os.fsencode(name)) > _LONGEST:
+        name = hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
+    return f"{TEMP_PREFIX}{run}-{name}{suffix}"
 
 
 class WrongKind(OSError):

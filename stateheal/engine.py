@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from stateheal.evidence.roots import Survey, survey
 from stateheal.evidence.schema import violations
 from stateheal.evidence.workspace import Sources, gather
 from stateheal.model import (
+    INDEX,
     JOBS,
     Answer,
     Diff,
@@ -42,6 +44,7 @@ from stateheal.model import (
     Report,
     Settings,
     Trouble,
+    job_file,
 )
 from stateheal.records import pid_of
 from stateheal.times import HOUR
@@ -133,8 +136,10 @@ def heal(
         _tour(book, looker.foretell, world)
     else:
         _tour(book, _Mender(looker, run).mend, world)
+    run.close()
     if run.wrote:
-        journal.prune()
+        with suppress(StatehealError):
+            journal.prune()
     return book.report(run.id if run.wrote else None)
 
 
@@ -146,7 +151,12 @@ def undo(run: str | None = None, *, journal: Journal | None = None, world: World
     world, journal = world or World(), journal or Journal(journal_path(), KEEP)
     chosen = find_run(journal, run)
     writer = journal.begin("undo", __version__, world.processes.host().now)
-    return Report("undo", run=chosen.id, restored=tuple(undo_run(journal, chosen, writer, world.wait)))
+    try:
+        restored = tuple(undo_run(journal, chosen, writer, world.wait))
+    finally:
+        writer.close()
+    damaged = tuple(Trouble("", each) for each in journal.damaged)
+    return Report("undo", run=chosen.id, restored=restored, errors=damaged)
 
 
 def _survey(paths: Paths | None, cwd: str | None, job: str | None) -> Survey:
@@ -213,6 +223,7 @@ class _Looker:
         )
         plan = make_plan(evidence, self.settings, violations)
         errors = tuple(Trouble(str(place.directory / each.name), each.reason) for each in evidence.unreadable)
+        errors += tuple(Trouble(str(place.directory), each) for each in plan.troubles)
         postponed = bool(evidence.unsettled) and earlier is None
         return Visit(plan.findings, evidence, plan, errors, postponed=postponed)
 
@@ -228,6 +239,7 @@ class _Mender:
         """Plan and carry out; plan anew when somebody else writes meanwhile."""
         world = self.looker.world
         healed: list[Finding] = []
+        begun: dict[str, Finding] = {}
         with open_directory(place.directory) as directory, workspace_lock(directory, self.run.journal.path, world.wait):
             recover(directory, self.run.journal, self.run)
             for attempts_left in reversed(range(_ATTEMPTS)):
@@ -241,11 +253,13 @@ class _Mender:
                     if attempts_left == 0:
                         return _failed(visit, error)
                     healed += _written_whole(visit.findings, written)
+                    begun |= _written_half(visit.findings, written)
                     world.sleep(_PAUSE * 2 ** (_ATTEMPTS - attempts_left))
                     continue
                 except StatehealError as error:
                     return _failed(visit, error)
-                now = _with_outcome(visit.findings, Outcome.HEALED if finished else Outcome.FOUND)
+                found = (_as_begun(finding, begun) for finding in visit.findings)
+                now = _with_outcome(found, Outcome.HEALED if finished else Outcome.FOUND)
                 # What an earlier attempt had healed whole is not found any more, and is healed all the same.
                 before = [finding for finding in healed if finding.job not in {each.job for each in now}]
                 return replace(visit, findings=(*now, *before), stopped=not finished)
@@ -283,15 +297,33 @@ def _confirmer(evidence: Evidence, settings: Settings, world: World) -> Callable
 
 def _with_outcome(findings: Iterable[Finding], outcome: Outcome) -> tuple[Finding, ...]:
     """The findings, those that have a repair with what became of it."""
-    return tuple(replace(finding, outcome=outcome) if finding.repair else finding for finding in findings)
+    return tuple(
+        replace(finding, outcome=outcome) if finding.repair and finding.outcome is Outcome.FOUND else finding
+        for finding in findings
+    )
 
 
 def _written_whole(findings: Iterable[Finding], written: Sequence[str]) -> Iterator[Finding]:
     """Of an attempt that did not come to its end, the repairs of which every file was written."""
     for finding in findings:
-        files = {Path(finding.path).name, f"{JOBS}/{finding.job}.json"} if finding.job else {Path(finding.path).name}
-        if finding.repair and files <= set(written):
+        path = Path(finding.path)
+        own = f"{JOBS}/{path.name}" if path.parent.name == JOBS else path.name
+        if finding.repair and {own, *((job_file(finding.job),) if finding.job else ())} <= set(written):
             yield replace(finding, outcome=Outcome.HEALED)
+
+
+def _written_half(findings: Iterable[Finding], written: Sequence[str]) -> dict[str, Finding]:
+    """Of an attempt that did not come to its end, the jobs whose file was written and whose entry was not."""
+    return {
+        finding.job: finding
+        for finding in findings
+        if finding.repair and finding.job and job_file(finding.job) in written and INDEX not in written
+    }
+
+
+def _as_begun(finding: Finding, begun: dict[str, Finding]) -> Finding:
+    """A repair that is finished after an interruption is reported under the name it was begun with."""
+    return begun.get(finding.job or "", finding) if finding.rule == "index-behind" else finding
 
 
 def _failed(visit: Visit, error: StatehealError) -> Visit:

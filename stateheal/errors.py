@@ -27,6 +27,10 @@ class Conflict(StatehealError):
     """A file changed between reading and replacing it: read again and decide again."""
 
 
+class Overwritten(Conflict):
+    """A file was replaced, and somebody else wrote over it at once: its old bytes are in the journal alone."""
+
+
 class Refused(StatehealError):
     """A promise would be broken by going on (owner cannot be kept, a link, a live process)."""
 

@@ -32,7 +32,8 @@ def salvage(data: bytes) -> Salvage:
 def _whole_objects(text: str) -> list[dict[str, Json]]:
     found: list[dict[str, Json]] = []
     position, tries = 0, 0
-    while tries < _MAX_TRIES:
+    limit = max(20, min(_MAX_TRIES, 100_000_000 // (len(text) + 1)))
+    while tries < limit:
         match = _OPENING.search(text, position)
         if match is None:
             break

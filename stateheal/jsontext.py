@@ -7,6 +7,7 @@ Changing a text without rewriting the rest of it is the business of ``jsonedit``
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -15,8 +16,9 @@ Json = Any
 """A JSON value: ``dict``, ``list``, ``str``, ``int``, ``float``, ``bool`` or ``None``."""
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
-_MAX_DEPTH = 500  # well under the interpreter's own limits, so that no later walk over the value can hit them
+_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]', re.DOTALL)
+_MAX_DEPTH = 200  # well under the interpreter's own limits, so that no later walk over the value can hit them
+_HUGE = 10**401
 _MAX_INT_DIGITS = 400  # beyond it JavaScript reads Infinity, and Python refuses past 4,300 digits
 
 
@@ -107,14 +109,23 @@ def stringify(value: Json, indent: str = "  ", newline: str = "\n", margin: str 
     """
     if not indent:
         return one_line(value, ",", ":")
-    text = json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False)
+    text = json.dumps(_writable(value), ensure_ascii=False, indent=indent)
     # Raw line feeds in the output are layout only: inside strings they are escaped.
     return _escape_lone_surrogates(text.replace("\n", newline + margin))
 
 
+def _writable(value: Json) -> Json:
+    """The value with every infinity (``1e999`` is legal JSON) as a number that is read back as one."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return _HUGE if value > 0 else -_HUGE
+    if isinstance(value, dict):
+        return {key: _writable(each) for key, each in value.items()}
+    return [_writable(each) for each in value] if isinstance(value, list) else value
+
+
 def one_line(value: Json, comma: str, colon: str) -> str:
     """The value on one line, with the separators of the file it goes into."""
-    text = json.dumps(value, ensure_ascii=False, separators=(comma, colon), allow_nan=False)
+    text = json.dumps(_writable(value), ensure_ascii=False, separators=(comma, colon))
     return _escape_lone_surrogates(text)
 
 

@@ -26,6 +26,11 @@ def job_file(stem: str) -> str:
     return f"{JOBS}/{stem}.json"
 
 
+def stem_of(name: str) -> str | None:
+    """The job whose file has this name; ``None`` for the index and the broker's file."""
+    return name[len(JOBS) + 1 : -len(".json")] if name.startswith(JOBS + "/") else None
+
+
 # --- what is on disk -----------------------------------------------------------------------------------------------
 
 
@@ -105,6 +110,7 @@ class LogFacts:
     mtime: float
     codex_error: str | None = None
     """The text of the last ``Codex error:`` line among its last 64 KiB."""
+    last_line: str = ""
     turn_ended: bool = False
     """Whether its last 64 KiB say that a turn came to its end after the last one began."""
 
@@ -332,6 +338,8 @@ class Change:
     """A file that goes."""
     witness: str | None = None
     """The stem of a job file that the new entry was taken from: it must still be as it was read."""
+    witness_index: bool = False
+    """The record was taken from the index, which must still be as it was read."""
     stakes: tuple[Owner, ...] = ()
     """Owners whose death this repair rests on: judged afresh directly before the write."""
 
@@ -435,6 +443,8 @@ class Plan:
     """Stems of jobs whose json and log the journal keeps a copy of."""
     refusal: str | None = None
     """Why the plan must not be carried out: it would not cure what it claims."""
+    troubles: tuple[str, ...] = ()
+    """Jobs that are spared because their repair would not cure them, a sentence each."""
 
 
 # --- reports -------------------------------------------------------------------------------------------------------

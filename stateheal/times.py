@@ -39,7 +39,7 @@ def parse_time(value: object) -> float | None:
 def format_time(seconds: float) -> str:
     """The plugin's spelling of a time, to the millisecond: ``2026-11-22T07:52:49.690Z``."""
     moment = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(milliseconds=round(seconds * 1000))
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return f"{moment.year:04d}{moment:-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
 
 
 def parse_duration(text: str) -> float:

@@ -61,7 +61,7 @@ def test_what_the_plugin_cannot_read_is_refused(data: bytes, reason: str) -> Non
 def test_deep_nesting_is_out_of_reach_and_no_damage() -> None:
     failure = parse(b"[" * 200_000 + b"]" * 200_000)
     assert isinstance(failure, ParseFailure) and failure.too_deep
-    assert isinstance(parse(b"[" * 500 + b"]" * 500), Document)
+    assert isinstance(parse(b"[" * 200 + b"]" * 200), Document)
     assert isinstance(parse(json.dumps({"brackets": "[" * 9000}).encode()), Document), "brackets in text do not nest"
 
 

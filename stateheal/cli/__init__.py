@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 
 import click
 
@@ -13,7 +14,7 @@ from stateheal.cli.catalogue import explain_command, rules_command, schema_comma
 from stateheal.cli.repair import audit_command, heal_command
 from stateheal.cli.runs import history_command, undo_command
 from stateheal.errors import StatehealError
-from stateheal.report.safe import printable
+from stateheal.safe import printable
 from stateheal.version import __version__
 
 
@@ -50,9 +51,14 @@ for _command in (
 
 def run(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status. Every exception ends here, in one line on stderr."""
+    # Whatever the terminal cannot show is escaped: a report must not be lost for an arrow.
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     try:
         status = group.main(args=None if argv is None else list(argv), prog_name="stateheal", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return int(status or 0)
     except click.ClickException as error:
         error.show()
@@ -63,14 +69,24 @@ def run(argv: Sequence[str] | None = None) -> int:
         say(str(error))
         return error.exit_status
     except BrokenPipeError:
-        # The reader has gone; what is still buffered must not raise once more while Python shuts down.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 141
+    except OSError as error:
+        _drop_output()
+        say(f"the report cannot be written: {error.strerror or error}; 'stateheal history' shows what was done")
+        return 3
     except Exception as error:  # promise 7: no traceback, ever
         if os.environ.get("STATEHEAL_DEBUG"):
             traceback.print_exc()
         say(f"internal error: {type(error).__name__}: {error} (STATEHEAL_DEBUG=1 shows where; please report it)")
         return 3
+
+
+def _drop_output() -> None:
+    """What is still buffered must not raise once more while Python shuts down."""
+    if sys.stdout is not None:
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def say(message: str) -> None:

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from stateheal.model import Report, Settings
 from stateheal.report.json import as_json, lines
-from stateheal.report.safe import printable
+from stateheal.safe import printable
 from stateheal.times import parse_duration
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -26,6 +26,13 @@ def duration(ctx: click.Context, param: click.Parameter, value: str) -> float:
         return parse_duration(value)
     except ValueError as error:
         raise click.BadParameter(str(error), ctx, param) from None
+
+
+class _Console(Console):
+    """Says that the reader has gone instead of ending the program."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,7 @@ class Output:
             options |= {"force_terminal": True, "no_color": False, "color_system": "standard"}
         elif self.color == "never":
             options |= {"no_color": True, "color_system": None}
-        return Console(**options)
+        return _Console(**options)
 
     @property
     def is_text(self) -> bool:
@@ -55,7 +62,7 @@ class Output:
     def print_json(self, report: Report, **extra: Any) -> None:
         """The report in the JSON form that was asked for."""
         for line in lines(as_json(report, **extra), self.format == "ndjson"):
-            click.echo(line)
+            print(line)
 
     def finish(self, report: Report) -> int:
         """Say on stderr what went wrong, and return the exit status."""

@@ -11,9 +11,9 @@ from rich.text import Text
 from stateheal.cli.options import Output, output_options
 from stateheal.commit.journal import Journal, Run
 from stateheal.engine import journal_path, undo
-from stateheal.model import Report
-from stateheal.report.safe import printable
+from stateheal.model import Report, Trouble
 from stateheal.report.text import print_lines
+from stateheal.safe import printable
 
 
 @click.command("undo")
@@ -67,6 +67,7 @@ def history_command(purge: bool, output: Output) -> int:
             output.print_json(report, runs=[])
         return 0
     runs = journal.runs()
+    report = Report("history", errors=tuple(Trouble("", each) for each in journal.damaged))
     if output.is_text:
         print_lines(output.console, _history_lines(runs, journal))
     else:

@@ -20,7 +20,7 @@ from stateheal.commit.atomic import (
 )
 from stateheal.commit.journal import RunWriter
 from stateheal.directory import Directory, file_stat
-from stateheal.errors import Conflict, StatehealError
+from stateheal.errors import Conflict, Overwritten, Refused, StatehealError
 from stateheal.model import JOBS, FileChange, FileStat, LogLine, Owner, Plan
 
 Confirm = Callable[[tuple[Owner, ...]], "str | None"]
@@ -49,6 +49,7 @@ def carry_out(
     changed meanwhile, ``Refused`` where a promise would be broken, ``WriteError`` and ``JournalError`` where the system
     failed. Each file is then its old self or its healed self.
     """
+    _ensure_owners_can_be_kept(plan)
     logs = list(_log_items(plan, directory))
     items = [_item(change) for change in plan.files]
     changed = {item.name for item in items} | {item.name for item, _ in logs}
@@ -58,7 +59,11 @@ def carry_out(
         for change in plan.files:
             if stop():
                 return False
-            _write(change, directory, run.id, confirm)
+            try:
+                _write(change, directory, run.id, confirm)
+            except Overwritten:
+                written.append(change.name)
+                raise
             written.append(change.name)
         for item, info in logs:
             with folder_of(directory, item.name) as (folder, name):
@@ -67,6 +72,15 @@ def carry_out(
     finally:
         run.finish(archive, written[already:])
     return True
+
+
+def _ensure_owners_can_be_kept(plan: Plan) -> None:
+    """Before the first write: half a repair, its other half refused, would make things worse."""
+    if not hasattr(os, "geteuid") or os.geteuid() == 0:
+        return
+    for change in plan.files:
+        if change.before is not None and change.after is not None and change.before.stat.uid != os.geteuid():
+            raise Refused(f"{change.name} belongs to another user, and that owner could not be kept")
 
 
 def _item(change: FileChange) -> Item:

@@ -11,7 +11,7 @@ import io
 import json
 import os
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -111,10 +111,15 @@ class Archive:
     def items(self) -> list[Item]:
         """What was changed; of an interrupted run, what may have been."""
         try:
-            written = self.path.with_suffix(".done").read_text("utf-8").splitlines()
+            written = set(json.loads(self.path.with_suffix(".done").read_bytes()))
         except FileNotFoundError:
             return self.planned
-        return [item for item in self.planned if item.name in written]
+        return [item for number, item in enumerate(self.planned) if number in written]
+
+    def finish(self, names: Collection[str]) -> None:
+        """Note which of the planned files were written. Raises ``OSError``."""
+        numbers = [number for number, item in enumerate(self.planned) if item.name in names]
+        write_durably(self.path.with_suffix(".done"), json.dumps(numbers).encode())
 
     def original(self, item: Item) -> bytes:
         """The bytes that the item's file had. Raises ``JournalError`` where they are not what was recorded."""
@@ -175,7 +180,7 @@ def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
 
 def write_durably(path: Path, data: bytes) -> None:
     """Write a file whole or not at all, and make it survive a power cut. Raises ``OSError``."""
-    temp = path.with_suffix(".tmp")
+    temp = path.with_name(path.name + ".tmp")
     try:
         fd = os.open(temp, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o600)
         try:

@@ -13,11 +13,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from stateheal.commit.lease import read_lease
-from stateheal.directory import Directory, WrongKind
-from stateheal.errors import Conflict, Refused, WriteError
+from stateheal.directory import Directory, WrongKind, own_name
+from stateheal.errors import Conflict, Overwritten, Refused, WriteError
 from stateheal.model import FileStat
 
-TEMP_PREFIX = ".stateheal-"
 SECOND_SUFFIX = ".old"
 """Of the second name that a file keeps while it is replaced."""
 _PERMISSIONS = 0o7777
@@ -42,11 +41,11 @@ def replace_file(directory: Directory, target: Target, data: bytes, tag: str, mt
     with _named_errors(target.name), _temporary(directory, target, data, tag) as temp:
         if mtime_ns is not None:
             directory.set_mtime(temp, mtime_ns)
-        _swap(directory, target, temp, f"{TEMP_PREFIX}{tag}-{target.name}{SECOND_SUFFIX}")
+        _swap(directory, target, temp, own_name(tag, target.name, SECOND_SUFFIX))
         directory.sync()
     _, read_back = read_plain(directory, target.name)
     if read_back != data:
-        raise Conflict(f"{target.name} was written by somebody else right after it was replaced")
+        raise Overwritten(f"{target.name} was written by somebody else right after it was replaced")
 
 
 def _swap(directory: Directory, target: Target, temp: str, old: str) -> None:
@@ -139,7 +138,7 @@ def _named_errors(name: str) -> Iterator[None]:
 @contextmanager
 def _temporary(directory: Directory, target: Target, data: bytes, tag: str) -> Iterator[str]:
     """A durable file with the new bytes beside the target, gone again unless it was renamed away."""
-    temp = f"{TEMP_PREFIX}{tag}-{target.name}.tmp"
+    temp = own_name(tag, target.name, ".tmp")
     fd = directory.open(temp, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     try:
         try:
@@ -202,7 +201,7 @@ def append_line(directory: Directory, name: str, expected: FileStat, line: str) 
     with _named_errors(name), directory.regular(name, os.O_RDWR | os.O_APPEND) as (fd, before):
         if before != expected:
             raise Conflict(f"{name} was written to meanwhile")
-        _append_whole(fd, before, line.encode("utf-8", "replace"))
+        _append_whole(fd, before, line.encode("utf-8", "surrogateescape"))
         os.fsync(fd)
         directory.set_mtime(name, before.mtime_ns, fd)
 

@@ -12,6 +12,7 @@ import shutil
 import stat
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from stateheal.commit.archive import (
     sync_directory,
     write_durably,
 )
+from stateheal.commit.lock import hold, is_held_by_another
 from stateheal.errors import JournalError
 from stateheal.times import format_time
 
@@ -55,6 +57,8 @@ class Journal:
     def __init__(self, path: Path, keep: int = KEEP) -> None:
         self.path = path
         self.keep = keep
+        self.damaged: list[str] = []
+        """What ``runs`` could not read, a sentence each."""
 
     @property
     def runs_path(self) -> Path:
@@ -78,9 +82,18 @@ class Journal:
             return folder
 
     def runs(self) -> list[Run]:
-        """Every run, newest first, undos left out. Raises ``JournalError`` where the journal cannot be read."""
+        """Every run, newest first, undos left out; those with a damaged archive are named in ``damaged`` instead.
+
+        Raises ``JournalError`` where the journal cannot be listed.
+        """
         names = sorted(self._names(), key=lambda name: (_number(name), name), reverse=True)
-        by_run = {name: list(self._archives(name)) for name in names}
+        by_run: dict[str, list[Archive]] = {}
+        self.damaged = []
+        for name in names:
+            try:
+                by_run[name] = list(self._archives(name))
+            except JournalError as error:
+                self.damaged.append(str(error))
         taken_back = {
             key for archives in by_run.values() for archive in archives if archive.complete for key in archive.undoes
         }
@@ -151,7 +164,7 @@ class Journal:
         kept = self.runs()[: self.keep]
         oldest = min((_number(run.id) for run in kept), default=0)
         for name in names:
-            if _number(name) < oldest:
+            if _number(name) < oldest and not is_held_by_another(self.runs_path / name):
                 shutil.rmtree(self.runs_path / name, ignore_errors=True)
 
     def purge(self) -> int:
@@ -189,6 +202,8 @@ class RunWriter:
     version: str
     now: float
     folder: Path | None = None
+    lock: int | None = None
+    """A descriptor of the run's directory, locked while the run goes on, so that nobody prunes it."""
     count: int = 0
     wrote: bool = False
     """Whether any file of any workspace was changed."""
@@ -204,8 +219,8 @@ class RunWriter:
         try:
             if self.folder is None:
                 self.folder = self.journal.claim(self.now)
+                self.lock = hold(self.folder)
                 sync_directory(self.journal.runs_path)
-            self.folder.mkdir(mode=0o700, exist_ok=True)  # an archive that was not needed may have taken it along
             path = self.folder / f"{self.count + 1:04d}.tar"
             write_durably(path, pack(self._head(workspace, undoes), items))
         except OSError as error:
@@ -229,13 +244,19 @@ class RunWriter:
 
         Failing to is harmless: the run then stands in the history as interrupted, and can be undone all the same.
         """
-        names = list(written)
-        try:
+        names = set(written)
+        with suppress(OSError):
             if names:
                 self.wrote = True
-                path.with_suffix(".done").write_text("".join(f"{name}\n" for name in names), "utf-8")
-                return
-            path.unlink()
-            path.parent.rmdir()
-        except OSError:
-            pass
+                load(path).finish(names)
+            else:
+                path.unlink()
+
+    def close(self) -> None:
+        """The run is over: let go of its directory, which goes where nothing came of it."""
+        if self.lock is not None:
+            os.close(self.lock)
+            self.lock = None
+        if self.folder is not None and not self.wrote:
+            with suppress(OSError):
+                self.folder.rmdir()

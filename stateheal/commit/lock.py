@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from stateheal.directory import Directory
+from stateheal.directory import Directory, open_directory
 from stateheal.errors import Busy
 
 WAIT = 5.0
@@ -59,6 +60,27 @@ def is_held(directory: Directory) -> bool:
         return error.errno in (errno.EWOULDBLOCK, errno.EACCES)
     fcntl.flock(directory.fd, fcntl.LOCK_UN)
     return False
+
+
+def hold(path: Path) -> int | None:
+    """A descriptor that holds a directory of our own for as long as it is open; ``None`` where there is no flock."""
+    try:
+        import fcntl
+    except ImportError:
+        return None
+    fd = os.open(path, os.O_RDONLY)
+    with suppress(OSError):
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return fd
+
+
+def is_held_by_another(path: Path) -> bool:
+    """Whether some process holds a directory of our own."""
+    try:
+        with open_directory(path) as directory:
+            return is_held(directory)
+    except OSError:
+        return False
 
 
 @contextmanager

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 
 from stateheal.commit.apply import folder_of
 from stateheal.commit.archive import Item, digest, is_partly_appended, state_of
-from stateheal.commit.atomic import SECOND_SUFFIX, TEMP_PREFIX, append_line, cut_tail, read_plain
+from stateheal.commit.atomic import SECOND_SUFFIX, append_line, cut_tail, read_plain
 from stateheal.commit.journal import Journal, RunWriter
-from stateheal.directory import Directory
+from stateheal.directory import TEMP_PREFIX, Directory, own_name
 from stateheal.errors import Conflict, WriteError
 from stateheal.model import INDEX, JOBS
 
@@ -25,13 +25,13 @@ def recover(directory: Directory, journal: Journal, writer: RunWriter) -> None:
 
     Raises ``JournalError`` or ``OSError``.
     """
-    for name in _second_names(directory):
-        head, _, tail = name.rpartition("/")
-        run, _, rest = tail[len(TEMP_PREFIX) :].partition("Z-")
-        target = f"{head}/{rest[: -len(SECOND_SUFFIX)]}" if head else rest[: -len(SECOND_SUFFIX)]
-        for item in journal.changes(run + "Z", directory.path):
-            if item.name == target and item.before is not None and item.after is not None:
-                _put_back(directory, name, item, writer)
+    for second in _second_names(directory):
+        head, _, tail = second.rpartition("/")
+        run = tail[len(TEMP_PREFIX) :].partition("Z-")[0] + "Z"
+        for item in journal.changes(run, directory.path):
+            folder, _, name = item.name.rpartition("/")
+            if (folder, own_name(run, name, SECOND_SUFFIX)) == (head, tail) and item.before and item.after:
+                _put_back(directory, second, item, writer)
     for archive in journal.interrupted():
         if archive.workspace == directory.path:
             _finish_logs(directory, archive.planned)

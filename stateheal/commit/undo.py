@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stateheal.commit.apply import folder_of
-from stateheal.commit.archive import Archive, Item, digest, is_partly_appended, state_of
-from stateheal.commit.atomic import Target, create_file, cut_tail, read_plain, remove_file, replace_file
+from stateheal.commit.archive import Archive, Item, State, digest, is_partly_appended, state_of
+from stateheal.commit.atomic import Target, append_line, create_file, cut_tail, read_plain, remove_file, replace_file
 from stateheal.commit.journal import Journal, Run, RunWriter
 from stateheal.commit.lock import WAIT, workspace_lock
 from stateheal.directory import Directory, open_directory
@@ -38,6 +38,8 @@ def find_run(journal: Journal, run: str | None) -> Run:
         if not open_runs:
             raise UsageError("there is nothing to undo")
         return open_runs[0]
+    if not run:
+        raise UsageError("an empty RUN names no run ('stateheal history' lists them)")
     matching = [each for each in runs if each.id == run] or [each for each in runs if each.id.startswith(run)]
     if len(matching) != 1:
         problem = "there is no run" if not matching else "more than one run begins with"
@@ -67,9 +69,17 @@ def _restore(directory: Directory, archives: Sequence[Archive], writer: RunWrite
     steps = list(_steps(directory, archives))
     keys = [archive.key for archive in archives]
     path = writer.record(directory.path, [_inverse(step) for step in steps], undoes=keys)
-    for step in steps:
-        with folder_of(directory, step.item.name) as (folder, name):
-            _put_back(folder, name, step, writer.id)
+    done: list[_Step] = []
+    try:
+        for step in steps:
+            with folder_of(directory, step.item.name) as (folder, name):
+                _put_back(folder, name, step, writer.id)
+            done.append(step)
+    except StatehealError:
+        for step in reversed(done):  # all of a workspace or nothing of it
+            with folder_of(directory, step.item.name) as (folder, name):
+                _redo(folder, name, step, writer.id)
+        raise
     writer.finish(path, [step.item.name for step in steps] or ["-"])
     return len(steps)
 
@@ -88,6 +98,23 @@ def _put_back(folder: Directory, name: str, step: _Step, tag: str) -> None:
         cut_tail(folder, name, info, before.size, before.mtime_ns or 0)
     else:
         replace_file(folder, Target(name, current, info), step.original, tag, before.mtime_ns)
+
+
+def _redo(folder: Directory, name: str, step: _Step, tag: str) -> None:
+    """Make a file what it was before this undo began, because another one of its workspace could not be restored."""
+    if step.current is None:
+        info, restored = read_plain(folder, name)
+        remove_file(folder, Target(name, restored, info))
+        return
+    then, current = step.current
+    if step.item.before is None:
+        create_file(folder, Target(name, b"", then), current, tag, then.mtime_ns)
+        return
+    info, restored = read_plain(folder, name)
+    if step.original is None:
+        append_line(folder, name, info, current[len(restored) :].decode("utf-8", "surrogateescape"))
+    else:
+        replace_file(folder, Target(name, restored, info), current, tag, then.mtime_ns)
 
 
 def _steps(directory: Directory, archives: Sequence[Archive]) -> Iterator[_Step]:
@@ -120,10 +147,17 @@ def _net(archives: Sequence[Archive]) -> dict[str, tuple[Item, Archive]]:
     net: dict[str, tuple[Item, Archive]] = {}
     for archive in archives:
         for item in archive.items:
-            if item.action != "keep":
-                first, origin = net.pop(item.name, (item, archive))
-                net[item.name] = (replace(first, after=item.after), origin)
+            if item.action == "keep":
+                continue
+            first, origin = net.pop(item.name, (item, archive))
+            if first is not item and _sha(first.after) != _sha(item.before):
+                raise Refused(f"{item.name} was changed by somebody else while that run was at work")
+            net[item.name] = (replace(first, after=item.after), origin)
     return net
+
+
+def _sha(state: State | None) -> str | None:
+    return state.sha256 if state else None
 
 
 def _inverse(step: _Step) -> Item:

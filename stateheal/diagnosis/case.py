@@ -25,8 +25,7 @@ def job_command(argv: tuple[str, ...]) -> str | None:
         if "companion" not in re.split(r"[\\/]", element)[-1]:
             continue
         rest = argv[position + 1 :]
-        command = next((word for word in rest if not word.startswith("-")), None)
-        if command in _OTHER_COMMANDS:
+        if rest and rest[0] in _OTHER_COMMANDS:
             return None
         return next((word for word in rest if word in _JOB_COMMANDS or word.endswith("-worker")), None)
     return None

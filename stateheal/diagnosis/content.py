@@ -8,15 +8,7 @@ from stateheal.diagnosis.rule import Diagnosed, file_finding, job_finding
 from stateheal.diagnosis.torn import is_shape
 from stateheal.diagnosis.view import View
 from stateheal.jsontext import ParseFailure
-from stateheal.model import (
-    ACTIVE,
-    FINISHED,
-    INDEX,
-    JOBS,
-    Finding,
-    Severity,
-    Violation,
-)
+from stateheal.model import ACTIVE, FINISHED, INDEX, Finding, Severity, Violation, stem_of
 from stateheal.records import entries_of, text_of
 
 
@@ -39,10 +31,8 @@ def _is_anothers(view: View, violation: Violation, job: str | None) -> bool:
 
 
 def _job_of(view: View, name: str, pointer: str) -> str | None:
-    if name.startswith(JOBS + "/"):
-        return name[len(JOBS) + 1 : -len(".json")]
     if name != INDEX:
-        return None
+        return stem_of(name)
     parts = pointer.split("/")
     entries = entries_of(view.draft.index)
     if len(parts) > 2 and parts[1] == "jobs" and parts[2].isdigit() and int(parts[2]) < len(entries):

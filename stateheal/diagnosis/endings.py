@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stateheal.diagnosis.orphans import ORPHANED
+from stateheal.diagnosis.orphans import ORPHANED, log_line
 from stateheal.diagnosis.rule import Diagnosed, job_finding
 from stateheal.diagnosis.view import Job, Record, View
 from stateheal.jsontext import Json
@@ -23,7 +23,7 @@ from stateheal.model import (
     Severity,
 )
 from stateheal.records import is_active, is_finished, text_of
-from stateheal.times import MINUTE
+from stateheal.times import MINUTE, parse_time
 
 _PHASES = {"completed": "done", "failed": "failed", "cancelled": "cancelled"}
 
@@ -56,21 +56,28 @@ def _behind(view: View, job: Job, rule: str, message: str) -> Iterator[Diagnosed
     if settled:
         repair = f"the {'index' if rule == 'index-behind' else 'job file'} takes over that ending"
         finding = job_finding(view, job, rule, message, reason, repair)
-        yield Diagnosed(finding, _adopting(job, rule, judgement.owners if job_has_pid(job) else ()))
+        # Settled by silence alone it rests on no process; the bytes are compared before they are replaced.
+        stakes = () if verdict.row in ("no-pid", "no-pid-yet") else judgement.owners
+        yield Diagnosed(finding, _adopting(job, rule, stakes, _missing_log_line(view, job)))
     elif verdict.state is Liveness.UNSURE and verdict.row != "no-pid-yet":
         yield Diagnosed(job_finding(view, job, rule, message, verdict.reason, severity=Severity.UNSURE))
 
 
-def job_has_pid(job: Job) -> bool:
-    """Whether any side of the job names a process at all."""
-    return any(side.get("pid") is not None for side in job.sides)
+def _missing_log_line(view: View, job: Job) -> str | None:
+    """The line about an orphan that a heal, interrupted between job file and index, has not come to write."""
+    log = view.evidence.logs.get(job.id)
+    message = text_of(job.record or {}, "errorMessage")
+    if log is None or not message or not message.startswith(ORPHANED) or message.split(" (")[0] in log.last_line:
+        return None
+    return log_line(view, job.entry or {}, message.split(" (before: ")[0])
 
 
-def _adopting(job: Job, rule: str, stakes: tuple[Owner, ...]) -> Change:
+def _adopting(job: Job, rule: str, stakes: tuple[Owner, ...], log: str | None) -> Change:
     assert job.entry is not None and job.record is not None
     if rule == "index-behind":
-        return Change(position=job.position, entry=ending(job.record, job.entry), witness=job.id, stakes=stakes)
-    return Change(stem=job.id, record=ending(job.entry, job.record), stakes=stakes)
+        entry = ending(job.record, job.entry)
+        return Change(job.position, entry, job.id, log=log, witness=job.id, stakes=stakes)
+    return Change(stem=job.id, record=ending(job.entry, job.record), witness_index=True, stakes=stakes)
 
 
 def ending(source: Record, target: Record) -> Patch:
@@ -79,11 +86,13 @@ def ending(source: Record, target: Record) -> Patch:
     wanted: dict[str, Json | Gone] = {"status": status, "pid": None}
     if "phase" in source or "phase" in target:
         wanted["phase"] = source.get("phase", _PHASES[status])
-    for key in ("completedAt", "threadId", "turnId"):
-        if source.get(key) is not None:
+    if parse_time(source.get("completedAt")) is not None:
+        wanted["completedAt"] = source["completedAt"]
+    for key in ("threadId", "turnId"):
+        if text_of(source, key) is not None:
             wanted[key] = source[key]
-    message = source.get("errorMessage")
-    if message is not None:
+    message = text_of(source, "errorMessage")
+    if message is not None and not (status == "completed" and message.startswith(ORPHANED)):
         wanted["errorMessage"] = message
     elif "errorMessage" in target and (status == "completed" or _is_orphan_message(target)):
         wanted["errorMessage"] = GONE
@@ -109,11 +118,13 @@ def _conflict(view: View, job: Job, entry: Record, record: Record) -> Iterator[D
     has_result = record.get("result") is not None
     if ends == ("failed", "completed") and has_result:
         message = "the index says failed, but the job file is completed and holds its result"
-        change = Change(position=job.position, entry=ending(record, entry), witness=job.id)
+        leftover: Patch = {"errorMessage": GONE} if _is_orphan_message(record) else {}
+        change = Change(job.position, ending(record, entry), job.id, leftover, witness=job.id)
         yield Diagnosed(_finding(view, job, message, "the index takes over the job file's ending"), change)
     elif ends == ("completed", "failed") and has_result and _is_orphan_message(record):
         message = "the job file was marked orphaned, but it holds a result and the index says completed"
-        change = Change(stem=job.id, record=ending({**entry, "errorMessage": None}, record))
+        leftover = {"errorMessage": GONE} if _is_orphan_message(entry) else {}
+        change = Change(job.position, leftover, job.id, ending(entry, record), witness_index=True)
         yield Diagnosed(_finding(view, job, message, "the job file takes over the index's ending"), change)
     elif ends[0] != ends[1]:
         message = f"the index says {ends[0]}, the job file {ends[1]}; neither can be proven, so both are left"

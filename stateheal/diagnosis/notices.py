@@ -42,6 +42,8 @@ def _lost_turn(job: Job) -> tuple[str, str] | None:
     """Thread and turn of a job whose worker did not live to see its turn's end."""
     for side in job.sides:
         thread, turn = text_of(side, "threadId"), text_of(side, "turnId")
+        if side.get("jobClass") != "task":
+            continue  # a review's thread is never resumed, and has no rollout
         if thread and turn and side.get("status") == "failed" and side.get("phase") in ("orphaned", "terminated"):
             return thread, turn
     return None

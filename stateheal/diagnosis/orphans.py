@@ -11,6 +11,7 @@ from stateheal.diagnosis.rule import Diagnosed, job_finding
 from stateheal.diagnosis.view import Job, Record, View
 from stateheal.model import Change, Liveness, Patch, Severity, Verdict
 from stateheal.records import is_active, is_finished, pid_of, text_of
+from stateheal.safe import printable
 from stateheal.times import describe_age, format_time
 
 ORPHANED = "Orphaned: "
@@ -32,6 +33,8 @@ def find_unsafe(view: View) -> Iterator[Diagnosed]:
     """Pids that are none, on any record: on active jobs as far as they are dead, on finished ones always."""
     yield from find_orphans("unsafe-pid")(view)
     for job in view.jobs:
+        if any(map(is_active, job.sides)):
+            continue  # its other side may speak of a process that lives
         entry = _nulled(job.entry)
         record = _nulled(job.record)
         if entry or record:
@@ -87,7 +90,7 @@ def orphan_change(view: View, job: Job) -> Change:
         entry=_orphaned(view, job, job.entry, text),
         stem=job.id,
         record=_orphaned(view, job, job.record, text),
-        log=_log_line(view, job, text),
+        log=log_line(view, job.sides[0], text),
         stakes=judgement.owners,
     )
 
@@ -113,6 +116,6 @@ def _orphaned(view: View, job: Job, side: Record | None, text: str) -> Patch:
     }
 
 
-def _log_line(view: View, job: Job, text: str) -> str:
-    side = job.sides[0]
-    return f"[{format_time(view.now)}] {text} (was {side.get('status')}/{side.get('phase')})"
+def log_line(view: View, side: Record, text: str) -> str:
+    """What the log is told of an orphan: when, why, and what its record said before (field guide section 3)."""
+    return printable(f"[{format_time(view.now)}] {text} (was {side.get('status')}/{side.get('phase')})")

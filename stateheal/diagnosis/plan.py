@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from stateheal.diagnosis.change import apply
 from stateheal.diagnosis.content import unknown_version
@@ -21,13 +21,17 @@ from stateheal.model import (
     FileChange,
     Finding,
     LogLine,
+    Outcome,
     Owner,
     Plan,
     Settings,
     Snapshot,
     job_file,
+    stem_of,
 )
-from stateheal.records import entries_of
+from stateheal.records import entries_of, text_of
+
+_MOST_SPARED = 20
 
 
 @dataclass
@@ -36,6 +40,7 @@ class _Ledger:
 
     stakes: dict[str, list[Owner]] = field(default_factory=dict)
     witnesses: dict[str, None] = field(default_factory=dict)
+    rest_on_index: set[str] = field(default_factory=set)
 
     def note(self, change: Change) -> None:
         if change.entry or change.drop or change.add is not None:
@@ -46,39 +51,56 @@ class _Ledger:
             self.stakes.setdefault(change.remove, []).extend(change.stakes)
         if change.witness is not None:
             self.witnesses[change.witness] = None
+        if change.witness_index and change.stem is not None:
+            self.rest_on_index.add(job_file(change.stem))
 
 
 def make_plan(evidence: Evidence, settings: Settings, validate: Validate) -> Plan:
-    """Diagnose a workspace and plan its repair. A plan that does not cure what it claims carries a ``refusal``."""
-    ledger = _Ledger()
-    findings, draft = _run_rules(evidence, first_draft(evidence), settings, validate, ledger)
-    if draft.index is None and not draft.records and not findings:
-        return Plan(evidence.place, ())
+    """Diagnose a workspace and plan its repair.
+
+    A job whose repair would not cure what it claims is spared: its findings are refused, the others are planned anew
+    without it. Where no single job is to blame the whole plan carries a ``refusal``.
+    """
+    spared: dict[str, str] = {}
+    refused: list[Finding] = []
+    while True:
+        view = View(evidence, first_draft(evidence), settings, validate, frozenset(spared))
+        plan, culprit = _plan(view)
+        if plan.refusal is None or culprit is None or culprit in spared or len(spared) >= _MOST_SPARED:
+            troubles = tuple(f"{job} is not repaired: {reason}" for job, reason in spared.items())
+            return replace(plan, findings=(*plan.findings, *refused), troubles=troubles)
+        spared[culprit] = plan.refusal
+        mine = (finding for finding in plan.findings if finding.job == culprit and finding.repair)
+        refused += [replace(finding, outcome=Outcome.REFUSED) for finding in mine]
+
+
+def _plan(view: View) -> tuple[Plan, str | None]:
+    """The plan, and the job to blame where it is refused."""
+    ledger, evidence = _Ledger(), view.evidence
+    findings, draft = _run_rules(view, ledger)
     files = tuple(_changes(evidence, draft, ledger))
     logs = tuple(LogLine(f"{stem}.log", text) for stem, text in draft.logs.items() if stem in evidence.logs)
-    refusal = _check(evidence, draft, files, settings, validate) if files else None
-    return Plan(evidence.place, tuple(findings), files, logs, draft.keeps, refusal)
+    refusal, culprit = _check(view, draft, files) if files else (None, None)
+    return Plan(evidence.place, tuple(findings), files, logs, draft.keeps, refusal), culprit
 
 
-def _run_rules(
-    evidence: Evidence, draft: Draft, settings: Settings, validate: Validate, ledger: _Ledger
-) -> tuple[list[Finding], Draft]:
-    findings: list[Finding] = []
-    view = View(evidence, draft, settings, validate)
+def _run_rules(view: View, ledger: _Ledger) -> tuple[list[Finding], Draft]:
+    """Every rule in its turn, each on what the repairs before it leave."""
+    rules = chosen(view.settings)
     if view.hands_off is not None:
-        switched_on = {rule.name for rule in chosen(settings)}
-        found = [*unknown_version(view), *find_torn_index(view)]
-        return [each.finding for each in found if each.finding.rule in switched_on and not each.change], draft
-    for rule in chosen(settings):
+        switched_on = {rule.name for rule in rules}
+        told = [*unknown_version(view), *find_torn_index(view)]
+        return [each.finding for each in told if each.finding.rule in switched_on and not each.change], view.draft
+    findings: list[Finding] = []
+    for rule in rules:
         found = list(rule.find(view))
         findings += [each.finding for each in found]
         changes = [each.change for each in found if each.change is not None]
         if changes:
             for change in changes:
                 ledger.note(change)
-            draft = apply(draft, changes)
-            view = View(evidence, draft, settings, validate)
-    return findings, draft
+            view = replace(view, draft=apply(view.draft, changes))
+    return findings, view.draft
 
 
 def _changes(evidence: Evidence, draft: Draft, ledger: _Ledger) -> Iterable[FileChange]:
@@ -86,7 +108,9 @@ def _changes(evidence: Evidence, draft: Draft, ledger: _Ledger) -> Iterable[File
     for stem, value in draft.records.items():
         snapshot = evidence.records[stem]
         if value is not snapshot.value:
-            yield _file_change(job_file(stem), snapshot, value, ledger)
+            name = job_file(stem)
+            on_index = (evidence.index,) if evidence.index and name in ledger.rest_on_index else ()
+            yield _file_change(name, snapshot, value, ledger, on_index)
     index = evidence.index
     if draft.index is not (index.value if index else None):
         # Job files that the plan itself replaces have been compared and read back by then.
@@ -116,30 +140,32 @@ def _file_change(
 
 
 def _stakes(ledger: _Ledger, name: str) -> tuple[Owner, ...]:
-    return tuple(dict.fromkeys(ledger.stakes.get(name, ())))
+    """Each owner once. They hold pids as they were read, lists and all, so that they cannot be hashed."""
+    once: list[Owner] = []
+    for owner in ledger.stakes.get(name, ()):
+        if owner not in once[-2:]:  # an owner's doubles follow each other
+            once.append(owner)
+    return tuple(once)
 
 
-def _check(
-    evidence: Evidence, draft: Draft, files: Iterable[FileChange], settings: Settings, validate: Validate
-) -> str | None:
-    """Diagnose the plan's own result: why it must not be carried out, or ``None``."""
+def _check(view: View, draft: Draft, files: Iterable[FileChange]) -> tuple[str | None, str | None]:
+    """Diagnose the plan's own result: why it must not be carried out, and which job is to blame for that."""
     values = {INDEX: draft.index, **{job_file(stem): value for stem, value in draft.records.items()}}
     for change in files:
         read_back = parse(change.after) if change.after is not None else None
         if read_back is not None and not (
             isinstance(read_back, Document) and same(read_back.value, values[change.name])
         ):
-            return f"{change.name} would not read back as planned"
-    again, last = _run_rules(evidence, draft, settings, validate, _Ledger())
+            return f"{change.name} would not read back as planned", None
+    result = replace(view, draft=draft)
+    again, last = _run_rules(result, _Ledger())
     if last is not draft:
         cured = next(finding for finding in again if finding.repair)
-        return f"{cured.rule} would still be found after the repair"
-    broken = _violations(View(evidence, draft, settings, validate))
-    broken -= _violations(View(evidence, first_draft(evidence), settings, validate))
-    for name, pointer, message in sorted(broken):
-        if not _was_torn(evidence, name):
-            return f"{name}{pointer}: the repair would break the schema: {message}"
-    return None
+        return f"{cured.rule} would still be found after the repair", cured.job
+    for name, job, pointer, message in sorted(_violations(result) - _violations(view), key=str):
+        if not _was_torn(view.evidence, name):
+            return f"{name}{pointer}: the repair would break the schema: {message}", job
+    return None, None
 
 
 def _was_torn(evidence: Evidence, name: str) -> bool:
@@ -147,15 +173,16 @@ def _was_torn(evidence: Evidence, name: str) -> bool:
     return name in evidence.salvage or (name == INDEX and evidence.index is None)
 
 
-def _violations(view: View) -> set[tuple[str, str, str]]:
-    """What breaks the schema; entries by their id, because a repair may move them."""
+def _violations(view: View) -> set[tuple[str, str | None, str, str]]:
+    """What breaks the schema: file, job, pointer, reason; entries by their id, because a repair may move them."""
     entries = entries_of(view.draft.index)
-    found = set()
+    found: set[tuple[str, str | None, str, str]] = set()
     for name, violation in view.violations():
-        pointer = violation.pointer
+        pointer, job = violation.pointer, stem_of(name)
         match = re.match(r"/jobs/(\d+)", pointer) if name == INDEX else None
         if match:
             entry = entries[int(match[1])]
-            pointer = f"/jobs/{entry.get('id') if isinstance(entry, dict) else None}{pointer[match.end() :]}"
-        found.add((name, pointer, violation.message))
+            job = text_of(entry, "id") if isinstance(entry, dict) else None
+            pointer = f"/jobs/{job}{pointer[match.end() :]}"
+        found.add((name, job, pointer, violation.message))
     return found

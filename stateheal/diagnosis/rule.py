@@ -86,8 +86,8 @@ def file_finding(
 
 
 def _doubled_keys(view: View, job: Job) -> Iterable[str]:
-    snapshot = view.evidence.records.get(job.id)
-    document = snapshot.document if snapshot else None
-    if isinstance(document, Document) and document.duplicates:
-        keys = ", ".join(map(repr, document.duplicates))
-        yield f"in the job file {keys} stands twice in one object, and the last one counts"
+    for name, snapshot in (("job file", view.evidence.records.get(job.id)), ("index", view.evidence.index)):
+        document = snapshot.document if snapshot else None
+        if isinstance(document, Document) and document.duplicates:
+            keys = ", ".join(map(repr, dict.fromkeys(document.duplicates)))
+            yield f"in the {name} {keys} stands twice in one object, and the last one counts"

@@ -107,6 +107,8 @@ def _corrected(entry: Record, record: Json) -> Record:
 
 def find_torn_job(view: View) -> Iterator[Diagnosed]:
     """A job file is there and is no JSON object."""
+    if view.evidence.index is not None and not isinstance(view.draft.index, dict):
+        return  # what the index says of the job cannot be read, and must not be overruled
     entries = {job.id: job for job in view.jobs if job.position is not None}
     for stem, snapshot in view.evidence.records.items():
         if isinstance(view.draft.records.get(stem), dict) or not view.wants(stem):

@@ -87,6 +87,8 @@ class View:
     draft: Draft
     settings: Settings
     validate: Validate
+    spared: frozenset[str] = frozenset()
+    """Jobs that no rule is to see, because a repair of theirs would not cure them."""
 
     @property
     def now(self) -> float:
@@ -117,13 +119,18 @@ class View:
 
     @cached_property
     def jobs(self) -> tuple[Job, ...]:
-        """Every job: the index's in its order, then the files that it does not name."""
+        """Every job: the index's in its order, then the files that it does not name.
+
+        None while there is an index that cannot be read: it may name another process than the job files do.
+        """
+        if self.evidence.index is not None and not isinstance(self.draft.index, dict):
+            return ()
         return tuple(job for job in self._all_jobs() if self.wants(job.id))
 
     def wants(self, job: str | None) -> bool:
         """Whether the user asked for this job, or for all."""
         only = self.evidence.place.jobs
-        return only is None or job in only
+        return job not in self.spared and (only is None or job in only)
 
     def _all_jobs(self) -> Iterator[Job]:
         named: set[str] = set()
@@ -182,23 +189,28 @@ class View:
             identity=identity_of(record),
             fork_ticks=fork_ticks_of(record),
             shared_storage=self.evidence.shared_storage,
-            rivals=tuple(self._rivals(job, pid_of(pid))),
+            rivals=self._rivals(job, pid_of(pid)),
         )
 
-    def _rivals(self, job: Job, pid: int | None) -> Iterator[float]:
-        for other, side in self._claims.get(pid, ()) if pid is not None else ():
-            started = time_of(side, "startedAt", self.now)
-            if other != job.id and started is not None:
-                yield started
+    def _rivals(self, job: Job, pid: int | None) -> tuple[float, ...]:
+        """When the newest other job with this pid says that it started."""
+        claims = self._claims.get(pid, ()) if pid is not None else ()
+        return tuple(started for started, other in claims if other != job.id)[:1]
 
     @cached_property
-    def _claims(self) -> dict[int | None, list[tuple[str, Record]]]:
-        """Active records by the pid they name, those of every job here."""
-        claims: dict[int | None, list[tuple[str, Record]]] = {}
+    def _claims(self) -> dict[int | None, list[tuple[float, str]]]:
+        """By pid: when the active jobs that name it say they started, newest first; of each pid the newest two."""
+        claims: dict[int | None, dict[str, float]] = {}
         for job in self._all_jobs():
             for side in filter(is_active, job.sides):
-                claims.setdefault(pid_of(side.get("pid")), []).append((job.id, side))
-        return claims
+                started = time_of(side, "startedAt", self.now)
+                if started is not None:
+                    known = claims.setdefault(pid_of(side.get("pid")), {})
+                    known[job.id] = max(started, known.get(job.id, started))
+        return {
+            pid: sorted(((started, job) for job, started in jobs.items()), reverse=True)[:2]
+            for pid, jobs in claims.items()
+        }
 
     def judge(self, job: Job) -> Judgement:
         """The job's verdict: alive beats unsure beats dead (field guide section 4)."""

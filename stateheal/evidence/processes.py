@@ -83,6 +83,11 @@ def start_ticks(pid: int) -> int | None:
     return int(fields[19]) if len(fields) > 19 and fields[19].isdigit() else None
 
 
+def _has_live_threads(pid: int) -> bool:
+    match = re.search(r"^Threads:\s*(\d+)", read_text(_PROC / str(pid) / "status") or "", re.MULTILINE)
+    return match is not None and int(match[1]) > 1
+
+
 def _details(pid: int) -> ProcessFacts:
     zombie, argv, created = False, None, None
     try:
@@ -92,4 +97,6 @@ def _details(pid: int) -> ProcessFacts:
         argv = tuple(process.cmdline()) or None
     except (psutil.Error, OSError):
         pass  # denied, or hidden: unknown, never a mismatch
+    if zombie and _has_live_threads(pid):
+        zombie = False  # only its first thread has ended
     return ProcessFacts(pid, True, zombie=zombie, argv=argv, created=created, ticks=start_ticks(pid))

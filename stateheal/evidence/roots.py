@@ -58,6 +58,9 @@ def hashes_of(cwd: str, environ: Mapping[str, str]) -> frozenset[str]:
     """
     real = Path(os.path.realpath(cwd))
     paths = {str(real), *(str(parent) for parent in real.parents), os.path.abspath(cwd)}
+    # git's answer is trimmed, and what is no UTF-8 in a path is replaced by node.
+    paths |= {path.strip() for path in paths}
+    paths |= {os.fsencode(path).decode("utf-8", "replace") for path in paths}
     tree = environ.get("GIT_WORK_TREE")
     if tree:
         paths |= {os.path.realpath(os.path.join(cwd, tree))}
@@ -67,13 +70,17 @@ def hashes_of(cwd: str, environ: Mapping[str, str]) -> frozenset[str]:
 # --- roots ---------------------------------------------------------------------------------------------------------
 
 
-def default_roots(environ: Mapping[str, str] | None = None) -> list[Root]:
-    """Every root of field guide section 1 that exists and belongs to this user, each real path once."""
+def default_roots(environ: Mapping[str, str] | None = None, troubles: list[Trouble] | None = None) -> list[Root]:
+    """Every root of field guide section 1 that exists and belongs to this user, each real path once.
+
+    What is there and cannot be looked into is added to ``troubles``.
+    """
     env = os.environ if environ is None else environ
-    found = [root for data in _data_dirs(env) for root in _roots_in_data(data)]
+    noted = [] if troubles is None else troubles
+    found = [root for data in _data_dirs(env) for root in _roots_in_data(data, noted)]
     if env.get("CLAUDE_PLUGIN_DATA"):
-        found += _root(Path(env["CLAUDE_PLUGIN_DATA"]) / "state")
-    found += _root(Path(tempfile.gettempdir()) / FALLBACK)
+        found += _root(Path(env["CLAUDE_PLUGIN_DATA"]) / "state", noted)
+    found += _root(Path(tempfile.gettempdir()) / FALLBACK, noted)
     return _unique(root for root in found if _is_mine(root.path))
 
 
@@ -84,18 +91,31 @@ def _data_dirs(env: Mapping[str, str]) -> Iterator[Path]:
         yield Path(env["CLAUDE_CODE_PLUGIN_CACHE_DIR"]) / "data"
 
 
-def _roots_in_data(data: Path) -> list[Root]:
+def _roots_in_data(data: Path, troubles: list[Trouble]) -> list[Root]:
+    return [root for plugin in _children(data, troubles) for root in _root(plugin / "state", troubles)]
+
+
+def _children(path: Path, troubles: list[Trouble]) -> list[Path]:
+    """What stands in a directory; nothing where there is none."""
     try:
-        plugins = sorted(data.iterdir())
-    except OSError:
+        return sorted(path.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
         return []
-    return [root for plugin in plugins for root in _root(plugin / "state")]
+    except OSError as error:
+        troubles.append(Trouble(str(path), f"cannot be listed: {error.strerror or error}"))
+        return []
 
 
-def _root(state: Path) -> list[Root]:
-    if not state.is_dir():
+def _root(state: Path, troubles: list[Trouble]) -> list[Root]:
+    try:
+        if not stat.S_ISDIR(state.stat().st_mode):
+            return []
+        real = state.resolve()
+    except (FileNotFoundError, NotADirectoryError):
         return []
-    real = state.resolve()
+    except (OSError, RuntimeError) as error:
+        troubles.append(Trouble(str(state), f"cannot be looked into: {getattr(error, 'strerror', None) or error}"))
+        return []
     plugin = FALLBACK if real.name == FALLBACK else state.parent.name
     return [Root(real, plugin if real.name in ("state", FALLBACK) else None)]
 
@@ -115,14 +135,13 @@ def _unique(roots: Iterable[Root]) -> list[Root]:
 
 
 def is_workspace(path: Path) -> bool:
-    """A real directory named ``…-<16 hex>`` that holds an index or a ``jobs`` directory."""
+    """A real directory named ``…-<16 hex>`` that holds an index or a ``jobs`` directory.
+
+    Raises ``OSError`` where the directory cannot be looked into.
+    """
     if not _NAME.fullmatch(path.name):
         return False
-    try:
-        real = stat.S_ISDIR(path.lstat().st_mode)
-        return real and (_there(path / INDEX) or _there(path / JOBS))
-    except OSError:
-        return False
+    return stat.S_ISDIR(path.lstat().st_mode) and (_there(path / INDEX) or _there(path / JOBS))
 
 
 def _there(path: Path) -> bool:
@@ -133,8 +152,15 @@ def _there(path: Path) -> bool:
     return True
 
 
-def _places_in(root: Root) -> list[Place]:
-    return [Place(root.path, path, root.plugin) for path in sorted(root.path.iterdir()) if is_workspace(path)]
+def _places_in(root: Root, troubles: list[Trouble]) -> list[Place]:
+    places: list[Place] = []
+    for path in _children(root.path, troubles):
+        try:
+            if is_workspace(path):
+                places.append(Place(root.path, path, root.plugin))
+        except OSError as error:
+            troubles.append(Trouble(str(path), f"cannot be looked into: {error.strerror or error}"))
+    return places
 
 
 def survey(
@@ -148,18 +174,15 @@ def survey(
     roots: list[Root] = []
     places: dict[Path, Place] = {}
     errors: list[Trouble] = []
-    for root, place in _requested(paths, env):
+    for root, place in _requested(paths, env, errors):
         roots.append(root)
-        try:
-            for found in [place] if place else _places_in(root):
-                _merge(places, found)
-        except OSError as error:
-            errors.append(Trouble(str(root.path), f"cannot be listed: {error.strerror or error}"))
+        for found in [place] if place else _places_in(root, errors):
+            _merge(places, found)
     chosen = list(places.values())
     if cwd is not None:
         wanted = hashes_of(cwd, env)
         chosen = [place for place in chosen if place.hash in wanted]
-    return Survey(tuple(_unique(roots)), tuple(chosen), tuple(errors))
+    return Survey(tuple(_unique(roots)), tuple(chosen), tuple(dict.fromkeys(errors)))
 
 
 def _merge(places: dict[Path, Place], found: Place) -> None:
@@ -173,16 +196,20 @@ def _merge(places: dict[Path, Place], found: Place) -> None:
 
 
 def _requested(
-    paths: Iterable[str | os.PathLike[str]] | None, env: Mapping[str, str]
+    paths: Iterable[str | os.PathLike[str]] | None, env: Mapping[str, str], troubles: list[Trouble]
 ) -> Iterator[tuple[Root, Place | None]]:
     if paths is None:
-        yield from ((root, None) for root in default_roots(env))
+        yield from ((root, None) for root in default_roots(env, troubles))
         return
     for path in paths:
-        yield from _classify(Path(path).expanduser(), env)
+        try:
+            yield from _classify(Path(path).expanduser(), env, troubles)
+        except (OSError, RuntimeError, ValueError) as error:
+            shown = os.fspath(path) if len(os.fspath(path)) < 300 else os.fspath(path)[:300] + "…"
+            raise UsageError(f"{shown}: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _classify(given: Path, env: Mapping[str, str]) -> list[tuple[Root, Place | None]]:
+def _classify(given: Path, env: Mapping[str, str], troubles: list[Trouble]) -> list[tuple[Root, Place | None]]:
     """What a PATH argument names (DESIGN.md, commands)."""
     if not given.exists():
         raise UsageError(f"{given}: there is no such file or directory")
@@ -195,8 +222,9 @@ def _classify(given: Path, env: Mapping[str, str]) -> list[tuple[Root, Place | N
         raise UsageError(f"{given}: this is no {INDEX} and no job file of a workspace")
     if is_workspace(path):
         return [_workspace(path)]
-    roots = _roots_under(path)
-    if not roots and not _may_be_empty(path, env):
+    before = len(troubles)
+    roots = _roots_under(path, troubles)
+    if not roots and len(troubles) == before and not _may_be_empty(path, env):
         raise UsageError(
             f"{given}: no plugin state here; give a config dir (such as ~/.claude), a plugins/data dir, a plugin's"
             " data dir, a state dir, a workspace's state dir, a state.json or a job file"
@@ -205,25 +233,18 @@ def _classify(given: Path, env: Mapping[str, str]) -> list[tuple[Root, Place | N
 
 
 def _workspace(path: Path, jobs: frozenset[str] | None = None) -> tuple[Root, Place]:
-    root = (_root(path.parent) or [Root(path.parent, None)])[0]
+    root = (_root(path.parent, []) or [Root(path.parent, None)])[0]
     return root, Place(root.path, path, root.plugin, jobs)
 
 
-def _roots_under(path: Path) -> list[Root]:
-    if path.name in ("state", FALLBACK) or any(map(is_workspace, _children(path))):
-        return _root(path)
+def _roots_under(path: Path, troubles: list[Trouble]) -> list[Root]:
+    if path.name in ("state", FALLBACK) or any(_NAME.fullmatch(child.name) for child in _children(path, troubles)):
+        return _root(path, troubles)
     if (path / "state").is_dir():
-        return _root(path / "state")
+        return _root(path / "state", troubles)
     if (path / _DATA).is_dir():
-        return _roots_in_data(path / _DATA)
-    return _roots_in_data(path)
-
-
-def _children(path: Path) -> list[Path]:
-    try:
-        return sorted(path.iterdir())
-    except OSError:
-        return []
+        return _roots_in_data(path / _DATA, troubles)
+    return _roots_in_data(path, troubles)
 
 
 def _may_be_empty(path: Path, env: Mapping[str, str]) -> bool:

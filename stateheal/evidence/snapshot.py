@@ -46,14 +46,21 @@ def why_unreadable(error: OSError | ValueError) -> str:
 
 
 def read_log(directory: Directory, name: str) -> LogFacts | None:
-    """When the log was last written, and its last ``Codex error:`` line. ``None`` where there is no plain log."""
+    """When the log was last written, and its last ``Codex error:`` line. ``None`` where there is none.
+
+    Of a log that cannot be read the age still counts as a sign of life.
+    """
     try:
         with directory.regular(name) as (fd, info), os.fdopen(fd, "rb", closefd=False) as file:
             file.seek(max(0, info.size - _LOG_TAIL))
             tail = file.read(_LOG_TAIL).decode("utf-8", "replace")
     except OSError:
-        return None
+        try:
+            return LogFacts(directory.stat(name).st_mtime)
+        except OSError:
+            return None
     lines = tail.splitlines()
     errors = [line.partition("Codex error:")[2].strip() for line in lines if "] Codex error:" in line]
     begun, ended = (max((n for n, line in enumerate(lines) if word in line), default=-1) for word in _TURN_WORDS)
-    return LogFacts(info.mtime, errors[-1][:300] if errors else None, ended > begun)
+    last = lines[-1][:1000] if lines else ""
+    return LogFacts(info.mtime, errors[-1][:300] if errors else None, last, ended > begun)

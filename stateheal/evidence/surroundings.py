@@ -9,14 +9,14 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from stateheal.directory import Directory
+from stateheal.directory import Directory, own_name
 from stateheal.evidence.roots import workspace_hash
 from stateheal.evidence.snapshot import read_snapshot
 from stateheal.jsontext import Json
 from stateheal.model import JOBS, Name, Place, Snapshot, Unreadable
 from stateheal.records import text_of
 
-_OURS = re.compile(r"\.stateheal-(?P<run>\d{4,}-[0-9TZ]+)-(?P<target>.+)\.(?:tmp|old)", re.DOTALL)
+_OURS = re.compile(r"\.stateheal-(?P<run>\d{4,}-[0-9TZ]+)-.+\.(?:tmp|old)", re.DOTALL)
 Originals = Callable[[str, Path], Mapping[str, "frozenset[str]"]]
 """By run and workspace: the digests of the bytes that each file had before that run."""
 _TEMPORARY = re.compile(r".*(\.tmp|\.temp|~|\.swp)|.*\.tmp[.-].*", re.DOTALL)
@@ -61,14 +61,22 @@ def read_leftovers(
             continue
         head, _, tail = each.name.rpartition("/")
         snapshot = _snapshot_at(directory, head, tail, each.name)
-        match = _OURS.fullmatch(tail)
-        if not isinstance(snapshot, Snapshot) or match is None:
-            continue
-        target = f"{head}/{match['target']}" if head else match["target"]
-        known = originals(each.run, directory.path).get(target, frozenset())
-        if tail.endswith(".tmp") or hashlib.sha256(snapshot.data).hexdigest() in known:
+        if isinstance(snapshot, Snapshot) and (
+            tail.endswith(".tmp") or _is_known(each, snapshot, originals(each.run, directory.path))
+        ):
             found[each.name] = snapshot
     return found
+
+
+def _is_known(second: Name, snapshot: Snapshot, originals: Mapping[str, frozenset[str]]) -> bool:
+    """Whether the journal holds these very bytes, as what the file of this second name was before the run."""
+    digest = hashlib.sha256(snapshot.data).hexdigest()
+    for target, known in originals.items():
+        head, _, name = target.rpartition("/")
+        own = own_name(str(second.run), name, ".old")
+        if second.name == (f"{head}/{own}" if head else own):
+            return digest in known
+    return False
 
 
 def _snapshot_at(directory: Directory, head: str, tail: str, shown: str) -> Snapshot | Unreadable | None:

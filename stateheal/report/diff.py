@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from rich.text import Text
 
 from stateheal.model import Diff
-from stateheal.report.safe import printable
+from stateheal.safe import printable
 
 _STYLES = {"+": "green", "-": "red", "@": "cyan"}
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from stateheal.jsontext import Json
 from stateheal.model import Explanation, Liveness, ProcessFacts, Trial
-from stateheal.report.safe import printable
+from stateheal.safe import printable
 from stateheal.times import describe_age, format_time
 
 _STYLES = {Liveness.ALIVE: "green", Liveness.DEAD: "red", Liveness.UNSURE: "yellow"}
@@ -78,19 +78,24 @@ def _process_lines(process: ProcessFacts, now: float) -> Iterator[str]:
     yield f"command line: {printable(argv[:300])}"
 
 
+def _finite(value: Json) -> Json:
+    """What stood in a record, with numbers that no JSON reader takes as text."""
+    return json.loads(json.dumps(value), parse_constant=str)
+
+
 def explanation_json(explanation: Explanation) -> dict[str, Any]:
     """The same as JSON."""
     return {
         "workspace": explanation.place.name,
         "path": str(explanation.place.directory),
         "job": explanation.job,
-        "entry": explanation.entry,
-        "record": explanation.record,
+        "entry": _finite(explanation.entry),
+        "record": _finite(explanation.record),
         "last_sign": None if explanation.last_sign is None else format_time(explanation.last_sign),
         "host": asdict(explanation.host),
         "trials": [
             {
-                "pid": trial.owner.pid,
+                "pid": _finite(trial.owner.pid),
                 "process": None if trial.process is None else asdict(trial.process),
                 "rows": [{"row": s.row, "state": s.state.value, "reason": s.reason} for s in trial.steps],
                 "verdict": trial.steps[-1].state.value,

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from stateheal.model import Finding, Outcome, Report, Severity
 from stateheal.report.diff import render_diff
-from stateheal.report.safe import printable
+from stateheal.safe import printable
 
 _STYLES = {Severity.DAMAGE: "red", Severity.UNSURE: "yellow", Severity.NOTICE: "cyan"}
 _OUTCOMES = {
@@ -45,7 +46,7 @@ def _print_workspace(console: Console, name: str, home: str | None, findings: Se
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     jobs = [printable(finding.job or "-") for finding in findings]
     pids = ["-" if finding.pid is None else str(finding.pid) for finding in findings]
-    widths = [max(map(len, [title, *cells])) for title, cells in (("job", jobs), ("pid", pids))]
+    widths = [max(map(cell_len, [title, *cells])) for title, cells in (("job", jobs), ("pid", pids))]
     rule_width = max(len(finding.rule) for finding in findings)
     # Ids are never wrapped or cut (DESIGN.md): where they leave no room, the table grows beyond the window.
     table.add_column("rule", no_wrap=True, min_width=rule_width)

@@ -87,15 +87,19 @@ def test_it_is_written_before_anything_is_replaced(tree: Tree, monkeypatch: pyte
     assert seen == [(1, True)]
 
 
-@pytest.mark.parametrize("obstacle", ["a file", "not writable", "a link to nowhere", "another user's"])
+def test_another_users_journal_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    with pytest.raises(JournalError, match="another user"):
+        journal_in(tmp_path).make()
+
+
+@pytest.mark.parametrize("obstacle", ["a file", "not writable", "a link to nowhere"])
 def test_without_a_journal_nothing_is_repaired(tree: Tree, obstacle: str, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = journal_in(tree.root.parent)
     if obstacle == "a file":
         journal.path.write_text("")
     elif obstacle == "a link to nowhere":
         journal.path.symlink_to("/nonexistent/place")
-    elif obstacle == "another user's":
-        monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
     else:
         monkeypatch.setattr(os, "fsync", lambda fd: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     before = files_in(tree.path)
@@ -229,10 +233,20 @@ def test_the_original_is_checked_before_it_is_put_back(tree: Tree) -> None:
 
 @pytest.mark.parametrize("junk", [b"", b"junk", b"\0" * 10240])
 def test_a_broken_archive_is_named(tree: Tree, junk: bytes) -> None:
+    """It is named, and every other run can still be listed and undone."""
+    sound = run_heal(tree)
+    healed = files_in(tree.path)
+    tree.add(job("task-new"))
     path = archive_of(tree, run_heal(tree))
     path.write_bytes(junk)
-    with pytest.raises(JournalError, match=r"0001\.tar"):
-        journal_in(tree.root.parent).runs()
+    journal = journal_in(tree.root.parent)
+    assert [run.id for run in journal.runs()] == [sound]
+    assert len(journal.damaged) == 1 and "0001.tar" in journal.damaged[0]
+    for name in files_in(tree.path).keys() - healed.keys():
+        (tree.path / name).unlink()
+    (tree.path / "state.json").write_bytes(healed["state.json"])
+    report = undo(journal=journal)
+    assert [each.refusal for each in report.restored] == [None] and report.exit_status == 3
 
 
 def test_only_the_newest_runs_are_kept(tree: Tree) -> None:

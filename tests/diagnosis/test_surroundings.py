@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from stateheal.commit import atomic
+from stateheal.directory import TEMP_PREFIX
 from stateheal.engine import audit, heal, undo
 from stateheal.evidence.broker import ask_endpoint
 from stateheal.evidence.rollouts import Rollouts
@@ -111,7 +111,6 @@ def test_the_session_directory_is_never_touched(tmp_path: Path) -> None:
 
 KILLED = """
 import os, sys
-from stateheal.commit import atomic
 from stateheal.directory import Directory
 def killed(self, old, new): os._exit(9)
 Directory.replace = killed
@@ -127,11 +126,11 @@ def test_what_a_killed_run_left_is_removed_by_the_next(tmp_path: Path, isolated:
     assert subprocess.run([sys.executable, "-c", KILLED, str(tree.root)], timeout=60).returncode == 9
     left = files_in(tree.path).keys() - before.keys()
     assert {Path(name).suffix for name in left} == {".tmp", ".old"}
-    assert all(Path(name).name.startswith(atomic.TEMP_PREFIX) for name in left)
+    assert all(Path(name).name.startswith(TEMP_PREFIX) for name in left)
     seen = audit([tree.root], world=world())
     assert "leftover-temp" in {finding.rule for finding in seen.findings}
     report = heal([tree.root], world=world())
-    assert report.remaining == 0 and not [name for name in files_in(tree.path) if atomic.TEMP_PREFIX in name]
+    assert report.remaining == 0 and not [name for name in files_in(tree.path) if TEMP_PREFIX in name]
     while True:
         try:
             assert undo().exit_status == 0

@@ -154,14 +154,14 @@ def test_no_process_is_ever_started(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_root_that_cannot_be_listed_is_an_error_not_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tree = Tree(tmp_path / "a").add(job("task-1"))
     other = Tree(tmp_path / "b").add(job("task-2"))
-    listing = roots._places_in
+    listing = roots.is_workspace
 
-    def failing(root: roots.Root) -> list[roots.Place]:
-        if root.path == tree.state.resolve():
+    def failing(path: Path) -> bool:
+        if path == tree.path.resolve():
             raise PermissionError(13, "Permission denied")
-        return listing(root)
+        return listing(path)
 
-    monkeypatch.setattr(roots, "_places_in", failing)
+    monkeypatch.setattr(roots, "is_workspace", failing)
     found = survey([tree.state, other.state])
     assert [place.name for place in found.places] == [other.path.name]
     assert "Permission denied" in found.errors[0].message

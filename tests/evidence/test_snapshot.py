@@ -110,5 +110,7 @@ def test_a_log_tells_its_age_and_its_last_error(tmp_path: Path) -> None:
         facts = read_log(directory, "a.log")
         assert facts is not None and (facts.mtime, facts.codex_error) == (5.0, "two")
         (tmp_path / "b.log").symlink_to("a.log")
-        assert read_log(directory, "b.log") is None
+        unread = read_log(directory, "b.log")
+        assert unread is not None and unread.codex_error is None, "not followed, but its age counts"
+        assert unread.mtime == (tmp_path / "b.log").lstat().st_mtime
         assert read_log(directory, "c.log") is None

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from stateheal.commit.atomic import TEMP_PREFIX
+from stateheal.directory import TEMP_PREFIX
 from stateheal.engine import heal, undo
 from stateheal.errors import UsageError
 from tests.support import Tree, done, entry_of, files_in, job, journal_in, world, write_json
