@@ -3,84 +3,39 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import platformdirs
 
 from stateheal.book import Book, Visit
-from stateheal.commit.apply import carry_out
-from stateheal.commit.journal import KEEP, Journal, RunWriter
-from stateheal.commit.lock import WAIT, is_held, workspace_lock
-from stateheal.commit.recovery import recover
+from stateheal.commit.journal import KEEP, Journal
 from stateheal.commit.undo import find_run, undo_run
-from stateheal.diagnosis.case import Case
-from stateheal.diagnosis.liveness import judge
-from stateheal.diagnosis.plan import make_plan
 from stateheal.diagnosis.rules import check_names
-from stateheal.directory import Directory, open_directory
-from stateheal.errors import Conflict, JournalError, Refused, StatehealError
-from stateheal.evidence.broker import ask_endpoint
-from stateheal.evidence.processes import ProcessTable, SystemProcesses
-from stateheal.evidence.rollouts import Rollouts
+from stateheal.errors import StatehealError
 from stateheal.evidence.roots import Survey, survey
-from stateheal.evidence.schema import violations
-from stateheal.evidence.workspace import Sources, gather
 from stateheal.model import (
-    INDEX,
-    JOBS,
-    Answer,
-    Diff,
     Evidence,
-    Finding,
-    Liveness,
-    Outcome,
-    Owner,
     Place,
-    Plan,
     Report,
     Settings,
     Trouble,
-    job_file,
 )
-from stateheal.records import pid_of
 from stateheal.times import HOUR
 from stateheal.version import __version__
+from stateheal.visits import Looker, Mender, World
 
 Paths = Iterable["str | os.PathLike[str]"]
 _ON_ITS_WAY = 0.5
 """Seconds after which a file that was being written must be whole."""
-_PAUSE = 0.002
-_ATTEMPTS = 7
-"""How often a workspace is read and planned anew when somebody else writes to it meanwhile."""
 
 
 def journal_path() -> Path:
     """Where the journal is: ``$STATEHEAL_STATE_DIR``, else the user's state directory."""
     given = os.environ.get("STATEHEAL_STATE_DIR")
     return Path(given) if given else Path(platformdirs.user_state_dir("stateheal", appauthor=False))
-
-
-def _never() -> bool:
-    return False
-
-
-@dataclass(frozen=True)
-class World:
-    """What the engine takes from outside; tests bring their own."""
-
-    processes: ProcessTable = field(default_factory=SystemProcesses)
-    rollouts: Rollouts = field(default_factory=Rollouts)
-    ask: Callable[[object], Answer] = ask_endpoint
-    """Connects to a broker's endpoint."""
-    stop: Callable[[], bool] = _never
-    """Asked between two files: whether the user wants an end."""
-    wait: float = WAIT
-    """Seconds to wait for another stateheal in the same workspace."""
-    sleep: Callable[[float], None] = time.sleep
 
 
 def settings_of(
@@ -106,7 +61,7 @@ def audit(
     """
     world, settings = world or World(), settings or Settings()
     found = _survey(paths, cwd, job)
-    looker = _Looker(found, settings, world, journal or Journal(journal_path()))
+    looker = Looker(found, settings, world, journal or Journal(journal_path()))
     book = Book(found, "audit", dry_run=False)
     _tour(book, looker.look, world)
     return book.report(None)
@@ -130,12 +85,12 @@ def heal(
     found = _survey(paths, cwd, job)
     book = Book(found, "heal", dry_run)
     journal = journal or Journal(journal_path(), KEEP)
-    looker = _Looker(found, settings, world, journal)
+    looker = Looker(found, settings, world, journal)
     run = journal.begin("heal", __version__, world.processes.host().now)
     if dry_run:
         _tour(book, looker.foretell, world)
     else:
-        _tour(book, _Mender(looker, run).mend, world)
+        _tour(book, Mender(looker, run).mend, world)
     run.close()
     if run.wrote:
         with suppress(StatehealError):
@@ -181,153 +136,3 @@ def _tour(book: Book, do: Callable[[Place, Evidence | None], Visit], world: Worl
     for visit in later:
         earlier = visit.evidence
         book.visit(earlier.place, lambda place, earlier=earlier: do(place, earlier))  # type: ignore[misc]
-
-
-# --- one workspace -------------------------------------------------------------------------------------------------
-
-
-class _Looker:
-    """Reads and plans one workspace."""
-
-    def __init__(self, found: Survey, settings: Settings, world: World, journal: Journal) -> None:
-        self.settings = settings
-        self.world = world
-        self.runs = journal.run_ids()
-        self.originals = journal.originals
-        self.by_hash: dict[str, list[str]] = {}
-        for place in filter(lambda place: place.of_codex, found.places):
-            self.by_hash.setdefault(place.hash, []).append(str(place.directory))
-
-    def look(self, place: Place, earlier: Evidence | None) -> Visit:
-        """What is found in one workspace."""
-        with open_directory(place.directory) as directory:
-            # What another run is writing just now is no leftover.
-            runs = frozenset[str]() if is_held(directory) else self.runs
-            return self.plan(place, directory, earlier, runs)
-
-    def foretell(self, place: Place, earlier: Evidence | None) -> Visit:
-        """A dry run's outcome: every repair that would be made, and its diff."""
-        visit = self.look(place, earlier)
-        plan = visit.plan
-        if plan.refusal:
-            return _failed(visit, Refused(plan.refusal))
-        return replace(visit, findings=_with_outcome(visit.findings, Outcome.WOULD_HEAL), diffs=tuple(_diffs(plan)))
-
-    def plan(self, place: Place, directory: Directory, earlier: Evidence | None, runs: frozenset[str]) -> Visit:
-        """Gather and diagnose. A visit is postponed once for files that may be on their way."""
-        places = self.by_hash.get(place.hash, ()) if place.of_codex else ()
-        twins = tuple(other for other in places if other != str(place.directory))
-        world = self.world
-        evidence = gather(
-            place, directory, Sources(world.processes, world.rollouts, world.ask, runs, self.originals, twins, earlier)
-        )
-        plan = make_plan(evidence, self.settings, violations)
-        errors = tuple(Trouble(str(place.directory / each.name), each.reason) for each in evidence.unreadable)
-        errors += tuple(Trouble(str(place.directory), each) for each in plan.troubles)
-        postponed = bool(evidence.unsettled) and earlier is None
-        return Visit(plan.findings, evidence, plan, errors, postponed=postponed)
-
-
-class _Mender:
-    """Repairs one workspace, under its lock."""
-
-    def __init__(self, looker: _Looker, run: RunWriter) -> None:
-        self.looker = looker
-        self.run = run
-
-    def mend(self, place: Place, earlier: Evidence | None) -> Visit:
-        """Plan and carry out; plan anew when somebody else writes meanwhile."""
-        world = self.looker.world
-        healed: list[Finding] = []
-        begun: dict[str, Finding] = {}
-        with open_directory(place.directory) as directory, workspace_lock(directory, self.run.journal.path, world.wait):
-            recover(directory, self.run.journal, self.run)
-            for attempts_left in reversed(range(_ATTEMPTS)):
-                visit = self.looker.plan(place, directory, earlier, self.looker.runs)
-                if visit.postponed:
-                    return visit
-                written: list[str] = []
-                try:
-                    finished = self._carry_out(visit, directory, written)
-                except Conflict as error:
-                    if attempts_left == 0:
-                        return _failed(visit, error)
-                    healed += _written_whole(visit.findings, written)
-                    begun |= _written_half(visit.findings, written)
-                    world.sleep(_PAUSE * 2 ** (_ATTEMPTS - attempts_left))
-                    continue
-                except StatehealError as error:
-                    return _failed(visit, error)
-                found = (_as_begun(finding, begun) for finding in visit.findings)
-                now = _with_outcome(found, Outcome.HEALED if finished else Outcome.FOUND)
-                # What an earlier attempt had healed whole is not found any more, and is healed all the same.
-                before = [finding for finding in healed if finding.job not in {each.job for each in now}]
-                return replace(visit, findings=(*now, *before), stopped=not finished)
-        raise AssertionError("the loop above always returns")
-
-    def _carry_out(self, visit: Visit, directory: Directory, written: list[str]) -> bool:
-        if visit.plan.refusal:
-            raise Refused(visit.plan.refusal)
-        if not visit.plan.files:
-            return True
-        confirm = _confirmer(visit.evidence, self.looker.settings, self.looker.world)
-        return carry_out(visit.plan, directory, self.run, confirm, self.looker.world.stop, written)
-
-
-def _diffs(plan: Plan) -> Iterator[Diff]:
-    for change in plan.files:
-        name = str((plan.place.directory / change.name).relative_to(plan.place.root))
-        yield Diff(name, change.before.data if change.before else None, change.after)
-
-
-def _confirmer(evidence: Evidence, settings: Settings, world: World) -> Callable[[tuple[Owner, ...]], str | None]:
-    """Judges owners once more, by a fresh probe, directly before a write."""
-
-    def confirm(owners: tuple[Owner, ...]) -> str | None:
-        for owner in owners:
-            pid = pid_of(owner.pid)
-            process = world.processes.facts(pid) if pid is not None and pid > 0 else None
-            verdict = judge(Case(owner, process, evidence.host, settings))
-            if verdict.state is not Liveness.DEAD:
-                return f"{owner.job} may be alive after all: {verdict.reason}"
-        return None
-
-    return confirm
-
-
-def _with_outcome(findings: Iterable[Finding], outcome: Outcome) -> tuple[Finding, ...]:
-    """The findings, those that have a repair with what became of it."""
-    return tuple(
-        replace(finding, outcome=outcome) if finding.repair and finding.outcome is Outcome.FOUND else finding
-        for finding in findings
-    )
-
-
-def _written_whole(findings: Iterable[Finding], written: Sequence[str]) -> Iterator[Finding]:
-    """Of an attempt that did not come to its end, the repairs of which every file was written."""
-    for finding in findings:
-        path = Path(finding.path)
-        own = f"{JOBS}/{path.name}" if path.parent.name == JOBS else path.name
-        if finding.repair and {own, *((job_file(finding.job),) if finding.job else ())} <= set(written):
-            yield replace(finding, outcome=Outcome.HEALED)
-
-
-def _written_half(findings: Iterable[Finding], written: Sequence[str]) -> dict[str, Finding]:
-    """Of an attempt that did not come to its end, the jobs whose file was written and whose entry was not."""
-    return {
-        finding.job: finding
-        for finding in findings
-        if finding.repair and finding.job and job_file(finding.job) in written and INDEX not in written
-    }
-
-
-def _as_begun(finding: Finding, begun: dict[str, Finding]) -> Finding:
-    """A repair that is finished after an interruption is reported under the name it was begun with."""
-    return begun.get(finding.job or "", finding) if finding.rule == "index-behind" else finding
-
-
-def _failed(visit: Visit, error: StatehealError) -> Visit:
-    outcome = Outcome.REFUSED if isinstance(error, (Conflict, Refused)) else Outcome.FAILED
-    where = "" if isinstance(error, JournalError) else str(visit.plan.place.directory)
-    trouble = Trouble(where, f"not repaired: {error}")
-    return replace(visit, findings=_with_outcome(visit.findings, outcome), errors=(*visit.errors, trouble))

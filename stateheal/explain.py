@@ -8,13 +8,14 @@ from stateheal.diagnosis.liveness import trace
 from stateheal.diagnosis.plan import make_plan
 from stateheal.diagnosis.view import Job, View, first_draft
 from stateheal.directory import open_directory
-from stateheal.engine import Paths, World
+from stateheal.engine import Paths
 from stateheal.errors import UsageError
 from stateheal.evidence.roots import survey
 from stateheal.evidence.schema import violations
 from stateheal.evidence.workspace import Sources, gather
 from stateheal.model import Explanation, Place, Settings, Step, Trial
 from stateheal.records import is_active
+from stateheal.visits import World
 
 
 def explain(

@@ -17,11 +17,12 @@ from typing import Any
 import pytest
 
 from stateheal.diagnosis.rules import RULES
-from stateheal.engine import World, audit, heal, settings_of, undo
+from stateheal.engine import audit, heal, settings_of, undo
 from stateheal.evidence.broker import ask_endpoint
 from stateheal.evidence.rollouts import Rollouts
 from stateheal.model import Answer, Outcome, Report, Settings, TurnEnd, TurnFacts
 from stateheal.times import parse_time
+from stateheal.visits import World
 from tests.support import NOW, FakeProcesses, files_in, host, journal_in, stats_in, survivors, world
 
 CASES = Path(__file__).parent / "cases"

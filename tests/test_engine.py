@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import stateheal
-from stateheal import engine
+from stateheal import visits
 from stateheal.commit import apply
 from stateheal.commit.lock import workspace_lock
 from stateheal.directory import open_directory
@@ -178,7 +178,7 @@ def test_an_index_that_changes_all_the_time_is_reported_as_not_done(
     report = heal([tree.root], world=world(), journal=journal_in(tmp_path))
     assert {f.outcome for f in report.findings} == {Outcome.REFUSED}
     assert report.exit_status == 3 and "changed by somebody else" in report.errors[0].message
-    assert tree.read_index()["config"]["n"] == engine._ATTEMPTS, "none of the other writer's updates is lost"
+    assert tree.read_index()["config"]["n"] == visits._ATTEMPTS, "none of the other writer's updates is lost"
     monkeypatch.undo()
     assert heal([tree.root], world=world(), journal=journal_in(tmp_path)).exit_status == 0
     assert tree.entry("task-1")["phase"] == "orphaned"

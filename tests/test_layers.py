@@ -16,9 +16,10 @@ ALLOWED: dict[str, set[str]] = {
     "commit": BASE,
     "report": BASE,
     "book": BASE | {"evidence"},
-    "engine": BASE | {"evidence", "diagnosis", "commit", "book"},
-    "explain": BASE | {"evidence", "diagnosis", "engine"},
-    "cli": BASE | {"evidence", "diagnosis", "commit", "report", "engine", "explain"},
+    "visits": BASE | {"evidence", "diagnosis", "commit", "book"},
+    "engine": BASE | {"evidence", "diagnosis", "commit", "book", "visits"},
+    "explain": BASE | {"evidence", "diagnosis", "engine", "visits"},
+    "cli": BASE | {"evidence", "diagnosis", "commit", "report", "engine", "explain", "visits"},
     "__main__": {"cli"},
     "__init__": BASE | {"engine"},
 }

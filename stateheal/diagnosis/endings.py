@@ -85,7 +85,7 @@ def ending(source: Record, target: Record) -> Patch:
     status = str(source["status"])
     wanted: dict[str, Json | Gone] = {"status": status, "pid": None}
     if "phase" in source or "phase" in target:
-        wanted["phase"] = source.get("phase", _PHASES[status])
+        wanted["phase"] = text_of(source, "phase") or _PHASES[status]
     if parse_time(source.get("completedAt")) is not None:
         wanted["completedAt"] = source["completedAt"]
     for key in ("threadId", "turnId"):

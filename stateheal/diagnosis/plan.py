@@ -162,8 +162,10 @@ def _check(view: View, draft: Draft, files: Iterable[FileChange]) -> tuple[str |
     if last is not draft:
         cured = next(finding for finding in again if finding.repair)
         return f"{cured.rule} would still be found after the repair", cured.job
-    for name, job, pointer, message in sorted(_violations(result) - _violations(view), key=str):
-        if not _was_torn(view.evidence, name):
+    before = {known[1:] for known in _violations(view)}  # in whichever of its two records a job has it already
+    for name, *broken in sorted(_violations(result), key=str):
+        if tuple(broken) not in before and not _was_torn(view.evidence, name):
+            job, pointer, message = broken
             return f"{name}{pointer}: the repair would break the schema: {message}", job
     return None, None
 
@@ -174,7 +176,7 @@ def _was_torn(evidence: Evidence, name: str) -> bool:
 
 
 def _violations(view: View) -> set[tuple[str, str | None, str, str]]:
-    """What breaks the schema: file, job, pointer, reason; entries by their id, because a repair may move them."""
+    """What breaks the schema: file, job, pointer within its record, reason."""
     entries = entries_of(view.draft.index)
     found: set[tuple[str, str | None, str, str]] = set()
     for name, violation in view.violations():
@@ -183,6 +185,6 @@ def _violations(view: View) -> set[tuple[str, str | None, str, str]]:
         if match:
             entry = entries[int(match[1])]
             job = text_of(entry, "id") if isinstance(entry, dict) else None
-            pointer = f"/jobs/{job}{pointer[match.end() :]}"
+            pointer = pointer[match.end() :]
         found.add((name, job, pointer, violation.message))
     return found

@@ -1,0 +1,206 @@
+"""Whole trees, made up: whatever a workspace holds, the promises of DESIGN.md hold."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stateheal.engine import audit, heal, undo
+from stateheal.evidence.schema import violations
+from stateheal.jsontext import Json
+from stateheal.model import ACTIVE, Outcome, Report
+from stateheal.report.json import as_json
+from tests.support import NOW, FakeProcesses, Tree, at, files_in, journal_in, stats_in, world
+
+DEAD, LIVE, STRANGER, ZOMBIE = 4242, 7000, 7001, 7002
+ODD: tuple[Json, ...] = (None, True, 0, -1, 1.5, 10**30, "", "x", "a\x1b[31m\n\u202e", "\ud800", [], {}, [{"a": [1]}])
+"""What may stand in any field."""
+HUGE = "@huge@"
+"""Stands in for a number that only a text can hold: see ``_text``."""
+
+
+def _process_table() -> FakeProcesses:
+    """One live job, one process that started long after any job here, one zombie; every other pid is gone."""
+    table = FakeProcesses().live(LIVE, "node", "/x/codex-companion.mjs", "task")
+    return table.live(STRANGER, "vim", created=NOW - 5).live(ZOMBIE, created=NOW - 86400, zombie=True)
+
+
+def _sometimes(usual: st.SearchStrategy[Json]) -> st.SearchStrategy[Json]:
+    """Nine times in ten the usual, else anything."""
+    return st.integers(0, 9).flatmap(lambda n: usual if n else st.sampled_from((*ODD, HUGE)))
+
+
+_IDS = st.sampled_from(("task-1", "task-2", "task-10", "review-a", "../../x", "a\nb", "a\u2028b", "\u00fc", "t" * 235))
+_TIMES = st.sampled_from((*(-200000, -7200, -7100, -3700, -900, -30, 3600, 10**6), None, "1970", "0001"))
+_PIDS = st.sampled_from((DEAD, LIVE, STRANGER, ZOMBIE, str(DEAD), 1, None))
+_STRAYS: st.SearchStrategy[list[Json]] = st.lists(
+    st.sampled_from((None, 7, {}, {"id": {}}, {"id": []}, "x")), max_size=1
+)
+_STATUSES = st.sampled_from(("running", "queued", "completed", "failed", "cancelled", "orphaned"))
+_MESSAGES = st.sampled_from(("boom", "Orphaned: pid 9 no longer alive"))
+
+
+def _spelled(value: Json) -> Json:
+    if value in ("1970", "0001"):
+        return f"{value}-01-01T00:00:00.000Z"
+    return at(value) if isinstance(value, int) else value
+
+
+@st.composite
+def _fields(draw: st.DrawFn) -> dict[str, Json]:
+    """What an index entry or a job file may say, without its id."""
+    record: dict[str, Json] = {}
+    for key in draw(st.permutations(("createdAt", "startedAt", "updatedAt", "completedAt"))):
+        if draw(st.booleans()):
+            record[key] = draw(_sometimes(_TIMES.map(_spelled)))
+    record["status"] = draw(_sometimes(_STATUSES))
+    optional = {
+        "pid": _PIDS,
+        "phase": st.sampled_from(("starting", "done", None)),
+        "errorMessage": _MESSAGES,
+        "threadId": st.sampled_from(("thr_1", None)),
+        "result": st.just({"rawOutput": "answer"}),
+        "x": st.sampled_from(ODD),
+    }
+    return {**record, **{key: draw(_sometimes(usual)) for key, usual in optional.items() if draw(st.booleans())}}
+
+
+@st.composite
+def _jobs(draw: st.DrawFn) -> tuple[list[Json], dict[str, Json]]:
+    """Index entries and job files: mostly two sides of one job, sometimes one."""
+    entries: list[Json] = []
+    records: dict[str, Json] = {}
+    for ident in draw(st.lists(_IDS, max_size=4, unique=True)):
+        entry, record = draw(_fields()), draw(_fields())
+        if draw(st.booleans()):
+            record = {**entry, **{key: record[key] for key in ("status", "pid") if key in record}}
+        if draw(st.integers(0, 5)):
+            entries.append({"id": ident, **entry})
+        if draw(st.integers(0, 5)) and "/" not in ident:
+            records[ident] = {"id": ident, **record}
+    return entries + draw(_STRAYS), records
+
+
+_INDENTS, _NEWLINES = st.sampled_from((2, 2, None, 4, "\t", 0)), st.sampled_from(("\n", "\r\n"))
+_TAILS = st.sampled_from(("\n", "", " \n\n"))
+_LAYOUTS = st.fixed_dictionaries({"indent": _INDENTS, "newline": _NEWLINES, "tail": _TAILS, "ascii": st.booleans()})
+
+
+def _text(value: Json, layout: dict[str, Any]) -> bytes:
+    """The value in some layout; lone surrogates stay escapes, and HUGE becomes a number too big for a float."""
+    plain = layout["ascii"] or "\\ud800" in json.dumps(value)
+    text = json.dumps(value, indent=layout["indent"], ensure_ascii=plain).replace(f'"{HUGE}"', "1e999")
+    return f"{text}{layout['tail']}".replace("\n", layout["newline"]).encode()
+
+
+@st.composite
+def _trees(draw: st.DrawFn) -> dict[str, tuple[bytes, int]]:
+    """Name in the workspace to bytes and age in seconds."""
+    entries, records = draw(_jobs())
+    layout = draw(_LAYOUTS)
+    index = draw(_sometimes(st.just({"version": 1, "config": {"stopReviewGate": True}, "jobs": entries})))
+    files = {"state.json": _text(index, layout)}
+    for stem, record in records.items():
+        files[f"jobs/{stem}.json"] = _text(record, layout)
+        log = draw(st.sampled_from((None, b"", b"[t] started\n", b"no end", b"[t] Codex error: \x1b[1m\n")))
+        if log is not None:
+            files[f"jobs/{stem}.log"] = log
+    if draw(st.integers(0, 9)) == 0:
+        torn = draw(st.sampled_from(sorted(files)))
+        files[torn] = files[torn][: len(files[torn]) // 2]
+    return {name: (data, draw(st.sampled_from((5, 90, 7200, 10**6)))) for name, data in files.items()}
+
+
+@contextmanager
+def _on_disk(files: dict[str, tuple[bytes, int]]) -> Iterator[tuple[Path, Tree]]:
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Tree(Path(folder) / "tree")
+        (tree.path / "jobs").mkdir(parents=True)
+        for name, (data, age) in files.items():
+            (tree.path / name).write_bytes(data)
+            os.utime(tree.path / name, (NOW - age, NOW - age))
+        yield Path(folder), tree
+
+
+def _sides(tree: Tree) -> dict[str, list[dict[str, Json]]]:
+    """Every job's records by id, as far as they can be read."""
+    sides: dict[str, list[dict[str, Json]]] = {}
+    try:
+        index = tree.read_index()
+        entries = index["jobs"] if isinstance(index, dict) and isinstance(index.get("jobs"), list) else []
+    except ValueError:
+        entries = []
+    for entry in entries:
+        if isinstance(entry, dict) and isinstance(entry.get("id"), str):
+            sides.setdefault(entry["id"], []).append(entry)
+    for path in sorted((tree.path / "jobs").glob("*.json")):
+        try:
+            record = json.loads(path.read_bytes())
+        except ValueError:
+            continue
+        if isinstance(record, dict):
+            sides.setdefault(path.stem, []).append(record)
+    return sides
+
+
+def _may_live(sides: list[dict[str, Json]]) -> bool:
+    active = any(side.get("status") in ACTIVE for side in sides if isinstance(side.get("status"), str))
+    return active and any(side.get("pid") == LIVE for side in sides)
+
+
+def _cures(report: Report, outcome: Outcome) -> list[tuple[str, str | None]]:
+    return sorted((each.rule, each.job) for each in report.findings if each.outcome is outcome)
+
+
+def _check_records(before: dict[str, list[dict[str, Json]]], after: dict[str, list[dict[str, Json]]]) -> None:
+    """A live job is as it was, a result is never relabelled, no entry's ``updatedAt`` has changed."""
+    for ident, sides in before.items():
+        if _may_live(sides):
+            assert after[ident] == sides, "a job that may live was touched"
+        if "/" in ident:
+            continue  # such an entry leaves the index
+        for old in sides:
+            if old.get("status") == "completed" and old.get("result") is not None:
+                kept = [new for new in after[ident] if new.get("result") == old["result"]]
+                assert any(new["status"] == "completed" for new in kept), "a result was relabelled"
+        times = {json.dumps(side["updatedAt"]) for side in sides if "updatedAt" in side}
+        for new in after.get(ident, []) if len(sides) == 2 else []:
+            assert "updatedAt" not in new or json.dumps(new["updatedAt"]) in times
+
+
+@given(_trees())
+@settings(max_examples=200)
+def test_the_promises_hold_for_any_tree(files: dict[str, tuple[bytes, int]]) -> None:
+    """Nothing raises; audit and dry run write nothing; what a dry run foretells is done; undo brings it all back."""
+    with _on_disk(files) as (folder, tree):
+        outside, journal = world(_process_table()), journal_in(folder)
+        original, stats, before = files_in(tree.root), stats_in(tree.root), _sides(tree)
+        seen = audit([tree.root], world=outside)
+        foretold = heal([tree.root], dry_run=True, world=outside, journal=journal)
+        assert stats_in(tree.root) == stats and not journal.path.exists()
+
+        done = heal([tree.root], world=outside, journal=journal)
+        for report in (seen, foretold, done):
+            assert violations("report", json.loads(json.dumps(as_json(report)))) == ()
+        assert not done.errors, "no plan for a tree at rest is refused"
+        assert _cures(foretold, Outcome.WOULD_HEAL) == _cures(done, Outcome.HEALED)
+        for diff in foretold.diffs:
+            path = tree.state / diff.name
+            assert (path.read_bytes() if path.exists() else None) == diff.after
+        _check_records(before, _sides(tree))
+        for path in tree.path.rglob("*"):
+            if path.is_file() and original.get(str(path.relative_to(tree.root))) != path.read_bytes():
+                os.utime(path, (NOW, NOW))  # the clock of these tests stands still, the file system's does not
+        again = heal([tree.root], world=outside, journal=journal)
+        assert again.run is None and not again.healed
+        if done.run:
+            assert undo(journal=journal, world=outside).exit_status == 0
+        assert files_in(tree.root) == original
