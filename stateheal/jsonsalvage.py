@@ -26,11 +26,14 @@ def salvage(data: bytes) -> Salvage:
     if too_deep(text):
         return Salvage()
     start = text.find("{")
-    return Salvage(tuple(_whole_objects(text)), _whole_members(text, start) if start >= 0 else {})
+    whole, cut = _objects(text)
+    return Salvage(tuple(whole), _whole_members(text, start) if start >= 0 else {}, tuple(cut))
 
 
-def _whole_objects(text: str) -> list[dict[str, Json]]:
+def _objects(text: str) -> tuple[list[dict[str, Json]], list[dict[str, Json]]]:
+    """The objects that stand whole, and of those with an ``id`` that are cut the members that do."""
     found: list[dict[str, Json]] = []
+    cut: list[dict[str, Json]] = []
     position, tries = 0, 0
     limit = max(20, min(_MAX_TRIES, 100_000_000 // (len(text) + 1)))
     while tries < limit:
@@ -42,8 +45,10 @@ def _whole_objects(text: str) -> list[dict[str, Json]]:
             found.append(value)
             position = end
         else:
+            members = _whole_members(text, match.start())
+            cut += [members] if isinstance(members.get("id"), str) else []
             position, tries = match.end(), tries + 1
-    return found
+    return found, cut
 
 
 def _whole_members(text: str, start: int) -> dict[str, Json]:

@@ -123,6 +123,8 @@ class Salvage:
     """Whole objects that are not part of another whole one."""
     members: Mapping[str, Json] = field(default_factory=dict)
     """The whole members of the first object."""
+    fragments: tuple[Mapping[str, Json], ...] = ()
+    """Of objects with an ``id`` that are cut, the members that stand whole."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""Whole trees, made up: whatever a workspace holds, the promises of DESIGN.md hold."""
+"""Whole trees, made up: whatever a workspace holds, the promises of DESIGN.md hold.
+
+The long run: ``STATEHEAL_FUZZ_EXAMPLES=20000 pytest tests/test_fuzz.py``.
+"""
 
 from __future__ import annotations
 
@@ -177,7 +180,7 @@ def _check_records(before: dict[str, list[dict[str, Json]]], after: dict[str, li
 
 
 @given(_trees())
-@settings(max_examples=200)
+@settings(max_examples=int(os.environ.get("STATEHEAL_FUZZ_EXAMPLES", "200")))
 def test_the_promises_hold_for_any_tree(files: dict[str, tuple[bytes, int]]) -> None:
     """Nothing raises; audit and dry run write nothing; what a dry run foretells is done; undo brings it all back."""
     with _on_disk(files) as (folder, tree):

@@ -32,6 +32,7 @@ from stateheal.model import (
 from stateheal.records import entries_of, text_of
 
 _MOST_SPARED = 20
+_PASSES = 3
 
 
 @dataclass
@@ -77,11 +78,25 @@ def make_plan(evidence: Evidence, settings: Settings, validate: Validate) -> Pla
 def _plan(view: View) -> tuple[Plan, str | None]:
     """The plan, and the job to blame where it is refused."""
     ledger, evidence = _Ledger(), view.evidence
-    findings, draft = _run_rules(view, ledger)
+    findings, draft = _until_settled(view, ledger)
     files = tuple(_changes(evidence, draft, ledger))
     logs = tuple(LogLine(f"{stem}.log", text) for stem, text in draft.logs.items() if stem in evidence.logs)
     refusal, culprit = _check(view, draft, files) if files else (None, None)
     return Plan(evidence.place, tuple(findings), files, logs, draft.keeps, refusal), culprit
+
+
+def _until_settled(view: View, ledger: _Ledger) -> tuple[list[Finding], Draft]:
+    """Run the rules again while that finds more to repair: one repair may settle what an earlier rule was unsure of."""
+    findings, draft = _run_rules(view, ledger)
+    for _ in range(_PASSES - 1 if draft is not view.draft else 0):
+        more, further = _run_rules(replace(view, draft=draft), ledger)
+        if further is draft:
+            break
+        repaired = {(each.rule, each.job): each for each in more if each.repair}
+        findings = [each for each in findings if each.repair or (each.rule, each.job) not in repaired]
+        findings += repaired.values()
+        draft = further
+    return findings, draft
 
 
 def _run_rules(view: View, ledger: _Ledger) -> tuple[list[Finding], Draft]:
@@ -164,8 +179,9 @@ def _check(view: View, draft: Draft, files: Iterable[FileChange]) -> tuple[str |
         return f"{cured.rule} would still be found after the repair", cured.job
     before = {known[1:] for known in _violations(view)}  # in whichever of its two records a job has it already
     for name, *broken in sorted(_violations(result), key=str):
-        if tuple(broken) not in before and not _was_torn(view.evidence, name):
-            job, pointer, message = broken
+        job, pointer, message = broken
+        torn = _was_torn(view.evidence, name) or (job is not None and _was_torn(view.evidence, job_file(job)))
+        if tuple(broken) not in before and not torn:
             return f"{name}{pointer}: the repair would break the schema: {message}", job
     return None, None
 

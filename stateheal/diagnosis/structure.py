@@ -147,7 +147,7 @@ def find_stubs(view: View) -> Iterator[Diagnosed]:
     for job in view.jobs:
         if job.entry is None or job.record is None:
             continue
-        lacking = [key for key in ("status", *IDENTITY) if key in job.record and key not in job.entry]
+        lacking = [key for key in ("status", *IDENTITY) if text_of(job.record, key) and key not in job.entry]
         if not lacking:
             continue
         message = f"its index entry lacks {', '.join(lacking)}: an update of a row that was lost already"
@@ -164,7 +164,7 @@ def _filling(entry: Record, record: Record) -> Record:
     """What the entry lacks; one without a status also takes the file's end, or its process, over."""
     lacking = {key: value for key, value in record.items() if key not in entry and key not in ENTRY_LACKS}
     if "status" in entry:
-        return {key: value for key, value in lacking.items() if key in IDENTITY}
+        return {key: value for key, value in lacking.items() if key in IDENTITY and text_of(record, key)}
     if is_finished(record):
         return {**lacking, **{k: v for k, v in ending(record, entry).items() if isinstance(k, str)}}
     return lacking

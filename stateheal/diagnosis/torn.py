@@ -7,7 +7,7 @@ the journal.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from stateheal.diagnosis.change import patched
 from stateheal.diagnosis.endings import ending
@@ -85,7 +85,21 @@ def _readable_entries(view: View, index: Snapshot, found: Salvage) -> list[Json]
             continue
         known = entries.get(ident)
         entries[ident] = entry if known is None else _better(known, entry)
-    return [_corrected(entry, view.draft.records.get(ident)) for ident, entry in list(entries.items())[:50]]
+    rebuilt = [_corrected(entry, view.draft.records.get(ident)) for ident, entry in entries.items()]
+    rebuilt += [_completed(view, cut) for cut in found.fragments if _names_process(cut) and cut["id"] not in entries]
+    return rebuilt[:50]
+
+
+def _names_process(cut: Mapping[str, Json]) -> bool:
+    """A cut entry is used only where it says enough to judge by: it may name a process that lives."""
+    return is_plain_id(str(cut["id"])) and is_active(cut) and cut.get("pid") is not None
+
+
+def _completed(view: View, cut: Mapping[str, Json]) -> Record:
+    """What was cut off, from the job file; what stands there stays, its pid above all."""
+    record = view.draft.records.get(str(cut["id"]))
+    rest = record if isinstance(record, dict) else {}
+    return {**cut, **{key: value for key, value in rest.items() if key not in cut and key not in ENTRY_LACKS}}
 
 
 def _better(first: Record, second: Record) -> Record:

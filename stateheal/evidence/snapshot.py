@@ -8,8 +8,8 @@ from stateheal.directory import Directory, file_stat
 from stateheal.jsontext import parse
 from stateheal.model import FileStat, LogFacts, Snapshot, Unreadable
 
-MAX_BYTES = 64 * 1024 * 1024
-"""Larger records are reported, not read."""
+MAX_BYTES = int(os.environ.get("STATEHEAL_MAX_BYTES") or 64 * 1024 * 1024)
+"""Larger records are reported, not read; the environment variable moves the limit."""
 _LOG_TAIL = 64 * 1024
 _TURN_WORDS = ("] Turn started", "] Turn completed")
 _RETRIES = 3

@@ -197,7 +197,7 @@ def _entries(index: Snapshot | None, salvaged: Mapping[str, Salvage]) -> list[Js
         return []
     if index.name not in salvaged:
         return entries_of(index.value)
-    found = salvaged[index.name].objects
+    found = (*salvaged[index.name].objects, *salvaged[index.name].fragments)
     return [entry for each in found for entry in (entries_of(each) or [each])]
 
 
