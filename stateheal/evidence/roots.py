@@ -156,11 +156,20 @@ def _places_in(root: Root, troubles: list[Trouble]) -> list[Place]:
     places: list[Place] = []
     for path in _children(root.path, troubles):
         try:
-            if is_workspace(path):
+            if is_workspace(path) and root.path.name == FALLBACK and _others_may_write(path):
+                message = "belongs to another user and others may write to it: left alone"
+                troubles.append(Trouble(str(path), message))
+            elif is_workspace(path):
                 places.append(Place(root.path, path, root.plugin))
         except OSError as error:
             troubles.append(Trouble(str(path), f"cannot be looked into: {error.strerror or error}"))
     return places
+
+
+def _others_may_write(path: Path) -> bool:
+    """In the shared temp directory: somebody else's directory that is open to more than its owner."""
+    info = path.lstat()
+    return hasattr(os, "geteuid") and info.st_uid != os.geteuid() and bool(info.st_mode & 0o022)
 
 
 def survey(
