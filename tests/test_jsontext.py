@@ -172,7 +172,9 @@ def test_in_the_plugins_layout_the_result_is_what_the_plugin_would_write(
 ) -> None:
     before = document(write(old).decode())
     merged = {**before.value, **new}
-    assert rewrite(before, merged).encode() == write(merged)
+    after = rewrite(before, merged)
+    assert same(document(after).value, merged)
+    assert after.encode() == write(document(after).value), "new keys go last; the layout is the plugin's throughout"
 
 
 def _surrogates(value: Any) -> bool:
