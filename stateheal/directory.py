@@ -126,7 +126,10 @@ class Directory:
 
     def link(self, old: str, new: str) -> None:
         """Give a file a second name. Raises ``FileExistsError`` where the name is taken."""
-        os.link(self._at(old), self._at(new), src_dir_fd=self.fd, dst_dir_fd=self.fd, follow_symlinks=False)
+        if os.link in os.supports_follow_symlinks:
+            os.link(self._at(old), self._at(new), src_dir_fd=self.fd, dst_dir_fd=self.fd, follow_symlinks=False)
+        else:
+            os.link(self._at(old), self._at(new))
 
     def unlink(self, name: str) -> None:
         """Remove a name."""

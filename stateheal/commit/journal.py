@@ -245,7 +245,7 @@ class RunWriter:
         Failing to is harmless: the run then stands in the history as interrupted, and can be undone all the same.
         """
         names = set(written)
-        with suppress(OSError):
+        with suppress(OSError, JournalError):
             if names:
                 self.wrote = True
                 load(path).finish(names)

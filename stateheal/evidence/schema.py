@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -75,9 +74,3 @@ def _sentence(error: ValidationError) -> str:
 def _shown(value: Json) -> str:
     text = json.dumps(value)
     return text if len(text) <= 60 else text[:57] + "…"
-
-
-def explain_all(name: str, value: Json) -> Iterator[str]:
-    """One line a violation, pointer first: for messages about our own files."""
-    for violation in violations(name, value):
-        yield f"{violation.pointer or '/'}: {violation.message}"
