@@ -21,8 +21,9 @@ from stateheal.evidence.schema import violations
 from stateheal.jsontext import Json
 from stateheal.model import ACTIVE, Outcome, Report
 from stateheal.report.json import as_json
-from tests.support import NOW, FakeProcesses, Tree, at, files_in, journal_in, stats_in, world
+from tests.support import FIELD_DATA, NOW, FakeProcesses, Tree, at, files_in, journal_in, stats_in, world
 
+EXAMPLES = int(os.environ.get("STATEHEAL_FUZZ_EXAMPLES", "200"))
 DEAD, LIVE, STRANGER, ZOMBIE = 4242, 7000, 7001, 7002
 ODD: tuple[Json, ...] = (None, True, 0, -1, 1.5, 10**30, "", "x", "a\x1b[31m\n\u202e", "\ud800", [], {}, [{"a": [1]}])
 """What may stand in any field."""
@@ -180,7 +181,7 @@ def _check_records(before: dict[str, list[dict[str, Json]]], after: dict[str, li
 
 
 @given(_trees())
-@settings(max_examples=int(os.environ.get("STATEHEAL_FUZZ_EXAMPLES", "200")))
+@settings(max_examples=EXAMPLES)
 def test_the_promises_hold_for_any_tree(files: dict[str, tuple[bytes, int]]) -> None:
     """Nothing raises; audit and dry run write nothing; what a dry run foretells is done; undo brings it all back."""
     with _on_disk(files) as (folder, tree):
@@ -207,3 +208,44 @@ def test_the_promises_hold_for_any_tree(files: dict[str, tuple[bytes, int]]) -> 
         if done.run:
             assert undo(journal=journal, world=outside).exit_status == 0
         assert files_in(tree.root) == original
+
+
+_FIELD = sorted(path for path in FIELD_DATA.rglob("superbem*/**/*") if path.is_file())
+_ROOT = FIELD_DATA / "plugins/data/codex-openai-codex/state"
+
+
+@st.composite
+def _mutations(draw: st.DrawFn) -> dict[str, bytes]:
+    """A workspace that the real plugin wrote, with bytes changed, cut out, doubled or added in a few of its files."""
+    files = {str(path.relative_to(_ROOT)): path.read_bytes() for path in _FIELD}
+    for name in draw(st.lists(st.sampled_from(sorted(files)), min_size=1, max_size=4)):
+        data = files[name]
+        start = draw(st.integers(0, len(data)))
+        end = min(len(data), start + draw(st.sampled_from((0, 1, 2, 40, 10**6))))
+        middle = draw(st.sampled_from((b"", b"\0", b"null", b'"', b"}", b"{", data[start:end] * 2, b"\xff", b"7")))
+        files[name] = data[:start] + middle + data[end:]
+    return files
+
+
+@given(_mutations())
+@settings(max_examples=EXAMPLES // 2)
+def test_the_promises_hold_for_mutated_field_data(files: dict[str, bytes]) -> None:
+    """Nothing raises; audit writes nothing; a second heal does nothing; undo brings every byte back."""
+    with tempfile.TemporaryDirectory() as folder:
+        state = Path(folder) / "plugins/data/codex-openai-codex/state"
+        for name, data in files.items():
+            (state / name).parent.mkdir(parents=True, exist_ok=True)
+            (state / name).write_bytes(data)
+            os.utime(state / name, (NOW - 7200, NOW - 7200))
+        journal, original = journal_in(Path(folder)), files_in(state)
+        seen = audit([folder], world=world(), journal=journal)
+        assert files_in(state) == original
+        report = heal([folder], world=world(), journal=journal)
+        assert not [error for error in (*seen.errors, *report.errors) if "internal" in error.message]
+        for path in state.rglob("*"):
+            if path.is_file() and original.get(str(path.relative_to(state))) != path.read_bytes():
+                os.utime(path, (NOW, NOW))
+        assert heal([folder], world=world(), journal=journal).run is None
+        if report.run:
+            assert undo(journal=journal, world=world()).exit_status == 0
+        assert files_in(state) == original

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.stress.kill_points import enumerate_kills
+from stateheal.engine import heal
+from tests.stress.kill_points import (
+    build,
+    check_old_or_new,
+    copy_of,
+    enumerate_kills,
+    fail_at,
+    run_heal,
+    without_ours,
+)
 from tests.stress.live_writer import heal_beside, replace_beside
+from tests.support import files_in, journal_in, world
 
 pytestmark = [pytest.mark.processes, pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")]
 
@@ -17,6 +28,31 @@ pytestmark = [pytest.mark.processes, pytest.mark.skipif(not hasattr(os, "fork"),
 def test_killed_at_every_disk_operation_nothing_is_lost(tmp_path: Path) -> None:
     points = enumerate_kills(tmp_path, 1, ("before", "half"))
     assert points["heal"] > 50 and points["undo"] > 50
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EACCES])
+def test_whatever_operation_fails_the_rest_is_done_and_nothing_is_half_written(tmp_path: Path, number: int) -> None:
+    """One clear line, exit status 3 or everything healed after all, each file old or new, no leftovers."""
+    pristine = build(tmp_path / "pristine", 2)
+    old = files_in(pristine.root)
+    clean = copy_of(pristine, tmp_path / "clean")
+    run_heal(clean)
+    new, failures = files_in(clean.root), 0
+    for count in range(1, 400):
+        tree = copy_of(pristine, tmp_path / "work")
+        restore = fail_at(count, number)
+        try:
+            report = heal([tree.root], world=world(), journal=journal_in(tmp_path / "work"))
+        finally:
+            restore()
+        check_old_or_new(without_ours(files_in(tree.root)), old, new)
+        assert not [error.message for error in report.errors if "internal" in error.message or "\n" in error.message]
+        failures += report.exit_status == 3
+        run_heal(tree)
+        assert without_ours(files_in(tree.root)).keys() == new.keys()
+        if report.exit_status == 0 and files_in(tree.root) == new and count > 100:
+            break
+    assert failures > 30
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="without leases a window of microseconds is left")

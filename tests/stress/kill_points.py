@@ -61,6 +61,37 @@ def die_at(count: int, moment: str) -> Callable[[], int]:
 
         return operation
 
+    _patch(wrap)
+    return lambda: seen
+
+
+def fail_at(count: int, number: int) -> Callable[[], None]:
+    """Patch ``os`` in this process so that one disk operation fails with an errno; returns what takes that back."""
+    seen = 0
+    originals = {name: getattr(os, name) for name in OPERATIONS}
+
+    def wrap(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def operation(*args: Any, **kwargs: Any) -> Any:
+            nonlocal seen
+            if name == "open" and not args[1] & (os.O_CREAT | os.O_WRONLY | os.O_RDWR):
+                return real(*args, **kwargs)
+            seen += 1
+            if seen == count:
+                raise OSError(number, os.strerror(number))
+            return real(*args, **kwargs)
+
+        return operation
+
+    _patch(wrap)
+
+    def restore() -> None:
+        for name, real in originals.items():
+            setattr(os, name, real)
+
+    return restore
+
+
+def _patch(wrap: Callable[[str, Callable[..., Any]], Callable[..., Any]]) -> None:
     for name in OPERATIONS:
         real = getattr(os, name)
         patched = wrap(name, real)
@@ -68,7 +99,6 @@ def die_at(count: int, moment: str) -> Callable[[], int]:
             if real in known:
                 known.add(patched)
         setattr(os, name, patched)
-    return lambda: seen
 
 
 def in_child(work: Callable[[], None], count: int, moment: str) -> tuple[bool, int]:
