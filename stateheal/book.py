@@ -69,6 +69,7 @@ class Book:
             findings=tuple(finding for visit in self.visits for finding in visit.findings),
             errors=tuple(dict.fromkeys(self.errors)),
             diffs=tuple(diff for visit in self.visits for diff in visit.diffs),
+            logs=sum(len(visit.plan.logs) for visit in self.visits if self.dry_run),
             homes={v.evidence.place.name: home for v in self.visits if v.findings and (home := _home(v.evidence))},
             interrupted=self.interrupted,
         )

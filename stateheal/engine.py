@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -14,9 +15,11 @@ from stateheal.book import Book, Visit
 from stateheal.commit.journal import KEEP, Journal
 from stateheal.commit.undo import find_run, undo_run
 from stateheal.diagnosis.rules import check_names
-from stateheal.errors import StatehealError
+from stateheal.errors import StatehealError, UsageError
 from stateheal.evidence.roots import Survey, survey
 from stateheal.model import (
+    INDEX,
+    JOBS,
     Evidence,
     Place,
     Report,
@@ -115,11 +118,28 @@ def undo(run: str | None = None, *, journal: Journal | None = None, world: World
 
 
 def _survey(paths: Paths | None, cwd: str | None, job: str | None) -> Survey:
+    if isinstance(paths, (str, os.PathLike)):
+        paths = [paths]
     found = survey(paths, cwd)
+    if cwd is not None and not found.places and not os.path.isdir(cwd):
+        raise UsageError(f"{cwd}: there is no such directory, and no workspace of one that was")
     if job is None:
         return found
-    places = [replace(each, jobs=frozenset({job}) & (each.jobs or {job})) for each in found.places]
-    return replace(found, places=tuple(places))
+    places = [replace(each, jobs=frozenset({job})) for each in found.places if each.jobs is None or job in each.jobs]
+    holding = [each for each in places if _holds(each, job)]
+    if not holding:
+        raise UsageError(f"no job {job!r} in {len(found.places)} workspaces; --job takes a whole id")
+    return replace(found, places=tuple(holding))
+
+
+def _holds(place: Place, job: str) -> bool:
+    """Whether a workspace knows a job, by its file or by its index."""
+    try:
+        if (place.directory / JOBS / f"{job}.json").exists():
+            return True
+        return json.dumps(job).encode() in (place.directory / INDEX).read_bytes()
+    except (OSError, ValueError):
+        return False
 
 
 def _tour(book: Book, do: Callable[[Place, Evidence | None], Visit], world: World) -> None:

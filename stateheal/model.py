@@ -492,6 +492,8 @@ class Report:
     findings: tuple[Finding, ...] = ()
     errors: tuple[Trouble, ...] = ()
     diffs: tuple[Diff, ...] = ()
+    logs: int = 0
+    """How many job logs get a line, in a dry run."""
     homes: Mapping[str, str] = field(default_factory=dict)
     """The project directory of each workspace that has findings, where a record names it."""
     restored: tuple[Restored, ...] = ()

@@ -77,7 +77,7 @@ def test_audit_text_at_80_columns(run: Any, tree: Tree) -> None:
     said = run("audit", tree.root)
     assert max(map(len, said.out.splitlines())) <= 80
     assert tree.path.name in said.out and "/home/dev/projects/somewhere" in said.out
-    for word in ("dead-pid", "task-orphan", str(GONE), "1 finding of damage", "stateheal heal -n"):
+    for word in ("dead-pid", "task-orphan", str(GONE), "1 finding of damage", "with 'heal -n' shows"):
         assert word in said.out, word
     assert "task-done" not in said.out
     assert said.err == ""
@@ -100,7 +100,7 @@ def test_a_dry_run_shows_a_diff_of_each_file(run: Any, tree: Tree) -> None:
         assert f"--- a/{tree.path.name}/{name}" in lines and f"+++ b/{tree.path.name}/{name}" in lines
     assert '-  "status": "running",' in lines and '+  "status": "failed",' in lines
     assert '+  "errorMessage": "Orphaned: pid 4194311 no longer alive"' in lines
-    assert "Dry run: nothing was written." in said.out
+    assert "Dry run: nothing was written." in said.out and "one line is added to 1 job log." in said.out
     assert "\x1b" not in said.out, "no colour into a pipe"
 
 
@@ -110,8 +110,8 @@ def test_heal_says_what_it_did_and_how_to_take_it_back(run: Any, tree: Tree) -> 
     (folder,) = re.findall(r"The originals are in (\S+)", said.out)
     assert (Path(folder) / "0001.tar").exists()
     listed = run("history").out
-    assert Path(folder).name in listed and "4 files in 1 workspaces" not in listed
-    assert "3 files in 1 workspaces" in listed
+    assert Path(folder).name in listed and "4 files" not in listed
+    assert "3 files in 1 workspace" in listed
     assert "3 files put back" in run("undo").out
     assert "undone" in run("history").out
 
@@ -389,7 +389,9 @@ def test_cwd_and_job_narrow(run: Any, tmp_path: Path) -> None:
 
     assert jobs("--cwd", project / "src") == ["task-1", "task-2"]
     assert jobs("--job", "task-3") == ["task-3"]
-    assert jobs("--job", "task-3", "--cwd", project) == []
+    nobody = run("audit", made.root, "--job", "task-3", "--cwd", project)
+    assert nobody.status == 2 and "no job 'task-3' in 1 workspaces" in nobody.err
+    assert run("audit", made.root, "--cwd", tmp_path / "nowhere").status == 2
 
 
 def test_without_a_path_the_default_roots_are_healed(run: Any, isolated: Path) -> None:

@@ -59,7 +59,7 @@ def explain_command(job: str, paths: tuple[str, ...], cwd: str | None, settings:
     JOB is a job id or its beginning; PATH as for audit.
 
     \b
-    Example: stateheal explain task-mnyhf4jl-1mnkv1
+    Example: stateheal explain task-mnyhf4jl-1mnkv1 samples/polluted
     """
     explanations = explain(job, paths or None, cwd=cwd, settings=settings)
     if output.is_text:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +30,9 @@ def duration(ctx: click.Context, param: click.Parameter, value: str) -> float:
         raise click.BadParameter(str(error), ctx, param) from None
 
 
+_PIPE_WIDTH = 400
+
+
 class _Console(Console):
     """Says that the reader has gone instead of ending the program."""
 
@@ -49,6 +54,8 @@ class Output:
     def console(self) -> Console:
         """A console for stdout that never interprets markup and never highlights."""
         options: dict[str, Any] = {"markup": False, "highlight": False, "emoji": False}
+        if sys.stdout is not None and not sys.stdout.isatty() and "COLUMNS" not in os.environ:
+            options["width"] = _PIPE_WIDTH  # paths in a pipe are for tools: not broken
         if self.color == "always":
             options |= {"force_terminal": True, "no_color": False, "color_system": "standard"}
         elif self.color == "never":
@@ -110,7 +117,7 @@ def rule_options(command: Command) -> Command:
             callback=duration,
             default="1h",
             show_default=True,
-            help="How long a job that names no process must be silent to count as dead.",
+            help="How long a job that names no process must be silent to count as dead: 90s, 15m, 2h, 1d.",
         ),
         click.option("--assume-local", is_flag=True, help="Records that look like another machine's are this one's."),
     )

@@ -12,7 +12,7 @@ from stateheal.cli.options import Output, output_options
 from stateheal.commit.journal import Journal, Run
 from stateheal.engine import journal_path, undo
 from stateheal.model import Report, Trouble
-from stateheal.report.text import print_lines
+from stateheal.report.text import count_of, print_lines
 from stateheal.safe import printable
 
 
@@ -40,12 +40,17 @@ def undo_command(run: str | None, output: Output) -> int:
 def _undo_lines(report: Report, quiet: bool) -> Iterator[str | Text]:
     for each in () if quiet else report.restored:
         if each.refusal is None:
-            yield f"{printable(each.workspace.name)}: {each.files} files put back"
+            yield f"{printable(each.workspace.name)}: {count_of(each.files, 'file')} put back"
         else:
             yield Text(f"{printable(each.workspace.name)}: left alone, {printable(each.refusal)}", style="red")
     refused = sum(each.refusal is not None for each in report.restored)
     done = len(report.restored) - refused
-    yield f"Run {report.run}: {done} workspaces undone" + (f", {refused} refused." if refused else ".")
+    if not report.restored:
+        yield f"Run {report.run} was undone already."
+        return
+    yield f"Run {report.run}: {count_of(done, 'workspace')} undone" + (f", {refused} refused." if refused else ".")
+    if refused:
+        yield "'stateheal undo RUN' still reaches older runs; 'stateheal history' lists them."
 
 
 @click.command("history")
@@ -80,9 +85,9 @@ def _history_lines(runs: list[Run], journal: Journal) -> Iterator[str | Text]:
         entry = _as_json(run)
         state = {"no": "", "partly": "  partly undone", "yes": "  undone"}[run.undone_word]
         state += "" if entry["complete"] else "  interrupted"
-        size = f"{entry['files']} files in {entry['workspaces']} workspaces"
+        size = f"{count_of(entry['files'], 'file')} in {count_of(entry['workspaces'], 'workspace')}"
         yield Text(f"{run.id}  {run.command:8}  {run.started}  {size}{state}", style="dim" if state else "")
-    yield f"{len(runs)} runs in {printable(str(journal.path))}"
+    yield f"{count_of(len(runs), 'run')} in {printable(str(journal.path))}"
 
 
 def _as_json(run: Run) -> dict[str, Any]:

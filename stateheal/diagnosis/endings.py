@@ -59,8 +59,10 @@ def _behind(view: View, job: Job, rule: str, message: str) -> Iterator[Diagnosed
         # Settled by silence alone it rests on no process; the bytes are compared before they are replaced.
         stakes = () if verdict.row in ("no-pid", "no-pid-yet") else judgement.owners
         yield Diagnosed(finding, _adopting(job, rule, stakes, _missing_log_line(view, job)))
-    elif verdict.state is Liveness.UNSURE and verdict.row != "no-pid-yet":
-        yield Diagnosed(job_finding(view, job, rule, message, verdict.reason, severity=Severity.UNSURE))
+    elif verdict.state is Liveness.UNSURE:
+        waiting = "it was written less than a minute ago: the other record may follow"
+        doubt = waiting if verdict.row == "no-pid-yet" else verdict.reason
+        yield Diagnosed(job_finding(view, job, rule, message, doubt, severity=Severity.UNSURE))
 
 
 def _missing_log_line(view: View, job: Job) -> str | None:

@@ -108,7 +108,8 @@ def _run_rules(view: View, ledger: _Ledger) -> tuple[list[Finding], Draft]:
         return [each.finding for each in told if each.finding.rule in switched_on and not each.change], view.draft
     findings: list[Finding] = []
     for rule in rules:
-        found = list(rule.find(view))
+        only = view.evidence.place.jobs
+        found = [each for each in rule.find(view) if only is None or each.finding.job in only]
         findings += [each.finding for each in found]
         changes = [each.change for each in found if each.change is not None]
         if changes:

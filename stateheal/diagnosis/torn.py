@@ -149,7 +149,7 @@ def _torn_job(view: View, job: Job, snapshot: Snapshot, reason: str) -> Iterator
         yield Diagnosed(job_finding(view, job, "torn-job", message, severity=Severity.NOTICE))
         return
     has_result = rebuilt.get("result") is not None or rebuilt.get("rendered") is not None
-    kept = "its result can still be read and is kept" if has_result else "no result can be read from it"
+    kept = "its answer can still be read and is kept" if has_result else "no answer can be read from it"
     finding = job_finding(view, job, "torn-job", message, kept, "rebuild it from the index and what can still be read")
     stakes = view.judge(job).owners if is_active(job.entry) else ()
     yield Diagnosed(finding, Change(stem=job.id, rebuilt=rebuilt, stakes=stakes))
@@ -161,12 +161,24 @@ def _rebuilt_record(job: Job, found: Salvage) -> Record | None:
     read = next(filter(is_finished, whole), whole[0] if whole else dict(found.members))
     if read.get("id") not in (job.id, None) or not (job.entry or ("id" in read and "status" in read)):
         return None
+    if "result" in read and not whole and not _shows_answer(read["result"]):
+        del read["result"]  # cut inside: half an object must not pass for the answer
     left_out = {"updatedAt", *(ENDING if is_finished(read) else ())}
     base = {key: value for key, value in (job.entry or {}).items() if key not in left_out}
     rebuilt = {**read, **{key: value for key, value in base.items() if key not in read}}
     if is_finished(base) and is_active(read):  # the index saw the end, the piece of the file did not
         rebuilt = patched(rebuilt, ending(base, rebuilt))
     return rebuilt if "status" in rebuilt else None
+
+
+def _shows_answer(result: Json) -> bool:
+    """Whether what is left of a result holds the text that the plugin prints (field guide section 2)."""
+    if not isinstance(result, dict):
+        return False
+    codex = result.get("codex")
+    return text_of(result, "rawOutput") is not None or (
+        isinstance(codex, dict) and text_of(codex, "stdout") is not None
+    )
 
 
 # --- shapes --------------------------------------------------------------------------------------------------------

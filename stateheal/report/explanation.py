@@ -33,8 +33,11 @@ def explanation_lines(explanation: Explanation) -> Iterator[str | Text]:
     yield f"  last sign of life: {'none' if last is None else _moment(last, host.now)}"
     boot = "unknown" if host.boot_time is None else _moment(host.boot_time, host.now)
     yield f"  this machine: {printable(host.hostname)}, booted {boot}"
+    told: list[object] = []
     for trial in explanation.trials:
-        yield from _trial_lines(trial, host.now)
+        if (trial.owner.pid, trial.steps) not in told:  # mostly both records name one process
+            yield from _trial_lines(trial, host.now)
+        told.append((trial.owner.pid, trial.steps))
     if not explanation.trials:
         yield "  no side of it is active: no process is judged"
     for finding in explanation.findings:

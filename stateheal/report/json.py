@@ -35,6 +35,8 @@ def as_json(report: Report, **extra: Any) -> dict[str, Any]:
         "findings": [_finding(finding) for finding in report.findings],
         "errors": [{"path": trouble.path, "message": trouble.message} for trouble in report.errors],
     }
+    if report.interrupted:
+        whole["interrupted"] = True
     if report.command == "undo":
         whole["restored"] = [_restored(each) for each in report.restored if each.refusal is None]
         whole["refused"] = [_restored(each) for each in report.restored if each.refusal is not None]

@@ -85,13 +85,17 @@ def summary(report: Report, journal: str) -> Iterator[Text]:
         where = ", ".join(printable(str(root)) for root in report.roots)
         yield Text(f"No workspaces found in {where}." if where else "No plugin state found on this machine.")
         return
-    yield Text(f"{_n(report.workspaces, 'workspace')}, {_n(report.jobs, 'job')}: {', '.join(_counts(report))}.")
+    yield Text(
+        f"{count_of(report.workspaces, 'workspace')}, {count_of(report.jobs, 'job')}: {', '.join(_counts(report))}."
+    )
     if report.interrupted:
-        yield Text("Interrupted: what is listed was done, the rest was not looked at.", style="yellow")
+        yield Text("Interrupted: the rest was not looked at.", style="yellow")
     if report.dry_run and _repairable(report):
-        yield Text("Dry run: nothing was written. 'stateheal heal' makes the repair.")
+        if report.logs:
+            yield Text(f"Besides, one line is added to {count_of(report.logs, 'job log')}.")
+        yield Text("Dry run: nothing was written. The same without -n makes the repair.")
     elif report.command == "audit" and _repairable(report):
-        yield Text("Next: 'stateheal heal -n' shows the diff, 'stateheal heal' makes the repair.")
+        yield Text("Next: the same with 'heal -n' shows the diff, with 'heal' it makes the repair.")
     elif report.run:
         yield Text(f"The originals are in {printable(journal)}/runs/{report.run}")
         yield Text("'stateheal undo' puts them back.")
@@ -101,7 +105,7 @@ def _counts(report: Report) -> Iterator[str]:
     damage = report.count(Severity.DAMAGE)
     repairable = sum(finding.outcome is Outcome.WOULD_HEAL for finding in report.findings)
     if report.command == "audit" and damage:
-        yield f"{_n(damage, 'finding')} of damage, {_repairable(report)} can be repaired"
+        yield f"{count_of(damage, 'finding')} of damage, {_repairable(report):,} can be repaired"
     elif repairable:
         yield f"{repairable} would be healed"
     elif report.healed:
@@ -114,16 +118,17 @@ def _counts(report: Report) -> Iterator[str]:
     for severity, word in ((Severity.UNSURE, "unsure"), (Severity.NOTICE, "notice")):
         count = report.count(severity)
         if count:
-            yield f"{count} unsure" if severity is Severity.UNSURE else _n(count, word)
+            yield f"{count} unsure" if severity is Severity.UNSURE else count_of(count, word)
     if report.errors:
-        yield _n(len(report.errors), "error")
+        yield count_of(len(report.errors), "error")
 
 
 def _repairable(report: Report) -> int:
     return sum(1 for finding in report.findings if finding.repair and finding.severity is Severity.DAMAGE)
 
 
-def _n(count: int, noun: str) -> str:
+def count_of(count: int, noun: str) -> str:
+    """A number and its noun: ``1 job``, ``2,500 jobs``."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 

@@ -80,6 +80,17 @@ def test_the_gate_is_read_literally(data: bytes, gate: bool | None) -> None:
     assert gate_in(data) is gate
 
 
+def test_half_a_result_does_not_pass_for_an_answer(tmp_path: Path) -> None:
+    tree = Tree(tmp_path / "tree").add(done("task-1", result={"target": {"mode": "x"}, "rawOutput": "the answer"}))
+    path = tree.path / "jobs/task-1.json"
+    whole = path.read_bytes()
+    for cut, kept in ((whole.index(b"the answer") + 4, False), (whole.index(b"the answer") + 11, True)):
+        path.write_bytes(whole[:cut])
+        os.utime(path, (1, 1))
+        heal([tree.root], world=world(), journal=journal_in(tmp_path))
+        assert ("result" in tree.record("task-1")) is kept and tree.record("task-1")["status"] == "completed"
+
+
 # --- on its way or torn --------------------------------------------------------------------------------------------
 
 
