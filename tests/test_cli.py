@@ -308,6 +308,29 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     assert child.stderr == "" and len(child.stdout.splitlines()) == 1
 
 
+@pytest.mark.processes
+def test_a_report_is_not_lost_for_what_the_output_cannot_show(tmp_path: Path) -> None:
+    made = Tree(tmp_path / "tree").add(job("task-1", pid=0))
+    child = subprocess.run(
+        [sys.executable, "-m", "stateheal", "heal", str(made.root)],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        timeout=60,
+    )
+    assert child.returncode == 0 and b"\\u2192 mark it" in child.stdout and b"1 healed" in child.stdout
+
+
+@pytest.mark.processes
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_behind_the_output_is_said(tmp_path: Path) -> None:
+    made = Tree(tmp_path / "tree").add(job("task-1", pid=0))
+    command = [sys.executable, "-m", "stateheal", "heal", str(made.root)]
+    with Path("/dev/full").open("w") as full:
+        child = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert child.returncode == 3 and "the report cannot be written" in child.stderr
+    assert "Traceback" not in child.stderr and made.entry("task-1")["phase"] == "orphaned"
+
+
 # --- text from records is data -------------------------------------------------------------------------------------
 
 HOSTILE = "a\x1b[31mred\x1b]0;title\x07\rb\x9bc\u202egnp.exe\u2066x\u200by[bold]markup[/bold]\ud800:smile:"
