@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from stateheal.errors import StatehealError
+from stateheal.errors import StatehealError, UsageError
 from stateheal.evidence.roots import Survey
 from stateheal.model import Diff, Evidence, Finding, Place, Plan, Report, Trouble
 from stateheal.records import entries_of, text_of
@@ -57,6 +57,20 @@ class Book:
             self.interrupted |= visit.stopped
         return None
 
+    def narrow(self, job: str | None) -> None:
+        """Keep the visits to workspaces that know a job, where one was asked for.
+
+        Raises ``UsageError`` where none does, and nothing was in the way of seeing it.
+        """
+        if job is None:
+            return
+        looked_at = len(self.found.places)
+        self.visits = [visit for visit in self.visits if _knows(visit.evidence, job)]
+        if not self.visits and not self.errors and not self.interrupted:
+            raise UsageError(f"no job {job!r} in {looked_at} workspaces; --job takes a whole id")
+        places = tuple(visit.evidence.place for visit in self.visits)
+        self.found = replace(self.found, places=places)
+
     def report(self, run: str | None) -> Report:
         """Everything so far; ``run`` where the journal holds originals of it."""
         return Report(
@@ -79,6 +93,13 @@ def _job_ids(evidence: Evidence) -> set[str]:
     entries = entries_of(evidence.index.value if evidence.index else None)
     named = {ident for entry in entries if isinstance(entry, dict) and (ident := text_of(entry, "id"))}
     return named | set(evidence.records)
+
+
+def _knows(evidence: Evidence, job: str) -> bool:
+    """Whether a job file, the index, or what can still be read of a torn one names the job."""
+    pieces = [piece for salvage in evidence.salvage.values() for piece in (*salvage.objects, *salvage.fragments)]
+    entries = [entry for piece in pieces for entry in (entries_of(piece) or [piece])]
+    return job in _job_ids(evidence) or any(isinstance(entry, dict) and entry.get("id") == job for entry in entries)
 
 
 def _home(evidence: Evidence) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -18,8 +17,6 @@ from stateheal.diagnosis.rules import check_names
 from stateheal.errors import StatehealError, UsageError
 from stateheal.evidence.roots import Survey, survey
 from stateheal.model import (
-    INDEX,
-    JOBS,
     Evidence,
     Place,
     Report,
@@ -67,6 +64,7 @@ def audit(
     looker = Looker(found, settings, world, journal or Journal(journal_path()))
     book = Book(found, "audit", dry_run=False)
     _tour(book, looker.look, world)
+    book.narrow(job)
     return book.report(None)
 
 
@@ -90,11 +88,11 @@ def heal(
     journal = journal or Journal(journal_path(), KEEP)
     looker = Looker(found, settings, world, journal)
     run = journal.begin("heal", __version__, world.processes.host().now)
-    if dry_run:
-        _tour(book, looker.foretell, world)
-    else:
-        _tour(book, Mender(looker, run).mend, world)
-    run.close()
+    try:
+        _tour(book, looker.foretell if dry_run else Mender(looker, run).mend, world)
+    finally:
+        run.close()
+    book.narrow(job)
     if run.wrote:
         with suppress(StatehealError):
             journal.prune()
@@ -126,20 +124,7 @@ def _survey(paths: Paths | None, cwd: str | None, job: str | None) -> Survey:
     if job is None:
         return found
     places = [replace(each, jobs=frozenset({job})) for each in found.places if each.jobs is None or job in each.jobs]
-    holding = [each for each in places if _holds(each, job)]
-    if not holding:
-        raise UsageError(f"no job {job!r} in {len(found.places)} workspaces; --job takes a whole id")
-    return replace(found, places=tuple(holding))
-
-
-def _holds(place: Place, job: str) -> bool:
-    """Whether a workspace knows a job, by its file or by its index."""
-    try:
-        if (place.directory / JOBS / f"{job}.json").exists():
-            return True
-        return json.dumps(job).encode() in (place.directory / INDEX).read_bytes()
-    except (OSError, ValueError):
-        return False
+    return replace(found, places=tuple(places))
 
 
 def _tour(book: Book, do: Callable[[Place, Evidence | None], Visit], world: World) -> None:

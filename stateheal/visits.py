@@ -113,6 +113,7 @@ class Mender:
     def __init__(self, looker: Looker, run: RunWriter) -> None:
         self.looker = looker
         self.run = run
+        self.interrupted = run.journal.interrupted()
 
     def mend(self, place: Place, earlier: Evidence | None) -> Visit:
         """Plan and carry out; plan anew when somebody else writes meanwhile."""
@@ -120,7 +121,7 @@ class Mender:
         healed: list[Finding] = []
         begun: dict[str, Finding] = {}
         with open_directory(place.directory) as directory, workspace_lock(directory, self.run.journal.path, world.wait):
-            recover(directory, self.run.journal, self.run)
+            recover(directory, self.run.journal, self.run, self.interrupted)
             for attempts_left in reversed(range(_ATTEMPTS)):
                 visit = self.looker.plan(place, directory, earlier, self.looker.runs)
                 if visit.postponed:

@@ -102,6 +102,18 @@ def test_one_poisoned_workspace_does_not_stop_the_others(tmp_path: Path, monkeyp
     assert good.entry("task-1")["phase"] == "orphaned"
 
 
+@pytest.mark.processes
+def test_a_fifo_for_an_index_is_not_waited_for_by_job_either(tmp_path: Path) -> None:
+    tree = Tree(tmp_path / "tree").add(job("task-1", pid=0))
+    other = Tree(tree.root, "/other").add(job("task-2", pid=0))
+    (other.path / "state.json").unlink()
+    os.mkfifo(other.path / "state.json")
+    command = [sys.executable, "-m", "stateheal", "heal", "--job", "task-1", str(tree.root)]
+    child = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert child.returncode == 3 and "a FIFO" in child.stderr
+    assert tree.entry("task-1")["phase"] == "orphaned"
+
+
 # --- liveness ------------------------------------------------------------------------------------------------------
 
 

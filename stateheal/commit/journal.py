@@ -46,6 +46,7 @@ class Run:
 
     @property
     def undone_word(self) -> str:
+        """Whether it was taken back: ``no``, ``partly`` or ``yes``."""
         if not self.undone:
             return "no"
         return "yes" if len(self.undone) == len(self.archives) else "partly"

@@ -9,10 +9,10 @@ A log's line is written last of all. Where the records were healed and the line 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from stateheal.commit.apply import folder_of
-from stateheal.commit.archive import Item, digest, is_partly_appended, state_of
+from stateheal.commit.archive import Archive, Item, digest, is_partly_appended, state_of
 from stateheal.commit.atomic import SECOND_SUFFIX, append_line, cut_tail, read_plain
 from stateheal.commit.journal import Journal, RunWriter
 from stateheal.directory import TEMP_PREFIX, Directory, own_name
@@ -20,9 +20,10 @@ from stateheal.errors import Conflict, WriteError
 from stateheal.model import INDEX, JOBS
 
 
-def recover(directory: Directory, journal: Journal, writer: RunWriter) -> None:
+def recover(directory: Directory, journal: Journal, writer: RunWriter, interrupted: Iterable[Archive]) -> None:
     """Do both in one workspace, under its lock. What is overwritten goes to the journal first.
 
+    ``interrupted``: the archives that had no end when this run began; another run may have finished its own since.
     Raises ``JournalError`` or ``OSError``.
     """
     for second in _second_names(directory):
@@ -32,8 +33,8 @@ def recover(directory: Directory, journal: Journal, writer: RunWriter) -> None:
             folder, _, name = item.name.rpartition("/")
             if (folder, own_name(run, name, SECOND_SUFFIX)) == (head, tail) and item.before and item.after:
                 _put_back(directory, second, item, writer)
-    for archive in journal.interrupted():
-        if archive.workspace == directory.path:
+    for archive in interrupted:
+        if archive.workspace == directory.path and not archive.complete:
             _finish_logs(directory, archive.planned)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from stateheal.diagnosis.view import Job, View
@@ -44,18 +44,18 @@ def job_finding(
     """A finding about one job. It points at the job's index entry, or at its file where it has none."""
     in_index = job.position is not None
     pids = [pid_of(side.get("pid")) for side in job.sides]
-    return Finding(
-        rule=rule,
+    finding = file_finding(
+        view,
+        rule,
+        INDEX if in_index else job.file,
+        message,
+        "; ".join(filter(None, [evidence, *_doubled_keys(view, job)])),
+        repair,
         severity=severity,
-        workspace=view.evidence.place.name,
-        path=str(view.evidence.place.directory / (INDEX if in_index else job.file)),
         pointer=f"/jobs/{job.position}" if in_index else None,
         job=job.id,
-        pid=next((pid for pid in pids if pid is not None), None),
-        message=message,
-        evidence="; ".join(filter(None, [evidence, *_doubled_keys(view, job)])),
-        repair=repair,
     )
+    return replace(finding, pid=next((pid for pid in pids if pid is not None), None))
 
 
 def file_finding(

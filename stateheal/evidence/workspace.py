@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from stateheal.directory import Directory
 from stateheal.evidence.broker import ask_endpoint, read_broker
@@ -38,6 +39,7 @@ _NOT_RECORDS = (".request.json",)
 _FRESH = 5.0
 """Seconds for which a file that does not parse may simply be on its way."""
 Record = Mapping[str, Json]
+Found = TypeVar("Found", Snapshot, BrokerFacts)
 
 
 def _nothing_known(run: str, workspace: Path) -> Mapping[str, frozenset[str]]:
@@ -69,7 +71,7 @@ def gather(place: Place, directory: Directory, sources: Sources) -> Evidence:
     entries = [entry for entry in _entries(index, salvaged) if isinstance(entry, dict)]
     sides = [*entries, *_values(records, salvaged)]
     names = stray_names(directory)
-    broker = _kept_broker(read_broker(directory, sources.processes, sources.ask), troubles)
+    broker = _kept(read_broker(directory, sources.processes, sources.ask), troubles)
     host = sources.processes.host()
     return Evidence(
         place=place,
@@ -104,14 +106,8 @@ def _read_twice(directory: Directory, name: str, shown: str) -> Snapshot | Unrea
     return found
 
 
-def _kept(found: Snapshot | Unreadable | None, troubles: list[Unreadable]) -> Snapshot | None:
-    if isinstance(found, Unreadable):
-        troubles.append(found)
-        return None
-    return found
-
-
-def _kept_broker(found: BrokerFacts | Unreadable | None, troubles: list[Unreadable]) -> BrokerFacts | None:
+def _kept(found: Found | Unreadable | None, troubles: list[Unreadable]) -> Found | None:
+    """What was read, or nothing, with the reason noted."""
     if isinstance(found, Unreadable):
         troubles.append(found)
         return None
