@@ -6,12 +6,10 @@ import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
-
-import platformdirs
 
 from stateheal.book import Book, Visit
 from stateheal.commit.journal import KEEP, Journal
+from stateheal.commit.location import journal_path
 from stateheal.commit.undo import find_run, undo_run
 from stateheal.diagnosis.rules import check_names
 from stateheal.errors import StatehealError, UsageError
@@ -30,12 +28,6 @@ from stateheal.visits import Looker, Mender, World
 Paths = Iterable["str | os.PathLike[str]"]
 _ON_ITS_WAY = 0.5
 """Seconds after which a file that was being written must be whole."""
-
-
-def journal_path() -> Path:
-    """Where the journal is: ``$STATEHEAL_STATE_DIR``, else the user's state directory."""
-    given = os.environ.get("STATEHEAL_STATE_DIR")
-    return Path(given) if given else Path(platformdirs.user_state_dir("stateheal", appauthor=False))
 
 
 def settings_of(
@@ -82,8 +74,21 @@ def heal(
 
     With ``dry_run`` nothing is written and the report holds the diffs instead.
     """
-    world, settings = world or World(), settings or Settings()
     found = _survey(paths, cwd, job)
+    return heal_found(found, dry_run=dry_run, job=job, settings=settings, journal=journal, world=world)
+
+
+def heal_found(
+    found: Survey,
+    *,
+    dry_run: bool = False,
+    job: str | None = None,
+    settings: Settings | None = None,
+    journal: Journal | None = None,
+    world: World | None = None,
+) -> Report:
+    """``heal`` for workspaces that were found already."""
+    world, settings = world or World(), settings or Settings()
     book = Book(found, "heal", dry_run)
     journal = journal or Journal(journal_path(), KEEP)
     looker = Looker(found, settings, world, journal)

@@ -398,6 +398,18 @@ class Evidence:
 
 
 @dataclass(frozen=True)
+class Closing:
+    """A command that has ended just now: jobs of its processes are closed with its own ending."""
+
+    pids: frozenset[int]
+    """Of the command and of its descendants, as far as they were seen."""
+    began: float
+    ended: float
+    message: str | None
+    """``Terminated by SIGTERM``; ``None`` where no signal ended it: then its jobs are orphans like any other."""
+
+
+@dataclass(frozen=True)
 class Settings:
     """What the user may turn: which rules, how long silence must last, whose records these are."""
 
@@ -405,6 +417,7 @@ class Settings:
     assume_local: bool = False
     select: frozenset[str] = frozenset()
     ignore: frozenset[str] = frozenset()
+    closing: Closing | None = None
 
 
 # --- plans ---------------------------------------------------------------------------------------------------------

@@ -19,9 +19,14 @@ ALLOWED: dict[str, set[str]] = {
     "visits": BASE | {"evidence", "diagnosis", "commit", "book"},
     "engine": BASE | {"evidence", "diagnosis", "commit", "book", "visits"},
     "explain": BASE | {"evidence", "diagnosis", "engine", "visits"},
-    "cli": BASE | {"evidence", "diagnosis", "commit", "report", "engine", "explain", "visits"},
+    "tracking": BASE | {"evidence", "commit"},
+    "runner": BASE | {"evidence", "commit", "tracking"},
+    "closing": BASE | {"evidence", "engine", "visits"},
+    "wrap": BASE | {"evidence", "engine", "tracking", "runner", "closing"},
+    "cli": BASE
+    | {"evidence", "diagnosis", "commit", "report", "engine", "explain", "visits", "tracking", "runner", "wrap"},
     "__main__": {"cli"},
-    "__init__": BASE | {"engine"},
+    "__init__": BASE | {"engine", "runner"},
 }
 OWNERS = {
     "click": {"cli"},

@@ -141,11 +141,15 @@ class Bench:
         self.plugin("task", "short work")
         return next(iter(self.entries()))  # the plugin keeps the newest first
 
-    def start(self, kind: str) -> str:
-        """A job whose turn has started and that waits for Codex; it writes no more until Codex goes on."""
+    def start(self, kind: str, *runner: str) -> str:
+        """A job whose turn has started and that waits for Codex; it writes no more until Codex goes on.
+
+        ``runner``: a command that runs the companion's.
+        """
         (self.bin / "go").unlink(missing_ok=True)
         before = set(self.entries())
-        command, quiet = ("node", str(COMPANION), *kind.split(), "--cwd", str(self.repo)), subprocess.DEVNULL
+        command = (*runner, "node", str(COMPANION), *kind.split(), "--cwd", str(self.repo))
+        quiet = subprocess.DEVNULL
         self.children.append(subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, **self.where))
         job = str(until(lambda: next(iter(set(self.entries()) - before), None), f"the entry of '{kind}'"))
         # The last thing that a job writes before it waits is its job file; the index stands by then.

@@ -22,10 +22,10 @@ from stateheal.times import parse_duration
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-def duration(ctx: click.Context, param: click.Parameter, value: str) -> float:
-    """An option's ``90``, ``30s``, ``15m``, ``2h`` or ``1d`` in seconds."""
+def duration(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+    """An option's ``90``, ``30s``, ``15m``, ``2h`` or ``1d`` in seconds; ``None`` where it was not given."""
     try:
-        return parse_duration(value)
+        return None if value is None else parse_duration(value)
     except ValueError as error:
         raise click.BadParameter(str(error), ctx, param) from None
 

@@ -12,7 +12,8 @@ from stateheal.cli.options import (
     scope_options,
 )
 from stateheal.commit.journal import KEEP, Journal
-from stateheal.engine import audit, heal, journal_path
+from stateheal.commit.location import journal_path
+from stateheal.engine import audit, heal
 from stateheal.model import Report, Settings
 from stateheal.report.text import print_report
 from stateheal.visits import World

@@ -10,7 +10,8 @@ from rich.text import Text
 
 from stateheal.cli.options import Output, output_options
 from stateheal.commit.journal import Journal, Run
-from stateheal.engine import journal_path, undo
+from stateheal.commit.location import journal_path
+from stateheal.engine import undo
 from stateheal.model import Report, Trouble
 from stateheal.report.text import count_of, print_lines
 from stateheal.safe import printable

@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator
 
 from stateheal.diagnosis.rule import Diagnosed, job_finding
 from stateheal.diagnosis.view import Job, Record, View
-from stateheal.model import Change, Liveness, Patch, Severity, Verdict
-from stateheal.records import is_active, is_finished, pid_of, text_of
+from stateheal.model import Change, Closing, Liveness, Patch, Severity, Verdict
+from stateheal.records import is_active, is_finished, pid_of, text_of, time_of
 from stateheal.safe import printable
 from stateheal.times import describe_age, format_time
 
+_CLOCK = 2.0
+"""Seconds that a job may seem to be older than the command that started it."""
 ORPHANED = "Orphaned: "
 """How the message of every orphan begins."""
 
@@ -76,7 +78,7 @@ def _diagnose(view: View, job: Job, rule: str) -> Iterator[Diagnosed]:
         yield Diagnosed(job_finding(view, job, rule, message, evidence, severity=Severity.UNSURE))
     elif verdict.state is Liveness.DEAD:
         only = "" if job.entry and job.record else " in the index" if job.entry else " in the job file"
-        repair = f"mark it failed/orphaned{only}"
+        repair = f"mark it failed/{'terminated' if _terminated(view, job) else 'orphaned'}{only}"
         finding = job_finding(view, job, rule, f"{status}, but {verdict.reason}", evidence, repair)
         yield Diagnosed(finding, orphan_change(view, job))
 
@@ -95,7 +97,21 @@ def orphan_change(view: View, job: Job) -> Change:
     )
 
 
+def _terminated(view: View, job: Job) -> Closing | None:
+    """The signal's end of the command that ran the job, where that is known (``stateheal run --no-record``)."""
+    closing = view.settings.closing
+    if closing is None or closing.message is None:
+        return None
+    pids = {pid_of(side.get("pid")) for side in job.sides if is_active(side)}
+    started = [time_of(side, key, view.now) for side in job.sides for key in ("startedAt", "createdAt")]
+    own = all(moment is None or moment >= closing.began - _CLOCK for moment in started)
+    return closing if pids <= closing.pids and own else None
+
+
 def _message(view: View, job: Job, verdict: Verdict) -> str:
+    closing = _terminated(view, job)
+    if closing is not None and closing.message is not None:
+        return closing.message
     log = view.evidence.logs.get(job.id)
     quote = log.codex_error if log and verdict.rule == "missing-pid" else None
     return f"{verdict.message}; Codex error: {quote}" if quote else verdict.message
@@ -106,12 +122,13 @@ def _orphaned(view: View, job: Job, side: Record | None, text: str) -> Patch:
         return {}
     # The plugin shows completedAt - startedAt as the job's duration: never a time to come, never the healing's own.
     ended = max((sign for sign in view.signs(job) if sign <= view.now), default=view.now)
+    closing = _terminated(view, job)
     before = text_of(side, "errorMessage")
     return {
         "status": "failed",
-        "phase": "orphaned",
+        "phase": "terminated" if closing else "orphaned",
         "pid": None,
-        "completedAt": format_time(ended),
+        "completedAt": format_time(closing.ended if closing else ended),
         "errorMessage": f"{text} (before: {before})" if before else text,
     }
 

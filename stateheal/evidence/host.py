@@ -23,6 +23,11 @@ def read_text(path: Path) -> str | None:
         return None
 
 
+def hostname() -> str:
+    """This machine's name."""
+    return socket.gethostname()
+
+
 def pid_namespace() -> str | None:
     """This process's pid namespace (Linux)."""
     try:
@@ -35,6 +40,13 @@ def boot_id() -> str | None:
     """The kernel's random id of this boot (Linux)."""
     text = read_text(_PROC / "sys" / "kernel" / "random" / "boot_id")
     return text.strip() if text else None
+
+
+def start_ticks(pid: int) -> int | None:
+    """The process's start time in clock ticks since boot, field 22 of ``/proc/<pid>/stat`` (Linux)."""
+    text = read_text(_PROC / str(pid) / "stat")
+    fields = text.rpartition(")")[2].split() if text else []
+    return int(fields[19]) if len(fields) > 19 and fields[19].isdigit() else None
 
 
 def pid_max() -> int | None:
@@ -69,7 +81,7 @@ def read_host(boot_time: float | None, now: float | None = None) -> HostFacts:
     namespace = pid_namespace()
     return HostFacts(
         now=time.time() if now is None else now,
-        hostname=socket.gethostname(),
+        hostname=hostname(),
         windows=sys.platform == "win32",
         boot_time=boot_time,
         boot_id=boot_id(),

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import psutil
 
-from stateheal.evidence.host import read_host, read_text
+from stateheal.evidence.host import read_host, read_text, start_ticks
 from stateheal.model import HostFacts, ProcessFacts
 
 _PROC = Path("/proc")
@@ -76,11 +76,12 @@ def _why_gone(pid: int) -> str | None:
     return None
 
 
-def start_ticks(pid: int) -> int | None:
-    """The process's start time in clock ticks since boot, field 22 of ``/proc/<pid>/stat`` (Linux)."""
-    text = read_text(_PROC / str(pid) / "stat")
-    fields = text.rpartition(")")[2].split() if text else []
-    return int(fields[19]) if len(fields) > 19 and fields[19].isdigit() else None
+def descendants(pid: int) -> set[int]:
+    """Pids of every process below one of our own, as far as the system shows them."""
+    try:
+        return {child.pid for child in psutil.Process(pid).children(recursive=True)}
+    except (psutil.Error, OSError):
+        return set()
 
 
 def _has_live_threads(pid: int) -> bool:

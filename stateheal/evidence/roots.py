@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 import stat
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -80,8 +81,17 @@ def default_roots(environ: Mapping[str, str] | None = None, troubles: list[Troub
     found = [root for data in _data_dirs(env) for root in _roots_in_data(data, noted)]
     if env.get("CLAUDE_PLUGIN_DATA"):
         found += _root(Path(env["CLAUDE_PLUGIN_DATA"]) / "state", noted)
-    found += _root(Path(tempfile.gettempdir()) / FALLBACK, noted)
+    for temp in dict.fromkeys((temp_root(env), Path(tempfile.gettempdir()))):
+        found += _root(temp / FALLBACK, noted)
     return _unique(root for root in found if _is_mine(root.path))
+
+
+def temp_root(env: Mapping[str, str]) -> Path:
+    """The temp directory as node names it, which is where the plugin falls back to: it need not exist."""
+    if sys.platform == "win32":
+        windows = env.get("SystemRoot") or env.get("windir") or ""
+        return Path(env.get("TEMP") or env.get("TMP") or windows + "\\temp")
+    return Path(env.get("TMPDIR") or env.get("TMP") or env.get("TEMP") or "/tmp")
 
 
 def _data_dirs(env: Mapping[str, str]) -> Iterator[Path]:

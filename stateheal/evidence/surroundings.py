@@ -16,7 +16,11 @@ from stateheal.jsontext import Json
 from stateheal.model import JOBS, Name, Place, Snapshot, Unreadable
 from stateheal.records import text_of
 
-_OURS = re.compile(r"\.stateheal-(?P<run>\d{4,}-[0-9TZ]+)-.+\.(?:tmp|old)", re.DOTALL)
+_JOB = r"(?:task|review)-[0-9a-z]+-[0-9a-z]{6}"
+_OURS = re.compile(rf"\.stateheal-(?P<run>\d{{4,}}-[0-9TZ]+|{_JOB})-.+\.(?:tmp|old)", re.DOTALL)
+"""By a run of a heal, or by a tracked job."""
+_JOB_IS_OVER = 60.0
+"""Seconds after which a tracked job's temporary file is no write in progress: one takes milliseconds."""
 Originals = Callable[[str, Path], Mapping[str, "frozenset[str]"]]
 """By run and workspace: the digests of the bytes that each file had before that run."""
 _TEMPORARY = re.compile(r".*(\.tmp|\.temp|~|\.swp)|.*\.tmp[.-].*", re.DOTALL)
@@ -48,24 +52,42 @@ def _strays(folder: Directory, prefix: str) -> Iterator[Name]:
 
 
 def read_leftovers(
-    directory: Directory, names: Iterable[Name], runs: frozenset[str], originals: Originals
+    directory: Directory, names: Iterable[Name], runs: frozenset[str], originals: Originals, now: float
 ) -> dict[str, Snapshot]:
-    """The temporary files among the names that a run of ours, now over, has left, and that nobody needs any more.
+    """The temporary files among the names that a run or a tracked job of ours has left, and that nobody needs any more.
 
     The second name of a file that was being replaced is needed unless the journal holds those very bytes: a live
     writer's last update may stand in it alone.
     """
     found: dict[str, Snapshot] = {}
     for each in names:
-        if each.run is None or each.run not in runs or each.is_directory:
+        if each.run is None or each.is_directory:
+            continue
+        of_job = re.fullmatch(_JOB, each.run) is not None
+        if now - each.mtime < _JOB_IS_OVER if of_job else each.run not in runs:
             continue
         head, _, tail = each.name.rpartition("/")
         snapshot = _snapshot_at(directory, head, tail, each.name)
-        if isinstance(snapshot, Snapshot) and (
-            tail.endswith(".tmp") or _is_known(each, snapshot, originals(each.run, directory.path))
+        if not isinstance(snapshot, Snapshot):
+            continue
+        of_these = runs if of_job else (each.run,)
+        if (
+            tail.endswith(".tmp")
+            or (of_job and _is_second_name(directory, head, tail, each.run))
+            or any(_is_known(each, snapshot, originals(run, directory.path)) for run in of_these)
         ):
             found[each.name] = snapshot
     return found
+
+
+def _is_second_name(directory: Directory, head: str, tail: str, job: str) -> bool:
+    """Whether this is but another name of the file that was about to be replaced."""
+    name = tail[len(own_name(job, "", "")) : -len(".old")]
+    target = directory.path / head / name
+    try:
+        return (directory.path / head / tail).lstat().st_ino == target.lstat().st_ino
+    except OSError:
+        return False
 
 
 def _is_known(second: Name, snapshot: Snapshot, originals: Mapping[str, frozenset[str]]) -> bool:

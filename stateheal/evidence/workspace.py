@@ -86,7 +86,7 @@ def gather(place: Place, directory: Directory, sources: Sources) -> Evidence:
         salvage=salvaged,
         unsettled=_unsettled(index, records, host.now, sources.earlier),
         names=names,
-        leftovers=read_leftovers(directory, names, sources.finished_runs, sources.originals),
+        leftovers=read_leftovers(directory, names, sources.finished_runs, sources.originals, host.now),
         broker=broker,
         real_parents=real_parents(sides),
         home_exists=home_exists(place, sides),

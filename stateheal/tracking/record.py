@@ -1,0 +1,165 @@
+"""The records of a tracked job, as values: what the plugin itself would write at each moment of a job's life.
+
+Field guide sections 2 and 3. Key order is the plugin's own. The one key more, ``owner``, is the identity of the process
+that runs the job, so that a later verdict needs no guess (section 4).
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from stateheal.jsontext import Json
+from stateheal.times import format_time
+
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_SUMMARY_LENGTH = 96
+_chance = random.SystemRandom()
+
+Fields = Mapping[str, Json]
+
+
+def job_id(job_class: str, now: float) -> str:
+    """An id as the plugin makes them: ``task-<milliseconds in base 36>-<six of chance>``."""
+    number, digits = int(now * 1000), ""
+    while number:
+        number, digit = divmod(number, 36)
+        digits = _DIGITS[digit] + digits
+    prefix = "review" if job_class == "review" else "task"
+    return f"{prefix}-{digits}-{''.join(_chance.choices(_DIGITS, k=6))}"
+
+
+def kind_label(kind: str, job_class: str) -> str:
+    """What the plugin's tables call a job."""
+    if kind == "adversarial-review":
+        return "adversarial-review"
+    return "review" if job_class == "review" else "rescue"
+
+
+def shorten(text: str) -> str:
+    """A text on one line, as the plugin shortens summaries."""
+    line = re.sub(r"\s+", " ", text.strip())
+    return line if len(line) <= _SUMMARY_LENGTH else line[: _SUMMARY_LENGTH - 3] + "..."
+
+
+@dataclass(frozen=True)
+class Description:
+    """What the caller says about a job."""
+
+    title: str
+    kind: str
+    job_class: str
+    summary: str
+    write: bool
+    session_id: str | None
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The process that runs a job, so that no other can be taken for it; what the system does not tell is left out."""
+
+    pid: int
+    hostname: str
+    boot_id: str | None = None
+    pid_namespace: str | None = None
+    start_ticks: int | None = None
+
+    @property
+    def fields(self) -> dict[str, Json]:
+        """As ``records.identity_of`` reads it."""
+        known = {
+            "tool": "stateheal",
+            "hostname": self.hostname,
+            "bootId": self.boot_id,
+            "pidNamespace": self.pid_namespace,
+            "startTicks": self.start_ticks,
+        }
+        return {key: value for key, value in known.items() if value is not None}
+
+
+def running(ident: str, about: Description, workspace_root: str, log: str, owner: Owner, now: float) -> dict[str, Json]:
+    """The record of a job that begins now."""
+    moment = format_time(now)
+    session = {"sessionId": about.session_id} if about.session_id else {}
+    return {
+        "id": ident,
+        "kind": about.kind,
+        "kindLabel": kind_label(about.kind, about.job_class),
+        "title": about.title,
+        "workspaceRoot": workspace_root,
+        "jobClass": about.job_class,
+        "summary": about.summary,
+        "write": about.write,
+        "createdAt": moment,
+        **session,
+        "status": "running",
+        "startedAt": moment,
+        "phase": "starting",
+        "pid": owner.pid,
+        "logFile": log,
+        "owner": owner.fields,
+    }
+
+
+def first_entry(record: Fields) -> dict[str, Json]:
+    """The index entry of a new record: the plugin's upsert puts its two times first."""
+    return {"createdAt": record["createdAt"], "updatedAt": record["startedAt"], **record}
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a job ends: what changes in both its records, and what its job file gets besides."""
+
+    both: Fields
+    file_only: Fields
+    entry_only: Fields
+    log: str | None = None
+    """A line for the log."""
+    block: str | None = None
+    """The final output for the log."""
+
+    @property
+    def status(self) -> str:
+        return str(self.both["status"])
+
+
+def completed(now: float, result: Json, rendered: str | None, summary: str | None) -> Ending:
+    """``completed``/``done``. A text as result becomes what the plugin's ``result`` command prints."""
+    payload = {"status": 0, "rawOutput": result} if isinstance(result, str) else result
+    if rendered is None and isinstance(payload, dict) and isinstance(payload.get("rawOutput"), str):
+        rendered = payload["rawOutput"]
+    fields = {"status": "completed", "phase": "done", "pid": None, "completedAt": format_time(now)}
+    return Ending(
+        fields,
+        {"result": payload, "rendered": rendered},
+        {} if summary is None else {"summary": shorten(summary)},
+        block=rendered,
+    )
+
+
+def failed(now: float, message: str, result: Json = None, phase: str = "failed") -> Ending:
+    """``failed`` with a message, in the plugin's own phase or in another."""
+    fields = {
+        "status": "failed",
+        "phase": phase,
+        "pid": None,
+        "errorMessage": message,
+        "completedAt": format_time(now),
+    }
+    return Ending(fields, {} if result is None else {"result": result}, {}, log=message)
+
+
+def terminated(now: float, signum: int, result: Json = None) -> Ending:
+    """``failed``/``terminated`` by a signal."""
+    return failed(now, f"Terminated by {signal_name(signum)}", result, "terminated")
+
+
+def signal_name(signum: int) -> str:
+    """``SIGTERM`` for 15; a real-time signal goes by its number."""
+    try:
+        return signal.Signals(signum).name
+    except ValueError:
+        return f"signal {signum}"

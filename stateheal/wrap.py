@@ -1,0 +1,155 @@
+"""``stateheal run``: a command as a tracked job, or a command that keeps its own records, with somebody to close them.
+
+Field guide sections 2 to 4; DESIGN.md, commands.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from stateheal.closing import close_jobs
+from stateheal.engine import Paths
+from stateheal.evidence.processes import descendants
+from stateheal.model import Closing, Report
+from stateheal.runner import TrackedJob, start_job
+from stateheal.tracking.launch import CannotStart
+from stateheal.tracking.pump import Tail
+from stateheal.tracking.record import Description, signal_name
+from stateheal.tracking.supervisor import Ended, Order, Supervisor
+
+LOG_LIMIT = 64 * 1024 * 1024
+"""Bytes of output that a job's log takes: what reads logs, the plugin too, reads them whole."""
+_ASKING = {getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGKILL")}
+"""Signals by which somebody ends a process; by any other it ends for a fault of its own."""
+
+
+@dataclass(frozen=True)
+class Wrapped:
+    """What became of a command."""
+
+    status: int
+    """The exit status to pass on."""
+    message: str | None
+    """Why there was no orderly end."""
+    job: TrackedJob | None = None
+    report: Report | None = None
+    """What was closed behind a command that keeps its own records."""
+
+
+def run_tracked(
+    order: Order,
+    about: Description,
+    cwd: str | None = None,
+    data_dir: str | None = None,
+    started: Callable[[TrackedJob], None] = lambda job: None,
+) -> Wrapped:
+    """Run a command as a tracked job to its end. Raises ``StatehealError`` where the job cannot be recorded."""
+    with Supervisor(order) as supervisor:
+        job = start_job(about, cwd, data_dir, handlers=False)
+        started(job)
+        record = _Recorder(job)
+        supervisor.keep = record.keep
+        early = supervisor.asked_to_end()
+        if early is not None:
+            job.terminate(early)
+            return Wrapped(128 + early, f"Terminated by {signal_name(early)}", job)
+        try:
+            ended = supervisor.run()
+        except CannotStart as error:
+            job.fail(str(error))
+            return Wrapped(error.status, str(error), job)
+        message = _close(job, ended, order, record.result(order.argv, ended.status))
+        return Wrapped(ended.status, message, job)
+
+
+class _Recorder:
+    """Keeps a command's output for its job: in the log up to a limit, the end of it for the result."""
+
+    def __init__(self, job: TrackedJob) -> None:
+        self._job = job
+        self._room = LOG_LIMIT
+        self._tails = {"stdout": Tail(), "stderr": Tail()}
+
+    def keep(self, name: str, data: bytes) -> None:
+        self._tails[name].add(data)
+        if self._room > 0:
+            self._job.keep_output(data[: self._room])
+            self._room -= len(data)
+            if self._room <= 0:
+                self._job.log(f"The output goes on, but no more than {LOG_LIMIT >> 20} MiB of it are kept.")
+
+    def result(self, argv: Sequence[str], status: int) -> dict[str, object]:
+        """In the plugin's shape: ``rawOutput`` is what its ``result`` command prints."""
+        out, err = self._tails["stdout"].text(), self._tails["stderr"].text()
+        return {"status": status, "rawOutput": out or err, "stderr": err, "command": shlex.join(argv)}
+
+
+def _close(job: TrackedJob, ended: Ended, order: Order, result: dict[str, object]) -> str | None:
+    """End the job as its command ended; returns the message."""
+    by = ended.asked_by or (ended.killed_by if ended.killed_by in _ASKING else None)
+    if ended.timed_out:
+        message = f"Timed out after {order.timeout:g} s"
+        job.fail(message, result)
+    elif by is not None:
+        message = f"Terminated by {signal_name(by)}"
+        job.terminate(by, result)
+    elif ended.status == 0:
+        job.complete(result)
+        return None
+    else:
+        killed = ended.killed_by
+        message = f"Exited with status {ended.status}" if killed is None else f"Killed by {signal_name(killed)}"
+        job.fail(message, result)
+    return message
+
+
+# --- a command that keeps its own records --------------------------------------------------------------------------
+
+
+@dataclass
+class _Family:
+    """The processes that a command started, as far as they were seen while they lived."""
+
+    seen: set[int] = field(default_factory=set)
+
+    def look(self) -> None:
+        self.seen |= descendants(os.getpid())
+
+
+def run_unrecorded(order: Order, paths: Paths | None, cwd: str) -> Wrapped:
+    """Run a command, and when it has ended close every active record that names a process of it that has ended too.
+
+    Jobs that it left running in the background stay as they are. ``cwd``: the directory whose workspace is looked at,
+    in ``paths`` or in every default root.
+    """
+    family = _Family()
+    began = time.time()
+    with Supervisor(replace(order, sample=family.look)) as supervisor:
+        try:
+            ended = supervisor.run()
+        except CannotStart as error:
+            return Wrapped(error.status, str(error))
+        by = ended.asked_by or ended.killed_by
+        if ended.timed_out:
+            by = by or signal.SIGTERM
+        message = None if by is None else f"Terminated by {signal_name(by)}"
+        closing = Closing(ended.children | family.seen, began, time.time(), message)
+        if ended.timed_out:
+            message = f"Timed out after {order.timeout:g} s"
+        return Wrapped(ended.status, message, report=close_jobs(closing, paths, _workspaces(order.argv, cwd)))
+
+
+def _workspaces(argv: Sequence[str], cwd: str) -> list[str]:
+    """The directory itself, and those that the command names as the companion takes them: ``--cwd DIR``, ``-C DIR``."""
+    found = [cwd]
+    for number, word in enumerate(argv):
+        if word in ("--cwd", "-C"):
+            found += argv[number + 1 : number + 2]
+        elif word.startswith("--cwd="):
+            found.append(word.partition("=")[2])
+    return [os.path.join(cwd, each) for each in dict.fromkeys(found)]
