@@ -63,7 +63,8 @@ def run_tracked(
         except CannotStart as error:
             job.fail(str(error))
             return Wrapped(error.status, str(error), job)
-        message = _close(job, ended, order, record.result(order.argv, ended.status))
+        message = _message(ended, order)
+        _close(job, ended, message, record.result(order.argv, ended.status, message))
         return Wrapped(ended.status, message, job)
 
 
@@ -83,29 +84,41 @@ class _Recorder:
             if self._room <= 0:
                 self._job.log(f"The output goes on, but no more than {LOG_LIMIT >> 20} MiB of it are kept.")
 
-    def result(self, argv: Sequence[str], status: int) -> dict[str, object]:
-        """In the plugin's shape: ``rawOutput`` is what its ``result`` command prints."""
+    def result(self, argv: Sequence[str], status: int, message: str | None) -> dict[str, object]:
+        """In the plugin's shape: ``rawOutput`` is all that its ``result`` command prints: it ends with the message."""
         out, err = self._tails["stdout"].text(), self._tails["stderr"].text()
-        return {"status": status, "rawOutput": out or err, "stderr": err, "command": shlex.join(argv)}
+        shown = out or err
+        if message:
+            shown += ("" if shown.endswith("\n") or not shown else "\n") + f"[{message}]\n"
+        return {"status": status, "rawOutput": shown, "stderr": err, "command": shlex.join(argv)}
 
 
-def _close(job: TrackedJob, ended: Ended, order: Order, result: dict[str, object]) -> str | None:
-    """End the job as its command ended; returns the message."""
-    by = ended.asked_by or (ended.killed_by if ended.killed_by in _ASKING else None)
+def _message(ended: Ended, order: Order) -> str | None:
+    """Why there was no orderly end; ``None`` where there was one."""
+    by = _asked(ended)
     if ended.timed_out:
-        message = f"Timed out after {order.timeout:g} s"
-        job.fail(message, result)
-    elif by is not None:
-        message = f"Terminated by {signal_name(by)}"
-        job.terminate(by, result)
-    elif ended.status == 0:
+        return f"Timed out after {order.timeout:g} s"
+    if by is not None:
+        return f"Terminated by {signal_name(by)}"
+    if ended.killed_by is not None:
+        return f"Killed by {signal_name(ended.killed_by)}"
+    return f"Exited with status {ended.status}" if ended.status else None
+
+
+def _asked(ended: Ended) -> int | None:
+    """The signal by which somebody ended the command."""
+    return ended.asked_by or (ended.killed_by if ended.killed_by in _ASKING else None)
+
+
+def _close(job: TrackedJob, ended: Ended, message: str | None, result: dict[str, object]) -> None:
+    """End the job as its command ended."""
+    by = _asked(ended)
+    if message is None:
         job.complete(result)
-        return None
-    else:
-        killed = ended.killed_by
-        message = f"Exited with status {ended.status}" if killed is None else f"Killed by {signal_name(killed)}"
+    elif by is None or ended.timed_out:
         job.fail(message, result)
-    return message
+    else:
+        job.terminate(by, result)
 
 
 # --- a command that keeps its own records --------------------------------------------------------------------------

@@ -6,26 +6,23 @@ The models are dumb-init and tini (signals to the whole group, 128+n) and the sh
 from __future__ import annotations
 
 import os
-import select
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
 from stateheal.tracking.group import Leadership
-from stateheal.tracking.launch import Command, Wiring, start
-from stateheal.tracking.pump import Keyboard, Stream
+from stateheal.tracking.launch import Command, start
+from stateheal.tracking.plumbing import PAUSE, Keep, Plumbing, is_interactive
 from stateheal.tracking.system import adopt_orphans
-from stateheal.tracking.terminal import RawMode, copy_size, foreground, give_foreground, is_terminal, open_pty
+from stateheal.tracking.terminal import foreground, give_foreground
 
 _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 _FORWARDED = (signal.SIGUSR1, signal.SIGUSR2)
 _OWN = (signal.SIGTSTP, signal.SIGWINCH, signal.SIGCHLD, signal.SIGCONT)
-_LOOK = 0.1
-"""Seconds between two looks at a group whose leader has ended."""
+_LONGEST = 60.0
 _AFTER_KILL = 5.0
 """Seconds after SIGKILL to wait for a group that hangs in the kernel."""
 _FIRST_SAMPLE, _SAMPLE = 0.05, 1.0
@@ -60,35 +57,63 @@ class Ended:
     """Pids of the command and of its descendants, as far as their end was seen here."""
 
 
+class _Clock:
+    """What happens when: the end of the time allowed, of the grace, of all patience, the next sample."""
+
+    def __init__(self, order: Order) -> None:
+        now = time.monotonic()
+        self._order = order
+        self.timeout_at = None if order.timeout is None else now + order.timeout
+        self.kill_at: float | None = None
+        self.give_up_at: float | None = None
+        self._pause = _FIRST_SAMPLE
+        self.sample_at = now + self._pause if order.sample else None
+
+    def begin_grace(self) -> None:
+        if self.kill_at is None and self.give_up_at is None:
+            self.kill_at = time.monotonic() + self._order.grace
+
+    def sample(self) -> None:
+        if self._order.sample is not None:
+            self._order.sample()
+        self._pause = min(2 * self._pause, _SAMPLE)
+        self.sample_at = time.monotonic() + self._pause
+
+    def leader_ended(self) -> None:
+        self.timeout_at = self.sample_at = None
+
+    def wait(self, longest: float) -> float:
+        """Seconds until the next of them."""
+        moments = [
+            each for each in (self.timeout_at, self.kill_at, self.give_up_at, self.sample_at) if each is not None
+        ]
+        return max(0.0, min([longest, *(moment - time.monotonic() for moment in moments)]))
+
+
+def _over(moment: float | None) -> bool:
+    return moment is not None and time.monotonic() >= moment
+
+
 class Supervisor:
     """One run of one command. A context manager: signals are caught, and a group led, from its beginning to its end."""
 
     def __init__(self, order: Order) -> None:
         self._order = order
-        self.keep: Callable[[str, bytes], None] | None = None
-        """Hears every byte of ``stdout`` and ``stderr``; without it the command gets the runner's own descriptors."""
+        self.keep: Keep | None = None
+        """Hears the output; without it the command gets the runner's own descriptors."""
         self._pending: list[int] = []
-        self._streams: list[Stream] = []
-        self._slaves: list[int] = []
-        self._master: int | None = None
-        self._raw = RawMode(0)
-        self._keyboard: Keyboard | None = None
-        """Copies keys to the command's own terminal, where it has one."""
         self._given = False
         """Whether the command was put into the terminal's foreground."""
         self._asked_by: int | None = None
         self._timed_out = False
-        self._kill_at: float | None = None
-        self._give_up_at: float | None = None
 
     def __enter__(self) -> Supervisor:
         self._lead = Leadership()
         adopt_orphans()
-        self._wake, waker = os.pipe()
-        for fd in (self._wake, waker):
+        self._wake, self._waker = os.pipe()
+        for fd in (self._wake, self._waker):
             os.set_blocking(fd, False)
-        self._waker = waker
-        self._old_wakeup = signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
+        self._old_wakeup = signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
         self._before: dict[int, Any] = {}
         for signum in (*_ENDING, *_FORWARDED, *_OWN):
             if signal.getsignal(signum) is not signal.SIG_IGN or signum == signal.SIGCHLD:
@@ -107,142 +132,73 @@ class Supervisor:
         self._pending.append(signum)
 
     def asked_to_end(self) -> int | None:
-        """A signal that came before the command was started."""
+        """A signal that asks for an end and has not been acted on."""
         return next((signum for signum in self._pending if signum in _ENDING), None)
 
     def run(self) -> Ended:
         """Start the command and return when its whole group has ended. Raises ``CannotStart``."""
         order = self._order
-        with self._screen():
-            wiring = self._wire()
+        self._clock = _Clock(order)
+        self._plumbing = Plumbing(order.stdout, self.keep)
+        try:
+            wiring = self._plumbing.wire()
+            command = start(order.argv, wiring, order.cwd, order.env)
+            self._plumbing.started()
             try:
-                command = start(order.argv, wiring, order.cwd, order.env)
-            finally:
-                for fd in self._slaves:
-                    os.close(fd)
-            try:
-                if not wiring.terminal and self.keep is None and _is_interactive():
+                if self.keep is None and is_interactive():
                     self._give(command)
                 return self._ended(command, self._watch(command))
             finally:
                 command.close()
-                for stream in self._streams:
-                    stream.close()
-
-    # --- wiring ---
-
-    def _wire(self) -> Wiring:
-        """What the command reads from and writes to."""
-        if self.keep is None:
-            return Wiring(0, self._order.stdout, 2)
-        interactive = _is_interactive() and self._order.stdout == 1
-        merged = _same_file(self._order.stdout, 2)
-        stdout = self._output("stdout", self._order.stdout, interactive)
-        stderr = stdout if merged else self._output("stderr", 2, interactive)
-        if not interactive:
-            return Wiring(0, stdout, stderr)
-        assert self._master is not None
-        master = os.dup(self._master)
-        os.set_blocking(master, False)
-        self._keyboard = Keyboard(0, master)
-        self._streams.append(self._keyboard)
-        self._raw.on()
-        return Wiring(stdout, stdout, stderr, terminal=True)
-
-    def _output(self, name: str, sink: int, interactive: bool) -> int:
-        """A pipe, or for a terminal a pseudo-terminal, whose other end is passed on to ``sink``."""
-        if is_terminal(sink):
-            source, slave = open_pty(sink, cooked=interactive)
-            self._master = source if self._master is None else self._master
-        else:
-            source, slave = os.pipe()
-        keep = self.keep
-        assert keep is not None
-        self._streams.append(Stream(source, sink if _is_open(sink) else None, lambda data: keep(name, data)))
-        self._slaves.append(slave)
-        return slave
-
-    @contextmanager
-    def _screen(self) -> Iterator[None]:
-        try:
-            yield
         finally:
-            self._raw.off()
+            self._plumbing.close()
             self._take_back()
 
     # --- the loop ---
 
     def _watch(self, command: Command) -> int:
         """Until the whole group has ended and its output is passed on. Returns the leader's wait status."""
-        order = self._order
-        timeout_at = None if order.timeout is None else time.monotonic() + order.timeout
-        sample_at, pause = time.monotonic() + _FIRST_SAMPLE, _FIRST_SAMPLE
         status: int | None = None
         while True:
             self._act_on_signals(command)
-            for event in command.news():
-                if event.pid == self._lead.sentinel:
-                    command.signal(signal.SIGTSTP)
-                    self._suspend(command, sentinel_stopped=True)
-                elif event.stopped_by is not None and event.pid == command.pid:
-                    self._on_stop(command, event.stopped_by)
-                elif status is None and event.pid == command.pid:
-                    status = event.status
-                    timeout_at = None
-            if self._lead.sentinel in command.ended and self._asked_by is None:
-                self._asked_by = signal.SIGKILL  # the group that we were started in was killed
-                self._end(command, signal.SIGTERM)
-            now = time.monotonic()
-            if timeout_at is not None and now >= timeout_at:
-                self._timed_out, timeout_at = True, None
-                self._end(command, signal.SIGTERM)
-            if self._kill_at is not None and now >= self._kill_at:
-                command.signal(signal.SIGKILL)
-                self._kill_at, self._give_up_at = None, now + _AFTER_KILL
-            if order.sample is not None and status is None and now >= sample_at:
-                order.sample()
-                pause = min(2 * pause, _SAMPLE)
-                sample_at = time.monotonic() + pause
-            over = status is not None and not command.signal(0)
-            if over or (self._give_up_at is not None and now >= self._give_up_at):
-                self._drain()
+            status = self._hear(command, status)
+            self._keep_time(command)
+            if (status is not None and not command.signal(0)) or _over(self._clock.give_up_at):
+                self._plumbing.drain(self.asked_to_end)
                 return signal.SIGKILL if status is None else status
-            if self._keyboard is not None and self._keyboard.paused:
-                look_at: float | None = now + _LOOK  # nobody tells a running job that it is in the foreground again
+            longest = _LONGEST if status is None else PAUSE
+            if self._plumbing.in_background:  # nobody tells a running job that it is in the foreground again
+                longest = PAUSE
                 if self._at_front():
                     self._go_on(command, self._given)
-            else:
-                look_at = None
-            moments = [timeout_at, self._kill_at, self._give_up_at, look_at, sample_at if order.sample else None]
-            soonest = min((moment - now for moment in moments if moment is not None), default=60.0)
-            self._pass_on(max(0.0, min(soonest, 60.0 if status is None else _LOOK)), command.reports)
+            self._plumbing.pass_on(self._clock.wait(longest), self._wake, command.reports)
 
-    def _pass_on(self, wait: float, reports: int | None = None) -> bool:
-        """Wait for anything, the monitor's reports too, and move what can be moved. Returns whether anything was."""
-        reads = {stream.reads: stream for stream in self._streams if stream.reads is not None}
-        writes = {stream.writes: stream for stream in self._streams if stream.writes is not None}
-        told = [self._wake] if reports is None else [self._wake, reports]
-        readable, writable, _ = select.select([*told, *reads], [*writes], [], wait)
-        for fd in readable:
-            if fd == reports:
-                continue  # read by ``Command.news``
-            if fd == self._wake:
-                with suppress(BlockingIOError):
-                    os.read(self._wake, 4096)
-            else:
-                reads[fd].read()
-        for fd in writable:
-            writes[fd].write()
-        return bool(writable) or any(fd in reads for fd in readable)
+    def _hear(self, command: Command, status: int | None) -> int | None:
+        """Act on the children's stops and ends. Returns the leader's wait status once there is one."""
+        for event in command.news():
+            if event.pid == self._lead.sentinel:
+                command.signal(signal.SIGTSTP)
+                self._suspend(command, sentinel_stopped=True)
+            elif event.pid == command.pid and event.stopped_by is not None:
+                self._on_stop(command, event.stopped_by)
+            elif event.pid == command.pid and status is None:
+                status = event.status
+                self._clock.leader_ended()
+        if self._lead.sentinel in command.ended and self._asked_by is None:
+            self._asked_by = signal.SIGKILL  # the group that we were started in was killed
+            self._end(command, signal.SIGTERM)
+        return status
 
-    def _drain(self) -> None:
-        """What is still on its way. Whoever left the group and keeps a pipe open is not waited for."""
-        self._streams = [stream for stream in self._streams if not isinstance(stream, Keyboard)]
-        waiting = False
-        while self._pass_on(_LOOK if waiting else 0.0) or waiting:
-            waiting = any(stream.writes is not None for stream in self._streams)
-            if self.asked_to_end():
-                return
+    def _keep_time(self, command: Command) -> None:
+        clock = self._clock
+        if _over(clock.timeout_at):
+            self._timed_out, clock.timeout_at = True, None
+            self._end(command, signal.SIGTERM)
+        if _over(clock.kill_at):
+            command.signal(signal.SIGKILL)
+            clock.kill_at, clock.give_up_at = None, time.monotonic() + _AFTER_KILL
+        if _over(clock.sample_at):
+            clock.sample()
 
     def _act_on_signals(self, command: Command) -> None:
         while self._pending:
@@ -252,8 +208,8 @@ class Supervisor:
                 self._end(command, signum)
             elif signum in _FORWARDED:
                 command.signal(signum)
-            elif signum == signal.SIGWINCH and self._master is not None:
-                copy_size(self._order.stdout if is_terminal(self._order.stdout) else 2, self._master)
+            elif signum == signal.SIGWINCH:
+                self._plumbing.resize()
             elif signum == signal.SIGTSTP:
                 command.signal(signum)
                 self._suspend(command)
@@ -264,24 +220,22 @@ class Supervisor:
         """Ask the group to end; once the grace is over it is killed."""
         command.signal(signum)
         command.signal(signal.SIGCONT)
-        if self._kill_at is None and self._give_up_at is None:
-            self._kill_at = time.monotonic() + self._order.grace
+        self._clock.begin_grace()
 
     # --- stops ---
 
     def _on_stop(self, command: Command, signum: int) -> None:
         """The command was stopped: it wants the terminal, or the user wants their shell."""
-        wants_terminal = signum in (signal.SIGTTIN, signal.SIGTTOU)
-        if wants_terminal and not self._given and self._at_front():
+        if signum in (signal.SIGTTIN, signal.SIGTTOU) and not self._given and self._at_front():
             self._give(command)
             command.signal(signal.SIGCONT)
-        elif self._kill_at is None:
+        elif self._clock.kill_at is None:
             self._suspend(command)
 
     def _suspend(self, command: Command, sentinel_stopped: bool = False) -> None:
         """Stop with the command; on return both go on."""
         given = self._given
-        self._raw.off()
+        self._plumbing.keys(False)
         self._take_back()
         self._lead.stop(sentinel_stopped)
         self._go_on(command, given)
@@ -289,10 +243,7 @@ class Supervisor:
     def _go_on(self, command: Command, given: bool) -> None:
         """Continued, in the foreground or in the background."""
         at_front = self._at_front()
-        if self._keyboard is not None:
-            self._keyboard.paused = not at_front
-            if at_front:
-                self._raw.on()
+        self._plumbing.keys(at_front)
         if given and at_front:
             self._give(command)
         command.signal(signal.SIGCONT)
@@ -317,23 +268,3 @@ class Supervisor:
         status = 128 + killed_by if killed_by is not None else os.WEXITSTATUS(wait_status)
         children = frozenset({command.pid, *command.ended})
         return Ended(status, killed_by, self._asked_by, self._timed_out, children)
-
-
-def _is_interactive() -> bool:
-    """Whether a person sits at both ends, and we are in the foreground."""
-    return is_terminal(0) and is_terminal(1) and foreground(0) == os.getpgrp()
-
-
-def _is_open(fd: int) -> bool:
-    try:
-        os.fstat(fd)
-    except OSError:
-        return False
-    return True
-
-
-def _same_file(one: int, other: int) -> bool:
-    try:
-        return os.path.samestat(os.fstat(one), os.fstat(other))
-    except OSError:
-        return False

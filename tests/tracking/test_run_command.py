@@ -91,7 +91,8 @@ def test_output_and_status_pass_through_and_are_kept() -> None:
     job = the_job()
     assert ending() == ("failed", "failed", "Exited with status 3")
     assert (job["title"], job["kind"], job["jobClass"]) == ("Tests", "task", "task")
-    assert (job["result"]["status"], job["result"]["rawOutput"], job["result"]["stderr"]) == (3, "out\n\ufffd", "err\n")
+    shown = "out\n\ufffd\n[Exited with status 3]\n"  # the plugin's result command prints nothing else
+    assert (job["result"]["status"], job["result"]["rawOutput"], job["result"]["stderr"]) == (3, shown, "err\n")
     log = (state() / "jobs" / f"{job['id']}.log").read_bytes()
     assert b"out\n\xff" in log and b"err\n" in log
 
