@@ -1,15 +1,13 @@
 """Audit and repair the state files that Claude Code plugins leave behind, and run jobs that never get stuck.
 
 The public Python API: ``audit``, ``heal`` and ``undo`` return a ``Report``; ``tracked_job`` records a program's own
-work as a job that is closed at every end. Names are imported when they are first used: a hook or a runner should not
-wait for what only an audit needs.
+work as a job that is closed at every end. Names are imported when they are first used, and nothing else is: the hook
+runs before every command of the user's, and a runner should not wait for what only an audit needs.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from stateheal.engine import audit, heal, settings_of, undo
     from stateheal.errors import JournalError, StatehealError, UsageError
@@ -36,11 +34,11 @@ __all__ = [
 ]
 
 _HOMES = {
-    "stateheal.engine": ("audit", "heal", "settings_of", "undo"),
-    "stateheal.errors": ("JournalError", "StatehealError", "UsageError"),
-    "stateheal.model": ("Finding", "Outcome", "Report", "Severity"),
-    "stateheal.runner": ("TrackedJob", "current_job", "tracked_job"),
-    "stateheal.version": ("__version__",),
+    "engine": ("audit", "heal", "settings_of", "undo"),
+    "errors": ("JournalError", "StatehealError", "UsageError"),
+    "model": ("Finding", "Outcome", "Report", "Severity"),
+    "runner": ("TrackedJob", "current_job", "tracked_job"),
+    "version": ("__version__",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -48,8 +46,8 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 def __getattr__(name: str) -> object:
     if name not in _HOME_OF:
         raise AttributeError(f"module 'stateheal' has no attribute {name!r}")
-    value = getattr(import_module(_HOME_OF[name]), name)
-    globals()[name] = value
+    module = __import__(f"stateheal.{_HOME_OF[name]}", fromlist=[name])
+    value = globals()[name] = getattr(module, name)
     return value
 
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
 def main() -> None:
-    """The console script."""
+    """The console script. The pre-launch hook goes its own way before anything else is imported."""
+    if sys.argv[1:2] == ["hook"] and set(sys.argv[2:]) <= {"-v", "--verbose"}:
+        from stateheal.hook import main as hook
+
+        hook(sys.argv[2:])
+        os._exit(0)  # whatever has happened; and at once, without taking the interpreter down in good order
     from stateheal.cli import run
 
     sys.exit(run())

@@ -69,13 +69,14 @@ def heal(
     settings: Settings | None = None,
     journal: Journal | None = None,
     world: World | None = None,
+    command: str = "heal",
 ) -> Report:
     """Repair what is proven broken, journalled so that ``undo`` can take it back. Arguments as for ``audit``.
 
-    With ``dry_run`` nothing is written and the report holds the diffs instead.
+    With ``dry_run`` nothing is written and the report holds the diffs instead. ``command``: what the history calls it.
     """
     found = _survey(paths, cwd, job)
-    return heal_found(found, dry_run=dry_run, job=job, settings=settings, journal=journal, world=world)
+    return heal_found(found, dry_run=dry_run, job=job, settings=settings, journal=journal, world=world, command=command)
 
 
 def heal_found(
@@ -86,13 +87,14 @@ def heal_found(
     settings: Settings | None = None,
     journal: Journal | None = None,
     world: World | None = None,
+    command: str = "heal",
 ) -> Report:
     """``heal`` for workspaces that were found already."""
     world, settings = world or World(), settings or Settings()
     book = Book(found, "heal", dry_run)
     journal = journal or Journal(journal_path(), KEEP)
     looker = Looker(found, settings, world, journal)
-    run = journal.begin("heal", __version__, world.processes.host().now)
+    run = journal.begin(command, __version__, world.processes.host().now)
     try:
         _tour(book, looker.foretell if dry_run else Mender(looker, run).mend, world)
     finally:

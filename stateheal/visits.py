@@ -60,6 +60,8 @@ class World:
     """Connects to a broker's endpoint."""
     stop: Callable[[], bool] = _never
     """Asked between two files: whether the user wants an end."""
+    whole_workspaces: bool = False
+    """Stop only between two workspaces: a begun repair is finished."""
     wait: float = WAIT
     """Seconds to wait for another stateheal in the same workspace."""
     sleep: Callable[[float], None] = time.sleep
@@ -151,7 +153,10 @@ class Mender:
         if not visit.plan.files:
             return True
         confirm = _confirmer(visit.evidence, self.looker.settings, self.looker.world)
-        return carry_out(visit.plan, directory, self.run, confirm, self.looker.world.stop, written)
+        world = self.looker.world
+        return carry_out(
+            visit.plan, directory, self.run, confirm, _never if world.whole_workspaces else world.stop, written
+        )
 
 
 def _diffs(plan: Plan) -> Iterator[Diff]:

@@ -24,8 +24,25 @@ ALLOWED: dict[str, set[str]] = {
     "closing": BASE | {"evidence", "engine", "visits"},
     "wrap": BASE | {"evidence", "engine", "tracking", "runner", "closing"},
     "cli": BASE
-    | {"evidence", "diagnosis", "commit", "report", "engine", "explain", "visits", "tracking", "runner", "wrap"},
-    "__main__": {"cli"},
+    | {
+        "evidence",
+        "diagnosis",
+        "commit",
+        "report",
+        "engine",
+        "explain",
+        "visits",
+        "tracking",
+        "runner",
+        "wrap",
+        "hook",
+        "hookconfig",
+    },
+    "hookcheck": set(),
+    "hook": {"hookcheck", "hookrun"},
+    "hookrun": BASE | {"commit", "engine", "visits"},
+    "hookconfig": set(),
+    "__main__": {"cli", "hook"},
     "__init__": BASE | {"engine", "runner"},
 }
 OWNERS = {

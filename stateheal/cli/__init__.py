@@ -11,6 +11,7 @@ from contextlib import suppress
 import click
 
 from stateheal.cli.catalogue import explain_command, rules_command, schema_command
+from stateheal.cli.hooks import hook_command
 from stateheal.cli.launch import run_command
 from stateheal.cli.repair import audit_command, heal_command
 from stateheal.cli.runs import history_command, undo_command
@@ -44,6 +45,7 @@ for _command in (
     undo_command,
     history_command,
     run_command,
+    hook_command,
     rules_command,
     explain_command,
     schema_command,

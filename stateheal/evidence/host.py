@@ -49,6 +49,12 @@ def start_ticks(pid: int) -> int | None:
     return int(fields[19]) if len(fields) > 19 and fields[19].isdigit() else None
 
 
+def boot_time() -> float | None:
+    """When this machine was booted (Linux): the same number that psutil reads."""
+    match = re.search(r"^btime (\d+)", read_text(_PROC / "stat") or "", re.MULTILINE)
+    return float(match[1]) if match else None
+
+
 def pid_max() -> int | None:
     """The highest pid the kernel gives out, plus one (Linux)."""
     text = read_text(_PROC / "sys" / "kernel" / "pid_max")

@@ -2,6 +2,8 @@
 
 Field guide section 4: ``kill(pid, 0)`` saying ESRCH, or a Tgid other than the pid, is the only proof that a process is
 gone. psutil alone is none: under hidepid it says NoSuchProcess where kill says EPERM. A denied query is unknown.
+
+psutil is imported when it is first asked: of a process that is gone there is nothing to ask, and a hook is in a hurry.
 """
 
 from __future__ import annotations
@@ -12,9 +14,7 @@ import sys
 from pathlib import Path
 from typing import Protocol
 
-import psutil
-
-from stateheal.evidence.host import read_host, read_text, start_ticks
+from stateheal.evidence.host import boot_time, read_host, read_text, start_ticks
 from stateheal.model import HostFacts, ProcessFacts
 
 _PROC = Path("/proc")
@@ -45,11 +45,17 @@ class SystemProcesses:
 
     def host(self) -> HostFacts:
         """This machine now."""
-        try:
-            boot = float(psutil.boot_time())
-        except (psutil.Error, OSError, RuntimeError):
-            boot = None
-        return read_host(boot)
+        return read_host(boot_time() or _boot_time())
+
+
+def _boot_time() -> float | None:
+    """Where the system itself does not tell."""
+    import psutil
+
+    try:
+        return float(psutil.boot_time())
+    except (psutil.Error, OSError, RuntimeError):
+        return None
 
 
 def _answers(pid: int) -> bool:
@@ -57,6 +63,8 @@ def _answers(pid: int) -> bool:
     if pid <= 0:
         return False
     if sys.platform == "win32":  # there, os.kill(pid, 0) would send a console event
+        import psutil
+
         return bool(psutil.pid_exists(pid))
     try:
         os.kill(pid, 0)
@@ -78,6 +86,8 @@ def _why_gone(pid: int) -> str | None:
 
 def descendants(pid: int) -> set[int]:
     """Pids of every process below one of our own, as far as the system shows them."""
+    import psutil
+
     try:
         return {child.pid for child in psutil.Process(pid).children(recursive=True)}
     except (psutil.Error, OSError):
@@ -90,6 +100,8 @@ def _has_live_threads(pid: int) -> bool:
 
 
 def _details(pid: int) -> ProcessFacts:
+    import psutil
+
     zombie, argv, created = False, None, None
     try:
         process = psutil.Process(pid)

@@ -162,9 +162,11 @@ def _there(path: Path) -> bool:
     return True
 
 
-def _places_in(root: Root, troubles: list[Trouble]) -> list[Place]:
+def _places_in(root: Root, wanted: frozenset[str] | None, troubles: list[Trouble]) -> list[Place]:
     places: list[Place] = []
     for path in _children(root.path, troubles):
+        if wanted is not None and path.name[-16:] not in wanted:
+            continue
         try:
             if is_workspace(path) and root.path.name == FALLBACK and _others_may_write(path):
                 message = "belongs to another user and others may write to it: left alone"
@@ -193,15 +195,13 @@ def survey(
     roots: list[Root] = []
     places: dict[Path, Place] = {}
     errors: list[Trouble] = []
+    wanted = None if cwd is None else hashes_of(cwd, env)
     for root, place in _requested(paths, env, errors):
         roots.append(root)
-        for found in [place] if place else _places_in(root, errors):
-            _merge(places, found)
-    chosen = list(places.values())
-    if cwd is not None:
-        wanted = hashes_of(cwd, env)
-        chosen = [place for place in chosen if place.hash in wanted]
-    return Survey(tuple(_unique(roots)), tuple(chosen), tuple(dict.fromkeys(errors)))
+        for found in [place] if place else _places_in(root, wanted, errors):
+            if wanted is None or found.hash in wanted:
+                _merge(places, found)
+    return Survey(tuple(_unique(roots)), tuple(places.values()), tuple(dict.fromkeys(errors)))
 
 
 def _merge(places: dict[Path, Place], found: Place) -> None:

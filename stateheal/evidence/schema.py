@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from importlib import resources
 from pathlib import Path
-from typing import Any
-
-import jsonschema
-from jsonschema.exceptions import ValidationError
-from referencing import Registry, Resource
+from typing import TYPE_CHECKING, Any
 
 from stateheal.errors import UsageError
+from stateheal.evidence.acceptor import Accept, Unknown, compile_schema
 from stateheal.jsontext import Json
 from stateheal.model import Violation
+
+if TYPE_CHECKING:
+    import jsonschema
+    from jsonschema.exceptions import ValidationError
 
 NAMES = ("state", "job", "broker", "report", "journal")
 _KINDS = {
@@ -32,15 +32,31 @@ def schema_text(name: str) -> str:
     """The text of a shipped schema. Raises ``UsageError`` for a name there is none of."""
     if name not in NAMES:
         raise UsageError(f"there is no schema {name!r}; there are {', '.join(NAMES)}")
-    inside = resources.files("stateheal") / "schemas" / f"{name}.schema.json"
-    if inside.is_file():
-        return inside.read_text("utf-8")
-    beside = Path(__file__).resolve().parents[2] / "schemas" / f"{name}.schema.json"  # a source checkout
-    return beside.read_text("utf-8")
+    package = Path(__file__).resolve().parents[1]
+    inside = package / "schemas" / f"{name}.schema.json"
+    beside = package.parent / "schemas" / f"{name}.schema.json"  # a source checkout
+    return (inside if inside.is_file() else beside).read_text("utf-8")
+
+
+@cache
+def _acceptor(name: str) -> Accept:
+    whole = json.loads(schema_text(name))
+
+    def resolve(reference: str) -> Accept:
+        other, _, part = reference.partition("#/$defs/")
+        return compile_schema(whole["$defs"][part], resolve) if part else _acceptor(other.partition(".")[0])
+
+    try:
+        return compile_schema(whole, resolve)
+    except Unknown:
+        return lambda value: False
 
 
 @cache
 def _validator(name: str) -> jsonschema.Draft202012Validator:
+    import jsonschema
+    from referencing import Registry, Resource
+
     registry: Registry[Any] = Registry().with_resources(
         (f"{each}.schema.json", Resource.from_contents(json.loads(schema_text(each)))) for each in ("job",)
     )
@@ -49,6 +65,8 @@ def _validator(name: str) -> jsonschema.Draft202012Validator:
 
 def violations(name: str, value: Json) -> tuple[Violation, ...]:
     """Every way in which the value breaks the named schema, in the order of the document."""
+    if _acceptor(name)(value):
+        return ()
     errors = sorted(_validator(name).iter_errors(value), key=lambda error: [str(part) for part in error.absolute_path])
     return tuple(Violation(_pointer(error), _sentence(error)) for error in errors)
 

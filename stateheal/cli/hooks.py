@@ -1,0 +1,36 @@
+"""``stateheal hook``, as far as it is not the short path of ``__main__``: its help and its configuration."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from stateheal.hookconfig import NAMES, config_text
+
+
+@click.command("hook")
+@click.option(
+    "--config",
+    type=click.Choice(NAMES),
+    is_flag=False,
+    flag_value="plugin",
+    help="Print what to install: a plugin's hooks.json, settings.json, or a skill's front matter.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Say on stderr what went wrong.")
+def hook_command(config: str | None, verbose: bool) -> int:
+    """The pre-launch hook of Claude Code: reads the event on stdin, heals the workspace, answers on stdout.
+
+    Called before every command. It acts on those that launch a companion's job, and when a session starts; anything
+    else it answers at once, with nothing. It always exits with 0 and never decides anything.
+
+    \b
+    Example: stateheal hook --config settings
+    """
+    if config is None:
+        from stateheal.hook import main
+
+        main(["-v"] if verbose else [])
+        return 0
+    sys.stdout.write(config_text(config))
+    return 0

@@ -1,0 +1,109 @@
+"""A quick yes for the many records that are valid; whatever is not accepted here is jsonschema's to judge and explain.
+
+It knows the keywords that the shipped schemas use, and refuses to be built for any other. Validating a record with
+jsonschema takes some 165 microseconds and importing it a tenth of a second, of which a hook has not got ten; here it is
+a few microseconds and nothing to import (measured; the compiled validators cost 25 to 40 ms to import). A property test
+shows that the two never disagree.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Accept = Callable[[Any], bool]
+Resolve = Callable[[str], Accept]
+_IGNORED = {"$schema", "$id", "title", "description", "$defs"}
+_TYPES: dict[str, tuple[type, ...]] = {
+    "null": (type(None),),
+    "boolean": (bool,),
+    "integer": (int,),
+    "number": (int, float),
+    "string": (str,),
+    "array": (list,),
+    "object": (dict,),
+}
+
+
+class Unknown(Exception):
+    """A schema uses a keyword that is not known here."""
+
+
+def compile_schema(schema: Any, resolve: Resolve) -> Accept:
+    """A function that says whether a value is certainly valid. ``resolve`` does that for a ``$ref``.
+
+    Raises ``Unknown``. A whole float (``1.0``) where an integer belongs is valid for jsonschema and not accepted here.
+    """
+    if not isinstance(schema, Mapping):
+        raise Unknown(str(schema))
+    checks: list[Accept] = []
+    for keyword, limit in schema.items():
+        if keyword in _IGNORED:
+            continue
+        if keyword not in _KEYWORDS:
+            raise Unknown(keyword)
+        checks.append(_KEYWORDS[keyword](limit, resolve))
+    if len(checks) == 1:
+        return checks[0]
+
+    def accept(value: Any) -> bool:
+        for check in checks:  # noqa: SIM110 (all() with a generator takes twice as long)
+            if not check(value):
+                return False
+        return True
+
+    return accept
+
+
+def _type(limit: Any, resolve: Resolve) -> Accept:
+    names = [limit] if isinstance(limit, str) else limit
+    accepted = frozenset(kind for name in names for kind in _TYPES[name])
+    return lambda value: type(value) in accepted
+
+
+def _required(limit: Any, resolve: Resolve) -> Accept:
+    return lambda value: not isinstance(value, dict) or all(key in value for key in limit)
+
+
+def _properties(limit: Any, resolve: Resolve) -> Accept:
+    inner = {key: compile_schema(schema, resolve) for key, schema in limit.items()}
+
+    def accept(value: Any) -> bool:
+        if isinstance(value, dict):
+            for key, each in value.items():
+                check = inner.get(key)
+                if check is not None and not check(each):
+                    return False
+        return True
+
+    return accept
+
+
+def _items(limit: Any, resolve: Resolve) -> Accept:
+    check = compile_schema(limit, resolve)
+    return lambda value: not isinstance(value, list) or all(map(check, value))
+
+
+def _const(limit: Any, resolve: Resolve) -> Accept:
+    return lambda value: type(value) is type(limit) and bool(value == limit)
+
+
+def _pattern(limit: Any, resolve: Resolve) -> Accept:
+    search = re.compile(limit).search
+    return lambda value: not isinstance(value, str) or search(value) is not None
+
+
+def _ref(limit: Any, resolve: Resolve) -> Accept:
+    return resolve(limit)
+
+
+_KEYWORDS: dict[str, Callable[[Any, Resolve], Accept]] = {
+    "type": _type,
+    "required": _required,
+    "properties": _properties,
+    "items": _items,
+    "const": _const,
+    "pattern": _pattern,
+    "$ref": _ref,
+}

@@ -1,0 +1,295 @@
+"""Whether a directory's workspaces are plainly in order, found out with as few imports as can be.
+
+The short path of the pre-launch hook (``hook``): what is plainly in order here is what the engine would find no damage
+in, which tests check over every case of damage and over made-up ones. When in doubt it is not, and the engine looks.
+Roots and hashes are those of ``evidence.roots`` (field guide section 1), told again without ``pathlib``, ``re`` and
+``dataclasses``, which take longer to import than all of this takes to run; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    Environ = Mapping[str, str]
+
+_LONGEST_FILE = 4 * 1024 * 1024
+_TEXTS = frozenset(
+    [
+        "kind",
+        "kindLabel",
+        "title",
+        "workspaceRoot",
+        "jobClass",
+        "summary",
+        "sessionId",
+        "phase",
+        "threadId",
+        "turnId",
+        "errorMessage",
+        "rendered",
+    ]
+)
+_TIMES = frozenset(["createdAt", "startedAt", "completedAt", "updatedAt", "cancelledAt"])
+_OTHERS = frozenset(["id", "status", "write", "pid", "logFile", "request", "result", "owner"])
+_IDENTITY = ("jobClass", "kind", "title", "workspaceRoot", "sessionId", "logFile", "createdAt")
+_SAME = ("status", "phase", "pid", "completedAt", "errorMessage", "threadId", "turnId", "logFile", "id")
+_FINISHED = ("completed", "failed", "cancelled")
+_ACTIVE = ("queued", "running")
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
+
+
+class NotPlain(Exception):
+    """Something is not plainly in order: the engine shall look."""
+
+
+# --- the workspaces ------------------------------------------------------------------------------------------------
+
+
+def in_order(cwd: str, environ: Environ) -> bool:
+    """Whether every workspace of a directory is plainly in order. Never raises."""
+    try:
+        wanted = hashes(cwd, environ)
+        for root in roots(environ):
+            for name in _names(root):
+                if name[-17:-16] == "-" and name[-16:] in wanted:
+                    check_workspace(os.path.realpath(os.path.join(root, name)))
+    except (NotPlain, OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        return False
+    return True
+
+
+def hashes(cwd: str, environ: Environ) -> set[str]:
+    """As ``evidence.roots.hashes_of``."""
+    real = os.path.realpath(cwd)
+    paths = {real, os.path.abspath(cwd)}
+    while (above := os.path.dirname(real)) != real:
+        paths.add(above)
+        real = above
+    paths |= {path.strip() for path in paths}
+    paths |= {os.fsencode(path).decode("utf-8", "replace") for path in paths}
+    tree = environ.get("GIT_WORK_TREE")
+    if tree:
+        paths.add(os.path.realpath(os.path.join(cwd, tree)))
+    sha256 = _sha256()
+    return {sha256(os.fsencode(path)).hexdigest()[:16] for path in paths}
+
+
+def _sha256() -> Any:
+    """Without OpenSSL, which ``hashlib`` loads."""
+    for name in ("_sha2", "_sha256", "hashlib"):  # since 3.12, before, at last
+        try:
+            return __import__(name).sha256
+        except (ImportError, AttributeError):
+            continue
+    raise NotPlain
+
+
+def roots(environ: Environ) -> set[str]:
+    """Every root that ``evidence.roots.default_roots`` may look into: rather one too many than one too few."""
+    config = environ.get("CLAUDE_CONFIG_DIR") or os.path.join(os.path.expanduser("~"), ".claude")
+    data = [os.path.join(config, "plugins", "data")]
+    if environ.get("CLAUDE_CODE_PLUGIN_CACHE_DIR"):
+        data.append(os.path.join(environ["CLAUDE_CODE_PLUGIN_CACHE_DIR"], "data"))
+    found = {os.path.join(each, plugin, "state") for each in data for plugin in _names(each)}
+    if environ.get("CLAUDE_PLUGIN_DATA"):
+        found.add(os.path.join(environ["CLAUDE_PLUGIN_DATA"], "state"))
+    temps = [environ.get(name) for name in ("TMPDIR", "TEMP", "TMP")]
+    if sys.platform == "win32":
+        temps += [os.path.join(environ.get(name) or "", "temp") for name in ("SystemRoot", "windir")]
+    temps += ["/tmp", "/var/tmp", "/usr/tmp", os.getcwd()]
+    return found | {os.path.join(temp, "codex-companion") for temp in temps if temp}
+
+
+def _names(path: str) -> list[str]:
+    """What stands in a directory; nothing where there is none."""
+    try:
+        return os.listdir(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+# --- one workspace -------------------------------------------------------------------------------------------------
+
+
+def check_workspace(path: str) -> None:
+    """Raises ``NotPlain`` unless all of it is as the plugin leaves a workspace whose jobs have ended or live."""
+    names = set(os.listdir(path))
+    if not names:
+        return
+    if not names <= {"state.json", "jobs", "broker.json"}:
+        raise NotPlain
+    jobs = os.path.join(path, "jobs")
+    files = set(os.listdir(jobs)) if "jobs" in names else set()
+    entries = _entries(_read(os.path.join(path, "state.json"))) if "state.json" in names else []
+    ids = set()
+    for entry in entries:
+        ident = _check_entry(entry, jobs)
+        if ident in ids or ident + ".json" not in files:
+            raise NotPlain
+        ids.add(ident)
+        _check_pair(entry, _read(os.path.join(jobs, ident + ".json")), jobs)
+    for name in files:
+        stem, _, suffix = name.rpartition(".")
+        if stem not in ids or suffix not in ("json", "log"):
+            raise NotPlain
+        if suffix == "log" and not _is_regular(os.stat(os.path.join(jobs, name), follow_symlinks=False)):
+            raise NotPlain
+    if "broker.json" in names:
+        _check_broker(_read(os.path.join(path, "broker.json")))
+
+
+def _is_regular(info: os.stat_result) -> bool:
+    return info.st_mode & 0o170000 == 0o100000
+
+
+def _read(path: str) -> dict[str, object]:
+    fd = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    try:
+        info = os.fstat(fd)
+        if not _is_regular(info) or info.st_size > _LONGEST_FILE:
+            raise NotPlain
+        data = b""
+        while chunk := os.read(fd, info.st_size + 1):
+            data += chunk
+    finally:
+        os.close(fd)
+    value = parse(data)
+    if not isinstance(value, dict):
+        raise NotPlain
+    return value
+
+
+def _entries(index: dict[str, object]) -> list[dict[str, object]]:
+    config, jobs = index.get("config"), index.get("jobs")
+    if index.keys() != {"version", "config", "jobs"} or type(index["version"]) is not int or index["version"] != 1:
+        raise NotPlain
+    if not isinstance(config, dict) or config.keys() != {"stopReviewGate"}:
+        raise NotPlain
+    if not isinstance(config["stopReviewGate"], bool) or not isinstance(jobs, list) or len(jobs) > 50:
+        raise NotPlain
+    return jobs
+
+
+def _check_entry(entry: dict[str, object], jobs: str) -> str:
+    """An index entry's own shape. Returns its id."""
+    _check_shape(entry, jobs)
+    if not _is_time(entry.get("updatedAt")) or "result" in entry or "rendered" in entry:
+        raise NotPlain
+    return str(entry["id"])
+
+
+def _check_shape(record: dict[str, object], jobs: str) -> None:
+    for key, value in record.items():
+        if key in _TEXTS:
+            fine = value is None or isinstance(value, str)
+        elif key in _TIMES:
+            fine = (value is None and key not in ("createdAt", "updatedAt")) or _is_time(value)
+        else:
+            fine = key in _OTHERS
+        if not fine:
+            raise NotPlain
+    ident, log = record["id"], record.get("logFile")
+    if not isinstance(ident, str) or not 0 < len(ident) <= 120 or not _PLAIN.issuperset(ident):
+        raise NotPlain
+    if not isinstance(record.get("write", False), bool) or not _is_time(record.get("createdAt")):
+        raise NotPlain
+    if not isinstance(record.get("request", {}), dict) or not isinstance(record.get("owner", {}), dict):
+        raise NotPlain
+    if log is not None and log != os.path.join(jobs, ident + ".log"):
+        raise NotPlain
+
+
+def _check_pair(entry: dict[str, object], record: dict[str, object], jobs: str) -> None:
+    """Both sides say the same: an end, or a job whose worker is there for all to see."""
+    _check_shape(record, jobs)
+    if any(entry.get(key) != record.get(key) for key in _SAME):
+        raise NotPlain
+    if any(record.get(key) is not None and entry.get(key) is None for key in _IDENTITY):
+        raise NotPlain
+    status, pid = entry["status"], entry.get("pid")
+    if status in _FINISHED:
+        if pid is not None or (status == "completed" and entry.get("errorMessage")):
+            raise NotPlain
+    elif status not in _ACTIVE or "owner" in record or not _is_worker(pid, str(entry["id"])):
+        raise NotPlain
+
+
+def _is_worker(pid: object, ident: str) -> bool:
+    """A process with this pid whose command line is a companion's worker with this very job id (Linux)."""
+    words = _command_line(pid)
+    for position, word in enumerate(words[:-1]):
+        if b"companion" in os.path.basename(word) and words[position + 1].endswith(b"-worker"):
+            wanted = ident.encode()
+            return any(pair == (b"--job-id", wanted) for pair in zip(words, words[1:], strict=False))  # noqa: RUF007
+    return False
+
+
+def _check_broker(session: dict[str, object]) -> None:
+    endpoint = session.get("endpoint")
+    if not isinstance(endpoint, str) or os.fsencode(endpoint) not in _command_line(session.get("pid")):
+        raise NotPlain
+    if any(not isinstance(session.get(key, ""), str) for key in ("pidFile", "logFile", "sessionDir")):
+        raise NotPlain
+
+
+def _command_line(pid: object) -> list[bytes]:
+    if type(pid) is not int or pid <= 1:
+        raise NotPlain
+    with open(f"/proc/{pid}/cmdline", "rb") as file:
+        return file.read().split(b"\0")
+
+
+def _is_time(value: object) -> bool:
+    """The plugin's own spelling of a time, and nothing else."""
+    if not isinstance(value, str) or len(value) != 24 or not value.isascii():
+        return False
+    digits = value[0:4] + value[5:7] + value[8:10] + value[11:13] + value[14:16] + value[17:19] + value[20:23]
+    marks = value[4] + value[7] + value[10] + value[13] + value[16] + value[19] + value[23]
+    return marks == "--T::.Z" and digits.isdigit()
+
+
+# --- JSON ----------------------------------------------------------------------------------------------------------
+
+
+def parse(data: bytes) -> object:
+    """A JSON document, as strictly as the engine reads one. Raises ``ValueError`` or ``NotPlain``."""
+    text = data.decode("utf-8")
+    try:
+        value, end = _scanner()(text, len(text) - len(text.lstrip(" \t\r\n")))
+    except StopIteration:
+        raise NotPlain from None
+    if text[end:].strip(" \t\r\n"):
+        raise NotPlain
+    return value
+
+
+def _scanner() -> Any:
+    """The C scanner behind ``json``, without the package around it (which costs as much as the whole short path)."""
+    try:
+        return __import__("_json").make_scanner(_Context)
+    except (ImportError, AttributeError):
+        import json
+
+        decoder: Any = json.JSONDecoder(parse_constant=_no_constant)
+        return decoder.scan_once
+
+
+def _no_constant(name: str) -> object:
+    raise NotPlain
+
+
+class _Context:
+    """What the C scanner asks its decoder for."""
+
+    strict = True
+    object_hook = None
+    object_pairs_hook = None
+    parse_float = float
+    parse_int = int
+    parse_constant = staticmethod(_no_constant)

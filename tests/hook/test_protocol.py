@@ -1,0 +1,465 @@
+"""``stateheal hook`` as Claude Code calls it: an event on stdin, one JSON object or nothing on stdout, status 0."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import stateheal
+from stateheal.hook import concerned, launches
+from stateheal.hookconfig import NAMES, config_text
+from tests.support import Tree, done, files_in, job, stats_in
+
+HOOK = (sys.executable, "-m", "stateheal", "hook")
+COMPANION = "/plugins/cache/codex/scripts/codex-companion.mjs"
+LAUNCH = f'node "{COMPANION}" task "map the tests"'
+ORPHAN = "task-mnyhf4jy-1mnkv1"
+with subprocess.Popen([sys.executable, "-c", ""]) as _ended:
+    DEAD = _ended.pid
+"""A pid that was somebody's, just now."""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "project").mkdir()
+    return tmp_path / "project"
+
+
+@pytest.fixture
+def tree(project: Path, isolated: Path) -> Tree:
+    """The project's workspace under the default root, with a finished job and an orphan."""
+    tree = Tree(isolated / "home/.claude", project=str(project.resolve()))
+    tree.add(done("task-mnyhf4j1-1mnkv1"))
+    return tree.add(job(ORPHAN, pid=DEAD, threadId="thr_42"))
+
+
+def event(cwd: Path | str, name: str = "PreToolUse", **more: Any) -> dict[str, Any]:
+    tool = {"tool_name": "Bash", "tool_input": {"command": LAUNCH}} if name == "PreToolUse" else {}
+    return {"session_id": "s", "transcript_path": "/t", "cwd": str(cwd), "hook_event_name": name, **tool, **more}
+
+
+def call(stdin: bytes | dict[str, Any], *arguments: str, **more: Any) -> dict[str, Any] | None:
+    """What the hook says; fails where it breaks its protocol."""
+    data = stdin if isinstance(stdin, bytes) else json.dumps(stdin).encode()
+    done = subprocess.run([*HOOK, *arguments], input=data, capture_output=True, timeout=30, **more)
+    assert done.returncode == 0
+    if "-v" not in arguments:
+        assert done.stderr == b""
+    if not done.stdout:
+        return None
+    said = json.loads(done.stdout)
+    assert said.keys() <= {"systemMessage", "hookSpecificOutput"} and done.stdout.count(b"\n") == 1
+    assert "permission" not in done.stdout.decode().lower() and "decision" not in done.stdout.decode()
+    return dict(said)
+
+
+# --- which events --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        (LAUNCH, True),
+        (f"node {COMPANION} review", True),
+        (f"node '{COMPANION}' adversarial-review --wait", True),
+        ("FOO=1 node ./x/my-companion.mjs task go", True),
+        ('cd /tmp && node "${CLAUDE_PLUGIN_ROOT}/scripts/codex-companion.mjs" task "$ARGUMENTS"', True),
+        ("node cc-companion --json task x", True),
+        ("node codex-companion.mjs task&", True),
+        (r'node "C:\\plugins\\codex-companion.mjs" task x', True),
+        (f"node {COMPANION} status", False),
+        (f"node {COMPANION} result task-1", False),
+        (f"node {COMPANION} cancel task", False),
+        (f"node {COMPANION} setup task", False),
+        ("cat codex-companion.mjs | grep task", False),
+        ("echo task", False),
+        ("ls /companion/x task", False),
+        ("", False),
+        (None, False),
+        (["node", "companion", "task"], False),
+    ],
+)
+def test_which_commands_launch_a_job(command: Any, expected: bool) -> None:
+    assert launches(command) is expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (event("/p"), True),
+        (event("/p", tool_name="PowerShell"), True),
+        (event("/p", tool_name="Read"), False),
+        (event("/p", tool_input="node companion task"), False),
+        (event("/p", "PostToolUse", tool_name="Bash", tool_input={"command": LAUNCH}), False),
+        (event("/p", "SessionStart", source="startup"), True),
+        (event("/p", "UserPromptExpansion", command_name="codex:rescue", command_args="x"), True),
+        (event("/p", "UserPromptExpansion", command_name="codex:status"), False),
+        (event("/p", "UserPromptExpansion", command_name="other:rescue", prompt="nothing"), False),
+        (event("/p", "UserPromptExpansion", command_name="other:go", prompt=f"Run !`{LAUNCH}`"), True),
+        (event("/p", "Stop"), False),
+        (event("relative"), False),
+        (event("/nul\0"), False),
+        ({**event("/p"), "cwd": None}, False),
+        ({}, False),
+    ],
+)
+def test_which_events_concern_it(given: dict[str, Any], expected: bool) -> None:
+    assert concerned(given) == ("/p" if expected else None)
+
+
+# --- what it says --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["PreToolUse", "UserPromptExpansion", "SessionStart"])
+def test_an_orphan_is_healed_and_said(tree: Tree, project: Path, name: str) -> None:
+    said = call(event(project, name, command_name="codex:rescue"))
+    assert said is not None and tree.entry(ORPHAN)["phase"] == tree.record(ORPHAN)["phase"] == "orphaned"
+    assert re.fullmatch(r"stateheal closed .*1 job .*\('stateheal undo' takes it back\)\.", said["systemMessage"])
+    specific = said["hookSpecificOutput"]
+    assert specific["hookEventName"] == name and specific.keys() == {"hookEventName", "additionalContext"}
+    assert (
+        f"- {ORPHAN}: its process {DEAD} is gone; its thread goes on with: codex resume thr_42"
+        in (specific["additionalContext"])
+    )
+    before = files_in(tree.path), stats_in(tree.path)
+    assert call(event(project, name, command_name="codex:rescue")) is None  # clean: not a word
+    assert (files_in(tree.path), stats_in(tree.path)) == before
+
+
+def test_it_is_journalled_as_a_hook_and_can_be_undone(tree: Tree, project: Path) -> None:
+    before = files_in(tree.path)
+    assert call(event(project)) is not None
+    history = subprocess.run([*HOOK[:3], "history"], capture_output=True, text=True)
+    assert re.search(r"^\d{4}-\S+  hook ", history.stdout, re.MULTILINE)
+    stateheal.undo()
+    assert files_in(tree.path) == before
+
+
+def test_only_this_directorys_workspaces(tree: Tree, project: Path, tmp_path: Path, isolated: Path) -> None:
+    other = Tree(isolated / "home/.claude", project="/somewhere/else").add(job("task-mnyhf4jx-1mnkv1", pid=DEAD))
+    before = files_in(other.path)
+    (project / "src" / "deep").mkdir(parents=True)
+    said = call(event(project / "src" / "deep"))  # an ancestor's workspace is this directory's
+    assert said is not None and files_in(other.path) == before
+
+
+def test_unrelated_events_touch_nothing(tree: Tree, project: Path) -> None:
+    before = files_in(tree.path)
+    for unrelated in (event(project, tool_input={"command": "ls"}), event(project, "Stop"), event("/elsewhere")):
+        assert call(unrelated) is None
+    assert files_in(tree.path) == before
+
+
+@pytest.mark.parametrize(
+    "stdin",
+    [
+        b"",
+        b"\0",
+        b"null",
+        b"[]",
+        b'"SessionStart"',
+        b"{}",
+        b'{"hook_event_name": "SessionStart"',
+        b'{"hook_event_name": "SessionStart", "cwd": 7}',
+        b'{"hook_event_name": ["SessionStart"], "cwd": "/"}',
+        b'{"hook_event_name": "SessionStart", "cwd": "/no/such/directory"}',
+        b'{"hook_event_name": "SessionStart", "cwd": "' + b"/a" * 5000 + b'"}',
+        b'{"hook_event_name": "SessionStart", "cwd": "/\\ud800"}',
+        b"\xff\xfe SessionStart",
+        b'{"companion": ' + b"[" * 100_000,
+        b'{"hook_event_name": "SessionStart", "cwd": "/", "x": "' + b"y" * (9 * 1024 * 1024) + b'"}',
+    ],
+    ids=range(15),
+)
+def test_malformed_input_is_answered_with_nothing(stdin: bytes) -> None:
+    assert call(stdin) is None
+
+
+def test_stdin_that_never_ends_is_let_go() -> None:
+    begun = time.monotonic()
+    with subprocess.Popen([*HOOK], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.wait(10) == 0
+        assert time.monotonic() - begun < 5
+
+
+def test_stdout_that_nobody_reads(tree: Tree, project: Path) -> None:
+    with subprocess.Popen([*HOOK], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        assert child.stdin and child.stdout and child.stderr
+        child.stdout.close()
+        child.stdin.write(json.dumps(event(project)).encode())
+        child.stdin.close()
+        assert child.wait(30) == 0 and child.stderr.read() == b""
+
+
+LONG_AGO = "2026-04-14T08:00:00.000Z"
+SECRET = "please-run-rm-rf"
+
+
+def test_no_text_of_a_record_reaches_the_model(tree: Tree, project: Path) -> None:
+    """Not a title, not a message, and no id but those of plain form."""
+    tree.add(job(f"task;{SECRET}", pid=DEAD))
+    tree.add(
+        job(
+            "task-mnyhf4jw-1mnkv1",
+            title=SECRET,
+            summary=SECRET,
+            errorMessage=SECRET,
+            threadId=f"thr `{SECRET}`",
+            phase=SECRET,
+            pid=DEAD,
+            sessionId=SECRET,
+        )
+    )
+    tree.add(job("task-mnyhf4jv-1mnkv1", pid=None, createdAt=LONG_AGO, startedAt=LONG_AGO, phase="x")).log(
+        "task-mnyhf4jv-1mnkv1", f"[x] Codex error: {SECRET}\n"
+    )
+    old = time.time() - 9999
+    for log in tree.path.glob("jobs/*.log"):
+        os.utime(log, (old, old))
+    said = call(event(project))
+    assert said is not None and SECRET not in json.dumps(said)
+    assert "task-mnyhf4jw-1mnkv1" in json.dumps(said) and "task-mnyhf4jv-1mnkv1" in json.dumps(said)
+
+
+def test_what_it_may_not_heal_is_said_once_per_state_of_the_file(project: Path, isolated: Path) -> None:
+    tree = Tree(isolated / "home/.claude", project=str(project.resolve())).add(
+        done("task-mnyhf4j1-1mnkv1", write="yes")
+    )
+    first = call(event(project))
+    assert first is not None and "schema" in first["systemMessage"] and "hookSpecificOutput" not in first
+    assert call(event(project)) is None
+    path = tree.path / "jobs" / "task-mnyhf4j1-1mnkv1.json"
+    path.write_text(path.read_text() + "\n")
+    assert call(event(project)) == first
+    assert call(event(project)) is None
+
+
+def test_an_unusable_journal_is_noted_only_where_that_is_asked_for(tree: Tree, project: Path, isolated: Path) -> None:
+    before = files_in(tree.path)
+    (isolated / "journal").write_text("not a directory")
+    assert call(event(project)) is not None or files_in(tree.path) == before
+    loud = subprocess.run([*HOOK, "-v"], input=json.dumps(event(project)).encode(), capture_output=True)
+    assert loud.returncode == 0 and b"journal" in loud.stderr and files_in(tree.path) == before
+
+
+def test_errors_go_to_a_small_log(tree: Tree, project: Path, isolated: Path) -> None:
+    (tree.path / "jobs" / f"{ORPHAN}.json").unlink()
+    (tree.path / "jobs" / f"{ORPHAN}.json").mkdir()
+    call(event(project))
+    assert "is a directory" in (isolated / "journal" / "hook.log").read_text()
+
+
+# --- where the directory is ----------------------------------------------------------------------------------------
+
+
+def git(*arguments: str, cwd: Path) -> None:
+    names = {f"GIT_{who}_{what}": "x" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    command = ["git", "-c", "protocol.file.allow=always", *arguments]
+    subprocess.run(command, cwd=cwd, check=True, capture_output=True, env={**os.environ, **names})
+
+
+@pytest.fixture
+def repository(project: Path) -> Path:
+    git("init", "-q", cwd=project)
+    (project / "file").write_text("")
+    git("add", ".", cwd=project)
+    git("commit", "-qm", "x", cwd=project)
+    return project
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("kind", ["subdirectory", "worktree", "submodule", "symlink", "plain"])
+def test_every_kind_of_checkout(repository: Path, tmp_path: Path, isolated: Path, kind: str) -> None:
+    """The plugin asks git for the workspace; the hook finds the same one without."""
+    if kind == "subdirectory":
+        cwd = repository / "deep" / "er"
+        cwd.mkdir(parents=True)
+    elif kind == "worktree":
+        cwd = tmp_path / "linked"
+        git("worktree", "add", "-q", str(cwd), cwd=repository)
+    elif kind == "submodule":
+        (tmp_path / "super").mkdir()
+        git("init", "-q", cwd=tmp_path / "super")
+        git("submodule", "add", "-q", str(repository), "inner", cwd=tmp_path / "super")
+        cwd = tmp_path / "super" / "inner"
+    elif kind == "symlink":
+        cwd = tmp_path / "link"
+        cwd.symlink_to(repository)
+    else:
+        cwd = tmp_path / "no repository"
+        cwd.mkdir()
+    program = (
+        "import sys, stateheal, os, signal\nwith stateheal.tracked_job(data_dir=sys.argv[1]): os.kill(os.getpid(), 9)"
+    )
+    data = isolated / "home/.claude/plugins/data/codex-openai-codex"
+    killed = subprocess.run([sys.executable, "-c", program, str(data)], cwd=cwd)
+    assert killed.returncode == -9
+    said = call(event(cwd))
+    assert said is not None and "codex" not in said["systemMessage"]
+    (index,) = data.glob("state/*/state.json")
+    assert [entry["phase"] for entry in json.loads(index.read_text())["jobs"]] == ["orphaned"]
+
+
+# --- at once, and from a hostile place -----------------------------------------------------------------------------
+
+
+@pytest.mark.processes
+def test_several_hooks_at_once(tree: Tree, project: Path) -> None:
+    data = json.dumps(event(project)).encode()
+    children = [
+        subprocess.Popen([*HOOK], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for _ in range(6)
+    ]
+    for child in children:
+        assert child.stdin is not None
+        child.stdin.write(data)
+        child.stdin.close()
+    said = []
+    for child in children:
+        assert child.stdout and child.stderr
+        said.append(child.stdout.read())
+        assert child.stderr.read() == b"" and child.wait(30) == 0
+    assert len([each for each in said if each]) == 1
+    assert tree.entry(ORPHAN)["phase"] == "orphaned"
+
+
+@pytest.mark.processes
+def test_beside_another_stateheal_it_lets_go_in_time(tree: Tree, project: Path) -> None:
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import fcntl,os,sys,time; fcntl.flock(os.open(sys.argv[1], 0), 2); print(1, flush=True); time.sleep(60)",
+            str(tree.path),
+        ],
+        stdout=subprocess.PIPE,
+    )
+    assert holder.stdout is not None
+    holder.stdout.readline()
+    begun, before = time.monotonic(), files_in(tree.path)
+    assert call(event(project)) is None
+    assert time.monotonic() - begun < 3 and files_in(tree.path) == before
+    holder.kill()
+    holder.wait()
+    assert call(event(project)) is not None
+
+
+@pytest.mark.processes
+def test_the_deadline(tree: Tree, project: Path, tmp_path: Path) -> None:
+    """A read that hangs is left after a second, with everything as it was."""
+    before = files_in(tree.path)
+    program = (
+        "import time, sys, stateheal.hookrun, stateheal.visits as v\n"
+        "v.gather = lambda *_: time.sleep(60)\n"
+        "from stateheal.__main__ import main; sys.argv[1:] = ['hook']; main()"
+    )
+    begun = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", program], input=json.dumps(event(project)).encode(), capture_output=True, timeout=30
+    )
+    assert (done.returncode, done.stdout) == (0, b"") and 1 <= time.monotonic() - begun < 5
+    assert files_in(tree.path) == before
+
+
+@pytest.mark.processes
+def test_nothing_of_a_hostile_repository_is_run(tree: Tree, project: Path, tmp_path: Path) -> None:
+    """Planted modules and programs in the current directory; the console script, and ``python -I -m stateheal``."""
+    poison = f"open({str(tmp_path / 'ran')!r}, 'a').write(__name__)\n"
+    for name in (
+        "json.py",
+        "os.py",
+        "re.py",
+        "pathlib.py",
+        "sitecustomize.py",
+        "usercustomize.py",
+        "psutil.py",
+        "_json.py",
+    ):
+        (project / name).write_text(poison)
+    (project / "stateheal").mkdir()
+    (project / "stateheal" / "__init__.py").write_text(poison)
+    (project / "stateheal" / "__main__.py").write_text(poison)
+    git_program = project / "git"
+    git_program.write_text(f"#!/bin/sh\necho git >> {tmp_path / 'ran'}\n")
+    git_program.chmod(0o755)
+    environ = {**os.environ, "PATH": f"{project}:{os.environ['PATH']}"}
+    script = Path(sys.executable).parent / "stateheal"
+    for command in ([str(script), "hook"], [sys.executable, "-I", "-m", "stateheal", "hook"]):
+        if not Path(command[0]).exists():
+            continue
+        done = subprocess.run(
+            command, input=json.dumps(event(project)).encode(), capture_output=True, cwd=project, env=environ
+        )
+        assert done.returncode == 0 and done.stderr == b""
+    assert not (tmp_path / "ran").exists()
+    assert tree.entry(ORPHAN)["phase"] == "orphaned"
+
+
+FORBIDDEN = (
+    "click",
+    "rich",
+    "jsonschema",
+    "psutil",
+    "importlib.metadata",
+    "json",
+    "re",
+    "pathlib",
+    "dataclasses",
+    "typing",
+)
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("command", ["ls -la", LAUNCH])
+def test_the_short_path_imports_next_to_nothing(command: str, project: Path, isolated: Path) -> None:
+    tree = Tree(isolated / "home/.claude", project=str(project.resolve()))
+    for number in range(3):
+        tree.add(done(f"task-mnyhf4j{number}-1mnkv1"))
+    given = event(project, tool_input={"command": command})
+    bare = imported([sys.executable, "-X", "importtime", "-c", "pass"], b"")
+    hook = imported([sys.executable, "-X", "importtime", "-m", "stateheal", "hook"], json.dumps(given).encode())
+    new = hook - bare - {"runpy", "pkgutil", "importlib.util", "importlib", "importlib._abc", "importlib.machinery"}
+    assert not {name.partition(".")[0] for name in new} & {*FORBIDDEN}, new
+    assert {name for name in new if name.startswith("stateheal")} <= {
+        "stateheal",
+        "stateheal.__main__",
+        "stateheal.hook",
+        "stateheal.hookcheck",
+    }
+
+
+def imported(command: list[str], stdin: bytes) -> set[str]:
+    done = subprocess.run(command, input=stdin, capture_output=True)
+    assert done.returncode == 0 and done.stdout == b""
+    return {line.rpartition(b"|")[2].strip().decode() for line in done.stderr.splitlines() if b"|" in line}
+
+
+# --- the configuration ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_configuration_is_printed(name: str) -> None:
+    done = subprocess.run([*HOOK, "--config", name], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, config_text(name))
+    if name != "skill":
+        hooks = json.loads(done.stdout)["hooks"]
+        assert set(hooks) == {"PreToolUse", "UserPromptExpansion", "SessionStart"}
+        assert hooks["PreToolUse"][0]["matcher"] == "Bash|PowerShell"
+        assert "companion" in hooks["PreToolUse"][0]["hooks"][0]["if"]
+    default = subprocess.run([*HOOK, "--config"], capture_output=True, text=True)
+    assert default.stdout == config_text("plugin")
+
+
+def test_without_stateheal_the_plugins_form_says_nothing(tmp_path: Path) -> None:
+    hooks = json.loads(config_text("plugin"))["hooks"]
+    command = hooks["SessionStart"][0]["hooks"][0]["command"]
+    done = subprocess.run(["/bin/sh", "-c", command], input=b"{}", capture_output=True, env={"PATH": str(tmp_path)})
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
