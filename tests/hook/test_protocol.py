@@ -16,7 +16,7 @@ import pytest
 import stateheal
 from stateheal.hook import concerned, launches
 from stateheal.hookconfig import NAMES, config_text
-from tests.support import Tree, done, files_in, job, stats_in
+from tests.support import PROJECT, Tree, done, files_in, job, stats_in
 
 HOOK = (sys.executable, "-m", "stateheal", "hook")
 COMPANION = "/plugins/cache/codex/scripts/codex-companion.mjs"
@@ -463,3 +463,25 @@ def test_without_stateheal_the_plugins_form_says_nothing(tmp_path: Path) -> None
     command = hooks["SessionStart"][0]["hooks"][0]["command"]
     done = subprocess.run(["/bin/sh", "-c", command], input=b"{}", capture_output=True, env={"PATH": str(tmp_path)})
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_the_sample_plugin_is_what_the_command_prints() -> None:
+    plugin = PROJECT / "samples" / "claude-plugin"
+    assert (plugin / "hooks" / "hooks.json").read_text() == config_text("plugin")
+    manifest = json.loads((plugin / ".claude-plugin" / "plugin.json").read_text())
+    (listed,) = json.loads((plugin / ".claude-plugin" / "marketplace.json").read_text())["plugins"]
+    assert (listed["name"], listed["source"]) == (manifest["name"], "./") and manifest[
+        "version"
+    ] == stateheal.__version__
+    skill = (plugin / "skills" / "heal" / "SKILL.md").read_text()
+    assert skill.startswith("---\nname: heal\ndescription: ") and "stateheal heal --dry-run --cwd ." in skill
+
+
+@pytest.mark.processes
+@pytest.mark.skipif(
+    not os.environ.get("STATEHEAL_TEST_CLAUDE"), reason="needs STATEHEAL_TEST_CLAUDE: the claude program"
+)
+def test_claude_code_accepts_the_sample_plugin(isolated: Path) -> None:
+    command = [os.environ["STATEHEAL_TEST_CLAUDE"], "plugin", "validate", str(PROJECT / "samples" / "claude-plugin")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and "Validation passed" in done.stdout
