@@ -9,7 +9,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from stateheal.engine import audit, heal, settings_of, undo
+    from stateheal.engine import audit, heal, recover, settings_of, undo
     from stateheal.errors import JournalError, StatehealError, UsageError
     from stateheal.model import Finding, Outcome, Report, Severity
     from stateheal.runner import TrackedJob, current_job, tracked_job
@@ -28,13 +28,14 @@ __all__ = [
     "audit",
     "current_job",
     "heal",
+    "recover",
     "settings_of",
     "tracked_job",
     "undo",
 ]
 
 _HOMES = {
-    "engine": ("audit", "heal", "settings_of", "undo"),
+    "engine": ("audit", "heal", "recover", "settings_of", "undo"),
     "errors": ("JournalError", "StatehealError", "UsageError"),
     "model": ("Finding", "Outcome", "Report", "Severity"),
     "runner": ("TrackedJob", "current_job", "tracked_job"),

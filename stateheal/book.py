@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from stateheal.errors import StatehealError, UsageError
 from stateheal.evidence.roots import Survey
-from stateheal.model import Diff, Evidence, Finding, Place, Plan, Report, Trouble
+from stateheal.model import Diff, Evidence, Finding, Outcome, Place, Plan, Report, Trouble
 from stateheal.records import entries_of, text_of
 
 
@@ -85,8 +85,18 @@ class Book:
             diffs=tuple(diff for visit in self.visits for diff in visit.diffs),
             logs=sum(len(visit.plan.logs) for visit in self.visits if self.dry_run),
             homes={v.evidence.place.name: home for v in self.visits if v.findings and (home := _home(v.evidence))},
+            answers=tuple(answer for visit in self.visits for answer in _answers(visit)),
             interrupted=self.interrupted,
         )
+
+
+def _answers(visit: Visit) -> Iterator[tuple[str, str, str]]:
+    """What was, or in a dry run would be, recovered: workspace, job, text."""
+    for finding in visit.findings:
+        recovery = visit.evidence.recoveries.get(finding.job or "")
+        told = finding.outcome in (Outcome.HEALED, Outcome.WOULD_HEAL)
+        if finding.rule == "recoverable" and told and recovery is not None and recovery.message is not None:
+            yield finding.workspace, finding.job or "", recovery.message
 
 
 def _job_ids(evidence: Evidence) -> set[str]:

@@ -79,6 +79,25 @@ def heal(
     return heal_found(found, dry_run=dry_run, job=job, settings=settings, journal=journal, world=world, command=command)
 
 
+def recover(
+    paths: Paths | None = None,
+    *,
+    dry_run: bool = False,
+    cwd: str | None = None,
+    job: str | None = None,
+    settings: Settings | None = None,
+    journal: Journal | None = None,
+    world: World | None = None,
+) -> Report:
+    """Fill lost task jobs from finished Codex rollouts, and do nothing else. Arguments as for ``heal``.
+
+    ``Report.answers`` holds the recovered texts. Field guide section 7.
+    """
+    chosen = replace(settings or Settings(), recover=True, select=frozenset({"recoverable"}))
+    found = _survey(paths, cwd, job)
+    return heal_found(found, dry_run=dry_run, job=job, settings=chosen, journal=journal, world=world, command="recover")
+
+
 def heal_found(
     found: Survey,
     *,
@@ -91,7 +110,7 @@ def heal_found(
 ) -> Report:
     """``heal`` for workspaces that were found already."""
     world, settings = world or World(), settings or Settings()
-    book = Book(found, "heal", dry_run)
+    book = Book(found, "heal" if command == "hook" else command, dry_run)
     journal = journal or Journal(journal_path(), KEEP)
     looker = Looker(found, settings, world, journal)
     run = journal.begin(command, __version__, world.processes.host().now)

@@ -175,6 +175,37 @@ class TurnFacts:
 
 
 @dataclass(frozen=True)
+class RolloutTurn:
+    """One turn of a thread as its rollout tells it; the answer itself is read only when it is wanted."""
+
+    turn_id: str | None
+    path: str
+    line: int
+    """Where its last word stands, counted from 0."""
+    end: TurnEnd
+    trouble: str = ""
+    """Of a turn that ended without success: what was missing."""
+    started_at: float | None = None
+    ended_at: float | None = None
+    prompt: str | None = None
+    """sha256 of the user's message, white space at its ends left out."""
+    prompt_short: str = ""
+    """The user's message as the plugin shortens summaries."""
+    rolled_back: bool = False
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """What the rollouts come to for one job: an answer, or why there is none to be had."""
+
+    reason: str
+    message: str | None = None
+    turn_id: str | None = None
+    path: str | None = None
+    ended_at: float | None = None
+
+
+@dataclass(frozen=True)
 class Violation:
     """One way in which a value breaks its schema."""
 
@@ -393,6 +424,8 @@ class Evidence:
     """Whether the project directory is there; ``None`` where no record names one that fits the workspace's hash."""
     twins: tuple[str, ...] = ()
     """The same workspace's directories under other roots."""
+    recoveries: Mapping[str, Recovery] = field(default_factory=dict)
+    """By job id, for the lost jobs, where recovering was asked for."""
     turns: Mapping[tuple[str, str], TurnFacts] = field(default_factory=dict)
     """Rollouts' word on turns, by thread and turn id."""
 
@@ -418,6 +451,8 @@ class Settings:
     select: frozenset[str] = frozenset()
     ignore: frozenset[str] = frozenset()
     closing: Closing | None = None
+    recover: bool = False
+    """Fill lost jobs from finished rollouts."""
 
 
 # --- plans ---------------------------------------------------------------------------------------------------------
@@ -511,6 +546,8 @@ class Report:
     """The project directory of each workspace that has findings, where a record names it."""
     restored: tuple[Restored, ...] = ()
     """What an undo did, a workspace at a time."""
+    answers: tuple[tuple[str, str, str], ...] = ()
+    """Recovered answers: workspace, job, text."""
     interrupted: bool = False
     """The command was stopped between two files; what it had not reached is not in the report."""
 

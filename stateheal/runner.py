@@ -24,6 +24,7 @@ from stateheal.commit.location import journal_path
 from stateheal.errors import StatehealError
 from stateheal.evidence.host import boot_id, hostname, pid_namespace, start_ticks
 from stateheal.jsontext import Json
+from stateheal.safe import shorten
 from stateheal.tracking.place import workplace
 from stateheal.tracking.record import (
     Description,
@@ -33,7 +34,6 @@ from stateheal.tracking.record import (
     failed,
     job_id,
     running,
-    shorten,
     terminated,
 )
 from stateheal.tracking.signals import GUARD

@@ -15,6 +15,9 @@ _HOSTILE = re.compile(
 )
 
 
+_SUMMARY_LENGTH = 96
+
+
 def printable(text: str) -> str:
     """The text with every character that is not plainly visible written as an escape."""
     return _HOSTILE.sub(_escape, text)
@@ -25,3 +28,9 @@ def _escape(match: re.Match[str]) -> str:
     if code < 0x100:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def shorten(text: str) -> str:
+    """A text on one line, as the plugin shortens prompts to summaries."""
+    line = re.sub(r"\s+", " ", text.strip())
+    return line if len(line) <= _SUMMARY_LENGTH else line[: _SUMMARY_LENGTH - 3] + "..."

@@ -100,7 +100,18 @@ class Looker:
         twins = tuple(other for other in places if other != str(place.directory))
         world = self.world
         evidence = gather(
-            place, directory, Sources(world.processes, world.rollouts, world.ask, runs, self.originals, twins, earlier)
+            place,
+            directory,
+            Sources(
+                world.processes,
+                world.rollouts,
+                world.ask,
+                runs,
+                self.originals,
+                twins,
+                self.settings.recover,
+                earlier,
+            ),
         )
         plan = make_plan(evidence, self.settings, violations)
         errors = tuple(Trouble(str(place.directory / each.name), each.reason) for each in evidence.unreadable)

@@ -9,7 +9,19 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "stateheal"
-BASE = {"model", "errors", "jsontext", "jsonedit", "jsonsalvage", "times", "records", "directory", "version", "safe"}
+BASE = {
+    "model",
+    "errors",
+    "jsontext",
+    "jsonedit",
+    "jsonsalvage",
+    "times",
+    "records",
+    "directory",
+    "version",
+    "safe",
+    "turns",
+}
 ALLOWED: dict[str, set[str]] = {
     "diagnosis": BASE,
     "evidence": BASE,

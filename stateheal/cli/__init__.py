@@ -13,6 +13,7 @@ import click
 from stateheal.cli.catalogue import explain_command, rules_command, schema_command
 from stateheal.cli.hooks import hook_command
 from stateheal.cli.launch import run_command
+from stateheal.cli.recover import recover_command
 from stateheal.cli.repair import audit_command, heal_command
 from stateheal.cli.runs import history_command, undo_command
 from stateheal.errors import StatehealError
@@ -42,6 +43,7 @@ def group() -> None:
 for _command in (
     audit_command,
     heal_command,
+    recover_command,
     undo_command,
     history_command,
     run_command,

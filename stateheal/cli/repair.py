@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 
 from stateheal.cli.options import (
@@ -34,13 +36,14 @@ def audit_command(paths: tuple[str, ...], cwd: str | None, job: str | None, sett
     """
     with interruptible() as interrupt:
         report = audit(paths or None, cwd=cwd, job=job, settings=settings, world=World(stop=interrupt))
-    return interrupt.status(_show(report, output))
+    return interrupt.status(show_report(report, output))
 
 
 @click.command("heal")
 @scope_options
 @click.option("-n", "--dry-run", is_flag=True, help="Show the diff and write nothing.")
 @click.option("--keep", type=click.IntRange(1), default=KEEP, show_default=True, help="Runs to keep in the journal.")
+@click.option("--recover", is_flag=True, help="Fill lost task jobs from finished Codex rollouts, too.")
 @rule_options
 @output_options
 def heal_command(
@@ -49,6 +52,7 @@ def heal_command(
     job: str | None,
     dry_run: bool,
     keep: int,
+    recover: bool,
     settings: Settings,
     output: Output,
 ) -> int:
@@ -66,14 +70,15 @@ def heal_command(
             dry_run=dry_run,
             cwd=cwd,
             job=job,
-            settings=settings,
+            settings=replace(settings, recover=recover),
             journal=Journal(journal_path(), keep),
             world=World(stop=interrupt),
         )
-    return interrupt.status(_show(report, output))
+    return interrupt.status(show_report(report, output))
 
 
-def _show(report: Report, output: Output) -> int:
+def show_report(report: Report, output: Output) -> int:
+    """Print a report in the form that was asked for. Returns the exit status."""
     if output.is_text:
         print_report(output.console, report, quiet=output.quiet, verbose=output.verbose, journal=str(journal_path()))
     else:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from stateheal.diagnosis.rule import Diagnosed, file_finding, job_finding
 from stateheal.diagnosis.structure import CAP, is_inside_jobs, is_unsafe_log
 from stateheal.diagnosis.view import Job, View
-from stateheal.model import INDEX, JOBS, Answer, Liveness, Severity, TurnEnd, TurnFacts
+from stateheal.model import INDEX, JOBS, Answer, Liveness, Severity, TurnEnd
 from stateheal.records import entries_of, is_active, text_of
 from stateheal.times import HOUR, MINUTE, describe_age
 
@@ -47,17 +47,6 @@ def _lost_turn(job: Job) -> tuple[str, str] | None:
         if thread and turn and side.get("status") == "failed" and side.get("phase") in ("orphaned", "terminated"):
             return thread, turn
     return None
-
-
-def find_recoverable(view: View) -> Iterator[Diagnosed]:
-    """The job is an orphan, but Codex finished its turn: the answer stands in a rollout."""
-    for job in view.jobs:
-        turn = _lost_turn(job)
-        facts: TurnFacts | None = view.evidence.turns.get(turn) if turn is not None else None
-        if turn is not None and facts is not None and facts.end is TurnEnd.COMPLETED:
-            message = f"its worker died, but Codex finished the turn: the answer is in {facts.path}"
-            finding = job_finding(view, job, "recoverable", message, f"codex resume {turn[0]}", severity=NOTICE)
-            yield Diagnosed(finding)
 
 
 def find_moved_logs(view: View) -> Iterator[Diagnosed]:

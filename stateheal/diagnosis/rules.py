@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from stateheal.diagnosis import notices, structure, surroundings, torn
+from stateheal.diagnosis import notices, recovered, structure, surroundings, torn
 from stateheal.diagnosis.content import find_violations
 from stateheal.diagnosis.endings import find_ending_conflict, find_file_behind, find_index_behind
 from stateheal.diagnosis.orphans import find_orphans, find_unsafe
@@ -89,6 +89,14 @@ RULES: tuple[Rule, ...] = (
         "pruning pushes nothing out; the journal keeps a copy of the job file and its log. What does not fit is named "
         "and left. A job that may live is left to its worker.",
         structure.find_unindexed,
+    ),
+    Rule(
+        "recoverable",
+        NOTICE,
+        "A task whose worker died, but whose turn Codex finished all the same: the answer stands in a rollout.",
+        "None by 'heal'. 'stateheal recover', or 'heal --recover', writes the answer into the job's records: "
+        "completed/done, with where it came from. 'codex resume THREAD' shows it too.",
+        recovered.find_recovered,
     ),
     Rule(
         "index-behind",
@@ -192,13 +200,6 @@ RULES: tuple[Rule, ...] = (
         "thread now would start a second turn on it and hang.",
         "None. Wait for the turn to end, or end the Claude session, which stops the broker.",
         notices.find_turn_running,
-    ),
-    Rule(
-        "recoverable",
-        NOTICE,
-        "An orphaned task whose turn Codex finished all the same: the answer stands in a rollout.",
-        "None. 'codex resume THREAD' shows it.",
-        notices.find_recoverable,
     ),
     Rule(
         "moved-log",

@@ -1,21 +1,34 @@
-"""Codex rollouts: how a turn ended (field guide section 7). Read as a stream, never written.
+"""Codex rollouts: a thread's turns, and the answer of one (field guide section 7). Read as a stream, never written.
 
 A rollout is found by the thread id in its name, over all day directories and the archive, never by text, cwd or time.
+A compressed one (``.jsonl.zst``) needs a library (Python 3.14 or ``stateheal[zstd]``); a plain sibling wins.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from stateheal.model import TurnEnd, TurnFacts
+from stateheal.model import RolloutTurn, TurnEnd, TurnFacts
+from stateheal.safe import shorten
+from stateheal.times import parse_time
+from stateheal.turns import digest_of
 
-_NAME = re.compile(r"rollout-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-(?P<thread>.+?)(?:_(?P<rollout>[^_]+))?\.jsonl")
+_NAME = re.compile(
+    r"rollout-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-(?P<thread>.+?)(?:_(?P<rollout>[^_]+))?\.jsonl(?P<packed>\.zst)?"
+)
 _MAX_LINE = 32 * 1024 * 1024
+_STARTED = ("task_started", "turn_started")
+_COMPLETED = ("task_complete", "turn_complete")
+_WORDS = (*_STARTED, *_COMPLETED, "turn_aborted", "user_message", "thread_rolled_back")
+_MARKS = tuple(f'"{word}"'.encode() for word in _WORDS)
 
 
 class Rollouts:
@@ -27,10 +40,22 @@ class Rollouts:
 
     def turn(self, thread: str, turn: str) -> TurnFacts | None:
         """What the rollouts of a thread say about one turn; ``None`` where none mentions it."""
-        for path in self._of(thread):
-            facts = _read_turn(path, turn)
-            if facts is not None:
-                return facts
+        for found in self.turns(thread):
+            if found.turn_id == turn:
+                return TurnFacts(found.end, found.path, _mtime(found.path))
+        return None
+
+    def turns(self, thread: str) -> tuple[RolloutTurn, ...]:
+        """Every turn of a thread, in the order of its rollouts, the newest rollout first."""
+        return tuple(turn for path in self._of(thread) for turn in _read_turns(path))
+
+    def answer(self, turn: RolloutTurn) -> str | None:
+        """The last message of a completed turn, as its rollout has it now."""
+        for number, line in enumerate(_lines(Path(turn.path))):
+            if number == turn.line:
+                payload = _payload(_event(line))
+                said = payload.get("last_agent_message")
+                return said if payload.get("turn_id") == turn.turn_id and isinstance(said, str) else None
         return None
 
     def _of(self, thread: str) -> list[Path]:
@@ -40,7 +65,10 @@ class Rollouts:
                 match = _NAME.fullmatch(path.name)
                 for name in {match["thread"], match["thread"] + "_" + str(match["rollout"])} if match else ():
                     self._paths.setdefault(name, []).append(path)
-        return sorted(self._paths.get(thread, []), reverse=True)
+        found = set(self._paths.get(thread, []))
+        return sorted(
+            (path for path in found if path.suffix != ".zst" or path.with_suffix("") not in found), reverse=True
+        )
 
     def _all(self) -> Iterator[Path]:
         for folder in ("sessions", "archived_sessions"):
@@ -48,36 +76,138 @@ class Rollouts:
                 yield from (Path(base) / name for name in names if name.startswith("rollout-"))
 
 
-def _read_turn(path: Path, turn: str) -> TurnFacts | None:
-    """The end of a turn; a later word on it outweighs an earlier one."""
-    end: TurnEnd | None = None
+def _mtime(path: str) -> float:
     try:
-        with path.open("rb") as file:
-            mtime = os.fstat(file.fileno()).st_mtime
-            while line := file.readline(_MAX_LINE):
-                payload = _payload(line)
-                if payload.get("turn_id") == turn:
-                    end = _end_of(payload) or end or TurnEnd.OPEN
+        return Path(path).stat().st_mtime
     except OSError:
-        return None
-    return None if end is None else TurnFacts(end, str(path), mtime)
+        return 0.0
 
 
-def _payload(line: bytes) -> Mapping[str, Any]:
-    """An event's payload; nothing for a line of another kind, or a torn one."""
-    if b'"turn_id"' not in line:
+# --- one rollout ---------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    with path.open("rb") as file:
+        if path.suffix != ".zst":
+            yield file
+            return
+        try:
+            import zstandard
+        except ImportError:
+            from compression import zstd  # type: ignore[import-not-found,unused-ignore]
+
+            with zstd.open(file, "rb") as unpacked:
+                yield unpacked
+            return
+        with zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True) as reader:
+            yield io.BufferedReader(reader)  # type: ignore[arg-type,unused-ignore]
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    """The lines of a rollout, as far as it can be read; a longer one than ``_MAX_LINE`` comes in pieces."""
+    try:
+        with _opened(path) as file:
+            while line := file.readline(_MAX_LINE):
+                yield line
+    except (OSError, ImportError, EOFError):
+        return
+    except Exception as error:
+        if type(error).__name__ != "ZstdError":
+            raise
+
+
+def _event(line: bytes) -> Mapping[str, Any]:
+    """A line's event; nothing for a line of no interest, or a torn one."""
+    if not any(mark in line for mark in _MARKS):
         return {}
     try:
         event = json.loads(line)
     except (ValueError, RecursionError):
         return {}
-    payload = event.get("payload") if isinstance(event, dict) and event.get("type") == "event_msg" else None
+    return event if isinstance(event, dict) and event.get("type") == "event_msg" else {}
+
+
+def _payload(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    payload = event.get("payload")
     return payload if isinstance(payload, dict) else {}
 
 
-def _end_of(payload: Mapping[str, Any]) -> TurnEnd | None:
-    kind = payload.get("type")
-    if kind in ("task_complete", "turn_complete"):
-        spoken = isinstance(payload.get("last_agent_message"), str) and payload["last_agent_message"]
-        return TurnEnd.COMPLETED if spoken and not payload.get("error") else TurnEnd.FAILED
-    return TurnEnd.ABORTED if kind == "turn_aborted" else None
+@dataclass
+class _Reader:
+    """The turns of a rollout, line by line."""
+
+    path: str
+    turns: list[RolloutTurn] = field(default_factory=list)
+    current: int | None = None
+    """Which of them is going on."""
+
+    def take(self, number: int, event: Mapping[str, Any]) -> None:
+        payload = _payload(event)
+        kind, moment = payload.get("type"), parse_time(event.get("timestamp"))
+        ident = payload.get("turn_id") if isinstance(payload.get("turn_id"), str) else None
+        if kind in _STARTED:
+            self.current = self._place(ident, number)
+            self._change(started_at=_seconds(payload.get("started_at")) or moment)
+        elif kind == "user_message" and self.current is not None:
+            self._hear(payload.get("message"))
+        elif kind in _COMPLETED:
+            self.current = self._place(ident, number)
+            self._complete(number, payload, moment)
+        elif kind == "turn_aborted":
+            self.current = self._place(ident, number)
+            self._change(end=TurnEnd.ABORTED, line=number)
+            self.current = None
+        elif kind == "thread_rolled_back":
+            self._roll_back(payload.get("num_turns"))
+
+    def _place(self, ident: str | None, number: int) -> int:
+        """The turn with this id; without one, the turn that is going on."""
+        if ident is None and self.current is not None:
+            return self.current
+        for place, turn in enumerate(self.turns):
+            if ident is not None and turn.turn_id == ident:
+                return place
+        self.turns.append(RolloutTurn(ident, self.path, number, TurnEnd.OPEN))
+        return len(self.turns) - 1
+
+    def _change(self, **fields: Any) -> None:
+        assert self.current is not None
+        self.turns[self.current] = replace(self.turns[self.current], **fields)
+
+    def _hear(self, message: object) -> None:
+        assert self.current is not None
+        if isinstance(message, str) and self.turns[self.current].prompt is None:
+            self._change(prompt=digest_of(message), prompt_short=shorten(message))
+
+    def _complete(self, number: int, payload: Mapping[str, Any], moment: float | None) -> None:
+        said = payload.get("last_agent_message")
+        trouble = "with an error" if payload.get("error") else ""
+        if not trouble and not (isinstance(said, str) and said.strip()):
+            trouble = "without a message"
+        end = TurnEnd.FAILED if trouble else TurnEnd.COMPLETED
+        self._change(end=end, trouble=trouble, line=number, ended_at=_seconds(payload.get("completed_at")) or moment)
+        self.current = None
+
+    def _roll_back(self, count: object) -> None:
+        """So many turns before this line are undone."""
+        left = count if isinstance(count, int) and not isinstance(count, bool) else 0
+        for place in reversed(range(len(self.turns))):
+            if left > 0 and not self.turns[place].rolled_back:
+                self.turns[place] = replace(self.turns[place], rolled_back=True)
+                left -= 1
+
+
+def _seconds(value: object) -> float | None:
+    return (
+        float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < 1e11 else None
+    )
+
+
+def _read_turns(path: Path) -> list[RolloutTurn]:
+    reader = _Reader(str(path))
+    for number, line in enumerate(_lines(path)):
+        event = _event(line)
+        if event:
+            reader.take(number, event)
+    return reader.turns

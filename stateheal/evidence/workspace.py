@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -26,13 +26,24 @@ from stateheal.model import (
     LogFacts,
     Place,
     ProcessFacts,
+    Recovery,
     Salvage,
     Snapshot,
     TurnFacts,
     Unreadable,
     Violation,
 )
-from stateheal.records import entries_of, is_active, is_companion_id, is_finished, pid_of, text_of
+from stateheal.records import (
+    entries_of,
+    is_active,
+    is_companion_id,
+    is_finished,
+    own_times,
+    pid_of,
+    text_of,
+    time_of,
+)
+from stateheal.turns import LostJob, choose, why_not_at_all
 
 _NOT_RECORDS = (".request.json",)
 """Forks keep these beside the records; some hold secrets, so they are not even opened."""
@@ -58,6 +69,8 @@ class Sources:
     """Runs in our journal that are over: what they left behind may go."""
     originals: Originals = _nothing_known
     twins: tuple[str, ...] = ()
+    recover: bool = False
+    """Look for the answers of lost jobs."""
     earlier: Evidence | None = None
     """What a look a moment ago saw: a file that does not parse and has not changed since is torn."""
 
@@ -92,6 +105,7 @@ def gather(place: Place, directory: Directory, sources: Sources) -> Evidence:
         home_exists=home_exists(place, sides),
         twins=sources.twins,
         turns=_turns(sides, sources.rollouts),
+        recoveries=_recoveries(entries, records, logs, host.now, sources.rollouts) if sources.recover else {},
     )
 
 
@@ -238,6 +252,52 @@ def _turns(sides: Sequence[Record], rollouts: Rollouts) -> dict[tuple[str, str],
             if facts is not None:
                 found[thread, turn] = facts
     return found
+
+
+def _recoveries(
+    entries: Sequence[Record],
+    records: Mapping[str, Snapshot],
+    logs: Mapping[str, LogFacts],
+    now: float,
+    rollouts: Rollouts,
+) -> dict[str, Recovery]:
+    """What the rollouts come to for every job that is active, or was closed without a result."""
+    by_id = {ident: entry for entry in entries if (ident := text_of(entry, "id"))}
+    files = {stem: each.value for stem, each in records.items() if isinstance(each.value, dict)}
+    whole = {ident: {**by_id.get(ident, {}), **files.get(ident, {})} for ident in {*by_id, *files}}
+    found: dict[str, Recovery] = {}
+    for ident, record in whole.items():
+        closed = record.get("status") == "failed" and record.get("phase") in ("orphaned", "terminated")
+        if is_active(record) or closed:
+            found[ident] = _recovery(record, whole.values(), logs.get(ident), now, rollouts)
+    return found
+
+
+def _recovery(
+    record: Record, others: Iterable[Record], log: LogFacts | None, now: float, rollouts: Rollouts
+) -> Recovery:
+    why_not = why_not_at_all(record)
+    if why_not is not None:
+        return Recovery(why_not)
+    thread = str(record["threadId"])
+    started = time_of(record, "startedAt", now) or time_of(record, "createdAt", now)
+    later = (time_of(other, "startedAt", now) for other in others if other.get("threadId") == thread)
+    job = LostJob(
+        record,
+        started,
+        max([*own_times(record, now), *([log.mtime] if log else [])], default=None),
+        min(
+            (moment for moment in later if moment is not None and started is not None and moment > started),
+            default=None,
+        ),
+    )
+    chosen = choose(job, rollouts.turns(thread))
+    if isinstance(chosen, str):
+        return Recovery(chosen)
+    message = rollouts.answer(chosen)
+    if message is None:
+        return Recovery("its rollout has changed while it was read")
+    return Recovery("", message, chosen.turn_id, chosen.path, chosen.ended_at)
 
 
 def _validate(

@@ -7,16 +7,15 @@ that runs the job, so that a later verdict needs no guess (section 4).
 from __future__ import annotations
 
 import random
-import re
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from stateheal.jsontext import Json
+from stateheal.safe import shorten
 from stateheal.times import format_time
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
-_SUMMARY_LENGTH = 96
 _chance = random.SystemRandom()
 
 Fields = Mapping[str, Json]
@@ -37,12 +36,6 @@ def kind_label(kind: str, job_class: str) -> str:
     if kind == "adversarial-review":
         return "adversarial-review"
     return "review" if job_class == "review" else "rescue"
-
-
-def shorten(text: str) -> str:
-    """A text on one line, as the plugin shortens summaries."""
-    line = re.sub(r"\s+", " ", text.strip())
-    return line if len(line) <= _SUMMARY_LENGTH else line[: _SUMMARY_LENGTH - 3] + "..."
 
 
 @dataclass(frozen=True)

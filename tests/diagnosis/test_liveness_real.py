@@ -129,7 +129,7 @@ def test_a_foreground_companion_under_an_older_record_is_unsure() -> None:
 def test_another_users_process_is_alive() -> None:
     """The probe runs as nobody and looks at a process of root: kill says EPERM."""
     with running() as pid:
-        load = "import os; from tests.diagnosis.test_liveness_real import verdict_on"
+        load = "import os, psutil; from tests.diagnosis.test_liveness_real import verdict_on"
         code = f"{load}; os.setuid(65534); print(verdict_on({pid}).state.value)"
         answer = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, cwd=Path.cwd(), timeout=60

@@ -211,5 +211,5 @@ def test_a_recoverable_answer_is_named(tmp_path: Path, isolated: Path) -> None:
     rollout(isolated / "home/.codex", "2026-11-22T08-53-08-thr_1", event("task_complete", "t1", **DONE))
     tree = Tree(tmp_path / "tree").add(job("task-1", threadId="thr_1", turnId="t1"))
     report = audit([tree.root], world=world(), journal=journal_in(tmp_path))
-    assert [f.rule for f in report.findings] == ["dead-pid", "recoverable"]
-    assert report.findings[1].evidence == "codex resume thr_1"
+    assert [f.rule for f in report.findings] == ["recoverable", "dead-pid"]
+    assert report.findings[0].evidence == "stateheal recover --job task-1, or codex resume thr_1"

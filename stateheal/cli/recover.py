@@ -1,0 +1,98 @@
+"""``stateheal recover``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+from rich.text import Text
+
+from stateheal.cli.options import Output, interruptible, output_options, scope_options
+from stateheal.cli.repair import show_report
+from stateheal.commit.journal import KEEP, Journal
+from stateheal.commit.location import journal_path
+from stateheal.engine import recover
+from stateheal.errors import WriteError
+from stateheal.model import Report
+from stateheal.report.text import print_lines
+from stateheal.safe import printable
+from stateheal.visits import World
+
+_LINES, _COLUMNS = 4, 100
+"""Of each answer, in a dry run."""
+
+
+@click.command("recover")
+@scope_options
+@click.option("-n", "--dry-run", is_flag=True, help="Show the diff and each answer's first lines; write nothing.")
+@click.option(
+    "--export", type=click.Path(file_okay=False), help="Write each answer into this directory as Markdown too."
+)
+@output_options
+def recover_command(
+    paths: tuple[str, ...], cwd: str | None, job: str | None, dry_run: bool, export: str | None, output: Output
+) -> int:
+    """Fill lost task jobs from finished Codex rollouts.
+
+    A dead worker is not a dead turn: Codex often finished, and the answer lies in a rollout below $CODEX_HOME. It is
+    taken only if that very turn was completed, without error and with a message; every other job is left as it is, and
+    said why. Rollouts are read, never written. 'stateheal undo' takes it back. PATH as for audit.
+
+    \b
+    Example: stateheal recover -n --cwd .
+    """
+    with interruptible() as interrupt:
+        report = recover(
+            paths or None,
+            dry_run=dry_run,
+            cwd=cwd,
+            job=job,
+            journal=Journal(journal_path(), KEEP),
+            world=World(stop=interrupt),
+        )
+    if dry_run and output.is_text and not output.quiet:
+        print_lines(output.console, list(_excerpts(report)))
+    status = show_report(report, output)
+    if export and not dry_run:
+        for workspace, ident, text in report.answers:
+            path = write_answer(Path(export), workspace, ident, text)
+            click.echo(f"stateheal: {printable(str(path))}", err=True)
+    return interrupt.status(status)
+
+
+def _excerpts(report: Report) -> Iterator[str | Text]:
+    for workspace, ident, text in report.answers:
+        yield Text(f"{printable(ident)} in {printable(workspace)} answers:", style="bold")
+        lines = text.strip().splitlines()
+        for line in lines[:_LINES]:
+            shown = printable(line)
+            yield "  " + (shown if len(shown) <= _COLUMNS else shown[: _COLUMNS - 1] + "…")
+        if len(lines) > _LINES:
+            yield f"  … and {len(lines) - _LINES} lines more"
+        yield ""
+
+
+def write_answer(folder: Path, workspace: str, ident: str, text: str) -> Path:
+    """Write one answer, under a name that nobody has; what is there already with the same text is left as it is.
+
+    Raises ``WriteError``.
+    """
+    data = f"# {printable(ident)}\n\n{text.rstrip()}\n".encode("utf-8", "replace")
+    stem = f"{workspace}-{ident}".replace("/", "_").replace(os.sep, "_").replace("\0", "_").lstrip(".")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        number = 1
+        while True:
+            path = folder / (f"{stem}.md" if number == 1 else f"{stem}-{number}.md")
+            try:
+                with path.open("xb") as file:
+                    file.write(data)
+                return path
+            except FileExistsError:
+                if path.is_file() and path.read_bytes() == data:
+                    return path
+                number += 1
+    except OSError as error:
+        raise WriteError(f"{error.filename or folder}: {error.strerror or error}") from error
