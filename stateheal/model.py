@@ -420,6 +420,10 @@ class Evidence:
     broker: BrokerFacts | None = None
     real_parents: Mapping[str, str] = field(default_factory=dict)
     """Directories that logFile fields name, and what they are with every link resolved."""
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    """Bytes of this workspace's state and of its twins', where one of them may have to be moved."""
+    home: str | None = None
+    """The project directory, where a record names one that fits the workspace's hash."""
     home_exists: bool | None = None
     """Whether the project directory is there; ``None`` where no record names one that fits the workspace's hash."""
     twins: tuple[str, ...] = ()
@@ -470,6 +474,8 @@ class FileChange:
     stakes: tuple[Owner, ...] = ()
     witnesses: tuple[Snapshot, ...] = ()
     """Other files the change was concluded from: they must still be as they were read."""
+    mtime_ns: int | None = None
+    """The age of a file that comes from elsewhere: a log's tells when its job last lived."""
 
 
 @dataclass(frozen=True)
@@ -528,6 +534,22 @@ class Restored:
 
 
 @dataclass(frozen=True)
+class Moved:
+    """What became of one workspace in a migration."""
+
+    source: Path
+    target: Path
+    jobs: tuple[str, ...] = ()
+    """The source's jobs that the target holds now."""
+    stays: tuple[str, ...] = ()
+    """Jobs that found no room under the plugin's cap."""
+    refusal: str | None = None
+    written: bool = False
+    archived: str | None = None
+    """The archive that the source was packed into before it was removed."""
+
+
+@dataclass(frozen=True)
 class Report:
     """What a command found and did."""
 
@@ -546,6 +568,8 @@ class Report:
     """The project directory of each workspace that has findings, where a record names it."""
     restored: tuple[Restored, ...] = ()
     """What an undo did, a workspace at a time."""
+    moved: tuple[Moved, ...] = ()
+    """What a migration did, a workspace at a time."""
     answers: tuple[tuple[str, str, str], ...] = ()
     """Recovered answers: workspace, job, text."""
     interrupted: bool = False
@@ -569,7 +593,9 @@ class Report:
         """0 nothing wrong or all of it healed, 1 damage found or left, 3 trouble reading or writing."""
         if self.errors:
             return 3
-        return 1 if self.remaining or any(each.refusal for each in self.restored) else 0
+        refused = any(each.refusal for each in self.restored) or any(each.refusal for each in self.moved)
+        would = self.dry_run and any(each.written for each in self.moved)
+        return 1 if self.remaining or refused or would else 0
 
 
 # --- one job explained ---------------------------------------------------------------------------------------------

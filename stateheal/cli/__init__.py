@@ -13,6 +13,7 @@ import click
 from stateheal.cli.catalogue import explain_command, rules_command, schema_command
 from stateheal.cli.hooks import hook_command
 from stateheal.cli.launch import run_command
+from stateheal.cli.migrate import migrate_command
 from stateheal.cli.recover import recover_command
 from stateheal.cli.repair import audit_command, heal_command
 from stateheal.cli.runs import history_command, undo_command
@@ -44,6 +45,7 @@ for _command in (
     audit_command,
     heal_command,
     recover_command,
+    migrate_command,
     undo_command,
     history_command,
     run_command,

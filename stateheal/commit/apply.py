@@ -115,13 +115,13 @@ def _write(change: FileChange, directory: Directory, tag: str, confirm: Confirm)
         raise Conflict(alive)
     with folder_of(directory, change.name) as (folder, name):
         if change.before is None:
-            create_file(folder, Target(name, b"", _new_stat(folder)), change.after or b"", tag)
+            create_file(folder, Target(name, b"", _new_stat(folder)), change.after or b"", tag, change.mtime_ns)
             return
         target = Target(name, change.before.data, change.before.stat)
         if change.after is None:
             remove_file(folder, target)
         else:
-            replace_file(folder, target, change.after, tag)
+            replace_file(folder, target, change.after, tag, change.mtime_ns)
 
 
 def _new_stat(folder: Directory) -> FileStat:

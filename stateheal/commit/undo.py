@@ -13,7 +13,7 @@ from stateheal.commit.journal import Journal, Run, RunWriter
 from stateheal.commit.lock import WAIT, workspace_lock
 from stateheal.directory import Directory, open_directory
 from stateheal.errors import Conflict, JournalError, Refused, StatehealError, UsageError
-from stateheal.model import FileStat, Restored
+from stateheal.model import JOBS, FileStat, Restored
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ def undo_run(journal: Journal, run: Run, writer: RunWriter, wait: float = WAIT) 
             by_workspace.setdefault(archive.workspace, []).append(archive)
     for workspace, archives in reversed(list(by_workspace.items())):
         try:
+            _make_room(workspace, archives)
             with open_directory(workspace) as directory, workspace_lock(directory, journal.path, wait):
                 yield Restored(workspace, _restore(directory, archives, writer))
         except JournalError:
@@ -63,6 +64,15 @@ def undo_run(journal: Journal, run: Run, writer: RunWriter, wait: float = WAIT) 
             yield Restored(workspace, 0, str(error))
         except OSError as error:
             yield Restored(workspace, 0, f"cannot be opened: {error.strerror or error}")
+
+
+def _make_room(workspace: Path, archives: Sequence[Archive]) -> None:
+    """The directories of a workspace that the run removed whole."""
+    removed = [item.name for archive in archives for item in archive.items if item.action == "remove"]
+    if removed and not workspace.exists() and workspace.parent.is_dir():
+        workspace.mkdir()
+    if any("/" in name for name in removed) and workspace.is_dir() and not (workspace / JOBS).exists():
+        (workspace / JOBS).mkdir()
 
 
 def _restore(directory: Directory, archives: Sequence[Archive], writer: RunWriter) -> int:

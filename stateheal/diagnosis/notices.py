@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
 
 from stateheal.diagnosis.rule import Diagnosed, file_finding, job_finding
@@ -81,10 +82,23 @@ def find_gate_lost(view: View) -> Iterator[Diagnosed]:
 def find_split_root(view: View) -> Iterator[Diagnosed]:
     """The same workspace under two roots: hooks and commands may look at different ones."""
     if view.evidence.twins:
-        others = ", ".join(view.evidence.twins)
-        message = f"the same workspace also has state in {others}"
-        helps = "set CLAUDE_PLUGIN_DATA to the same directory for hooks and shell, so that both use one"
+        others = ", ".join(f"{twin} ({_size(view, twin)})" for twin in view.evidence.twins)
+        message = f"this workspace's state ({_size(view, str(view.evidence.place.directory))}) is also in {others}"
+        helps = f"to bring it together: {_migration(view)}"
         yield Diagnosed(file_finding(view, "split-root", "", message, helps, severity=NOTICE))
+
+
+def _size(view: View, directory: str) -> str:
+    size = view.evidence.sizes.get(directory, 0)
+    return f"{size} bytes" if size < 10_000 else f"{size // 1000} kB" if size < 10**7 else f"{size // 10**6} MB"
+
+
+def _migration(view: View) -> str:
+    """The command that would mend a split root: out of the temp directory, into the plugin's own."""
+    here, there = str(view.evidence.place.root), os.path.dirname(view.evidence.twins[0])
+    source, target = (here, there) if os.path.basename(here) == "codex-companion" else (there, here)
+    cwd = f" --cwd {shlex.quote(view.evidence.home)}" if view.evidence.home else ""
+    return f"stateheal migrate --from {shlex.quote(source)} --to {shlex.quote(target)}{cwd}"
 
 
 def find_foreign_plugin(view: View) -> Iterator[Diagnosed]:
@@ -103,8 +117,9 @@ def find_foreign_plugin(view: View) -> Iterator[Diagnosed]:
 def find_gone_workspace(view: View) -> Iterator[Diagnosed]:
     """The project directory is not there any more."""
     if view.evidence.home_exists is False:
-        message = "the project directory that this state belongs to is not there any more"
-        helps = "if it was deleted for good, its state can be deleted too"
+        home, size = str(view.evidence.home), _size(view, str(view.evidence.place.directory))
+        message = f"the project directory {home} that this state ({size}) belongs to is not there any more"
+        helps = f"if it was moved: stateheal migrate --workspace {shlex.quote(home)} NEW; else its state can be deleted"
         yield Diagnosed(file_finding(view, "gone-workspace", "", message, helps, severity=NOTICE))
 
 

@@ -115,14 +115,26 @@ def real_parents(records: Iterable[Mapping[str, Json]]) -> dict[str, str]:
     return {parent: os.path.realpath(parent) for parent in parents if Path(parent).is_absolute()}
 
 
-def home_exists(place: Place, records: Iterable[Mapping[str, Json]]) -> bool | None:
-    """Whether the project directory is still there, where a record names one that fits the workspace's hash."""
+def size_of(directory: str) -> int:
+    """Bytes of all files in a workspace's state."""
+    total = 0
+    for base, _, names in os.walk(directory):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(base, name)).st_size
+            except OSError:
+                continue
+    return total
+
+
+def home_of(place: Place, records: Iterable[Mapping[str, Json]]) -> tuple[str | None, bool | None]:
+    """The project directory that a record names, and whether it is there; ``None`` where it cannot be told."""
     homes = {text_of(record, "workspaceRoot") for record in records}
     for home in filter(None, homes):
         if "\0" in home or not Path(home).is_absolute():
             continue
         if os.path.isdir(home):
-            return True
+            return home, True
         if place.hash in (workspace_hash(home), workspace_hash(os.path.realpath(home))):
-            return False
-    return None
+            return home, False
+    return None, None

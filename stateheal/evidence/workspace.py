@@ -14,7 +14,7 @@ from stateheal.evidence.processes import ProcessTable
 from stateheal.evidence.rollouts import Rollouts
 from stateheal.evidence.schema import violations
 from stateheal.evidence.snapshot import read_log, read_snapshot, why_unreadable
-from stateheal.evidence.surroundings import Originals, home_exists, read_leftovers, real_parents, stray_names
+from stateheal.evidence.surroundings import Originals, home_of, read_leftovers, real_parents, size_of, stray_names
 from stateheal.jsonsalvage import salvage
 from stateheal.jsontext import Document, Json, ParseFailure
 from stateheal.model import (
@@ -86,6 +86,8 @@ def gather(place: Place, directory: Directory, sources: Sources) -> Evidence:
     names = stray_names(directory)
     broker = _kept(read_broker(directory, sources.processes, sources.ask), troubles)
     host = sources.processes.host()
+    home, there = home_of(place, sides)
+    movable = bool(sources.twins) or there is False
     return Evidence(
         place=place,
         host=host,
@@ -102,7 +104,9 @@ def gather(place: Place, directory: Directory, sources: Sources) -> Evidence:
         leftovers=read_leftovers(directory, names, sources.finished_runs, sources.originals, host.now),
         broker=broker,
         real_parents=real_parents(sides),
-        home_exists=home_exists(place, sides),
+        sizes={each: size_of(each) for each in (str(place.directory), *sources.twins)} if movable else {},
+        home=home,
+        home_exists=there,
         twins=sources.twins,
         turns=_turns(sides, sources.rollouts),
         recoveries=_recoveries(entries, records, logs, host.now, sources.rollouts) if sources.recover else {},

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from stateheal.model import Finding, Report, Restored, Severity
+from stateheal.model import Finding, Moved, Report, Restored, Severity
 
 
 def as_json(report: Report, **extra: Any) -> dict[str, Any]:
@@ -37,6 +37,8 @@ def as_json(report: Report, **extra: Any) -> dict[str, Any]:
     }
     if report.interrupted:
         whole["interrupted"] = True
+    if report.command == "migrate":
+        whole["moved"] = [_moved(each) for each in report.moved]
     if report.command == "undo":
         whole["restored"] = [_restored(each) for each in report.restored if each.refusal is None]
         whole["refused"] = [_restored(each) for each in report.restored if each.refusal is not None]
@@ -56,6 +58,19 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "evidence": finding.evidence,
         "repair": finding.repair,
         "outcome": finding.outcome.value,
+    }
+
+
+def _moved(each: Moved) -> dict[str, Any]:
+    return {
+        "workspace": each.source.name,
+        "source": str(each.source),
+        "target": str(each.target),
+        "jobs": list(each.jobs),
+        "stays": list(each.stays),
+        "refusal": each.refusal,
+        "written": each.written,
+        "archived": each.archived,
     }
 
 

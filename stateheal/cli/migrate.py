@@ -1,0 +1,106 @@
+"""``stateheal migrate``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+from rich.text import Text
+
+from stateheal.cli.options import Output, interruptible, output_options
+from stateheal.errors import UsageError
+from stateheal.migrate import Options, Pair, migrate, pairs_between, pairs_in_place, pairs_of_move
+from stateheal.model import Moved, Report
+from stateheal.report.diff import render_diff
+from stateheal.report.text import count_of, print_lines
+from stateheal.safe import printable
+from stateheal.tracking.place import workplace
+from stateheal.visits import World
+
+
+@click.command("migrate")
+@click.option("--from", "source", metavar="ROOT", help="Where the state is: a path, 'temp', or a plugin's name.")
+@click.option("--to", "target", metavar="ROOT", help="Where it is to go; it need not exist yet.")
+@click.option("--cwd", type=click.Path(), help="Only the workspace of this project directory.")
+@click.option("--workspace", nargs=2, metavar="OLD NEW", help="A project directory that was renamed or moved.")
+@click.option("--gate", type=click.Choice(["on", "off"]), help="What the review gate is to be where the two differ.")
+@click.option("--archive", is_flag=True, help="Pack a source that was moved whole, and remove it.")
+@click.option("--upgrade", is_flag=True, help="Add what older records lack (phase, kindLabel); alone: in place.")
+@click.option("-n", "--dry-run", is_flag=True, help="Show what would be done, with the diff of each index.")
+@output_options
+def migrate_command(
+    source: str | None,
+    target: str | None,
+    cwd: str | None,
+    workspace: tuple[str, str] | None,
+    output: Output,
+    **more: Any,
+) -> int:
+    """Move a plugin's state from one root to another, or after a project directory that has moved.
+
+    ROOT is a config dir, a plugins/data dir, a plugin's data dir or a state dir; 'temp' is the plugin's fallback in the
+    temp directory, and a plain name a plugin's below ~/.claude. Jobs are merged by id, the source stays as it was, and
+    'stateheal undo' takes it back. A workspace with a live job, an answering broker or a conflicting review gate is
+    refused.
+
+    \b
+    Example: stateheal migrate -n --from temp --to codex-openai-codex
+    """
+    gate = {"on": True, "off": False}.get(more["gate"] or "")
+    options = Options(gate, more["archive"], more["upgrade"], more["dry_run"])
+    pairs = _pairs(source, target, cwd, workspace, options)
+    with interruptible() as interrupt:
+        report = migrate(pairs, options, world=World(stop=interrupt))
+    if output.is_text:
+        print_lines(output.console, list(_lines(report, output.quiet)))
+    else:
+        output.print_json(report)
+    return interrupt.status(output.finish(report))
+
+
+def _pairs(
+    source: str | None, target: str | None, cwd: str | None, workspace: tuple[str, str] | None, options: Options
+) -> list[Pair]:
+    if workspace:
+        if target is not None or cwd is not None:
+            raise UsageError("--workspace OLD NEW stays in its root: it goes with --from at most")
+        place = workplace(workspace[1])
+        return pairs_of_move(workspace[0], place.root, place.directory.name, source)
+    if source is None:
+        raise UsageError("say --from ROOT and --to ROOT, or --workspace OLD NEW")
+    if target is not None:
+        return pairs_between(source, target, cwd)
+    if options.upgrade and not options.archive:
+        return pairs_in_place(source, cwd)
+    raise UsageError("say --to ROOT as well")
+
+
+def _lines(report: Report, quiet: bool) -> Iterator[str | Text]:
+    for diff in () if quiet else report.diffs:
+        yield from render_diff(diff)
+        yield ""
+    for each in () if quiet else report.moved:
+        yield from _moved(each, report.dry_run)
+    refused = sum(each.refusal is not None for each in report.moved)
+    written = sum(each.written for each in report.moved)
+    would = "would be written" if report.dry_run else "written"
+    yield f"{count_of(len(report.moved), 'workspace')}: {written} {would}, {refused} refused."
+    if report.run:
+        yield f"Run {report.run}; 'stateheal undo' takes it back."
+
+
+def _moved(each: Moved, dry_run: bool) -> Iterator[str | Text]:
+    name = printable(each.source.name)
+    if each.refusal is not None:
+        yield Text(f"{name}: refused: {printable(each.refusal)}", style="red")
+        return
+    where = "in place" if each.source == each.target else f"to {printable(str(each.target))}"
+    if each.written:
+        yield f"{name}: {count_of(len(each.jobs), 'job')} {where}"
+    else:
+        yield Text(f"{name}: nothing to do", style="dim")
+    if each.stays:
+        yield Text(f"  no room, stays behind: {printable(', '.join(each.stays))}", style="yellow")
+    if each.archived:
+        yield f"  the source is packed in {printable(each.archived)}"

@@ -1,0 +1,110 @@
+"""Move state between roots, or after a project directory that has moved; field guide section 8.
+
+The source stays as it was unless it is archived. What is written is planned from both workspaces under both locks, goes
+to the journal first, and is carried out as a heal is.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from stateheal.commit.journal import KEEP, Journal
+from stateheal.commit.location import journal_path
+from stateheal.errors import Conflict, Refused, StatehealError, UsageError
+from stateheal.evidence.roots import FALLBACK, survey, temp_root, workspace_hash
+from stateheal.model import Moved, Report, Trouble
+from stateheal.moving import Mover, Options, Pair
+from stateheal.version import __version__
+from stateheal.visits import World
+
+__all__ = ["Options", "Pair", "migrate", "pairs_between", "pairs_in_place", "pairs_of_move", "root_named"]
+
+
+def root_named(text: str, environ: Mapping[str, str] | None = None) -> Path:
+    """The ``state`` directory behind a ROOT: a path, ``temp``, or a plugin's name such as ``codex-openai-codex``.
+
+    It need not exist yet. Raises ``UsageError`` where the answer is not one directory.
+    """
+    env = os.environ if environ is None else environ
+    path = Path(text).expanduser()
+    config = Path(env.get("CLAUDE_CONFIG_DIR") or Path.home() / ".claude")
+    if text == "temp":
+        return temp_root(env) / FALLBACK
+    if path.name == text and not path.exists():
+        return config / "plugins" / "data" / text / "state"
+    path = path.absolute()
+    if path.name in ("state", FALLBACK):
+        return path
+    if not path.is_dir():
+        raise UsageError(f"{text}: there is no such directory")
+    if path.parent.name == "data":
+        return path / "state"
+    roots = survey([path]).roots
+    if len(roots) != 1:
+        raise UsageError(f"{text}: {len(roots)} plugins keep state below it; name one of them")
+    return roots[0].path
+
+
+def pairs_between(source: str, target: str, cwd: str | None = None) -> list[Pair]:
+    """Every workspace of one root, or that of a directory, with its place under another root."""
+    from_root, to_root = root_named(source), root_named(target)
+    if not from_root.is_dir():
+        raise UsageError(f"{from_root}: there is no such directory")
+    if os.path.realpath(from_root) == os.path.realpath(to_root):
+        raise UsageError(f"{from_root}: source and target are the same")
+    return [Pair(place.directory, to_root / place.name) for place in survey([from_root], cwd).places]
+
+
+def pairs_of_move(old: str, new_root: str, name: str, source: str | None = None) -> list[Pair]:
+    """The workspaces of a project directory that is now another, each beside where it is; in every root, or in one.
+
+    ``new_root`` and ``name``: what the plugin calls the new directory, and its state.
+    """
+    names = frozenset({old, os.path.abspath(old), os.path.realpath(old)})
+    hashes = {workspace_hash(each) for each in names}
+    found = survey(None if source is None else [root_named(source)])
+    pairs = [
+        Pair(place.directory, place.directory.parent / name, names, new_root)
+        for place in found.places
+        if place.hash in hashes and place.name != name
+    ]
+    if not pairs:
+        raise UsageError(f"{old}: no state of that directory")
+    return pairs
+
+
+def pairs_in_place(source: str, cwd: str | None = None) -> list[Pair]:
+    """Every workspace of one root as it is."""
+    return [Pair(place.directory, place.directory) for place in survey([root_named(source)], cwd).places]
+
+
+def migrate(
+    pairs: Iterable[Pair], options: Options, journal: Journal | None = None, world: World | None = None
+) -> Report:
+    """Merge each source into its target. A pair that must not be moved is refused and named; the others go on."""
+    world, journal = world or World(), journal or Journal(journal_path(), KEEP)
+    run = journal.begin("migrate", __version__, world.processes.host().now)
+    mover = Mover(world, journal, run, options)
+    moved: list[Moved] = []
+    errors: list[Trouble] = []
+    try:
+        for pair in pairs:
+            try:
+                moved.append(mover.move(pair))
+            except (Refused, Conflict) as error:
+                moved.append(Moved(pair.source, pair.target, refusal=str(error)))
+            except (StatehealError, OSError) as error:
+                errors.append(Trouble(str(pair.source), str(getattr(error, "strerror", None) or error)))
+    finally:
+        run.close()
+    return Report(
+        "migrate",
+        options.dry_run,
+        run.id if run.wrote else None,
+        workspaces=len(moved),
+        moved=tuple(moved),
+        diffs=tuple(mover.diffs),
+        errors=tuple(errors),
+    )
