@@ -1,4 +1,4 @@
-"""One workspace moved into another place: planned under both locks, carried out as a heal is (field guide section 8)."""
+"""One workspace moved to another place: planned under both locks, carried out as a heal is (field guide section 8)."""
 
 from __future__ import annotations
 
