@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from pathlib import Path
 
 from stateheal.jsontext import Document, Json, ParseFailure
@@ -54,6 +55,11 @@ class Place:
     @property
     def hash(self) -> str:
         return self.name[-16:]
+
+    @cached_property
+    def jobs_path(self) -> str:
+        """Its ``jobs`` directory; asked for every record."""
+        return str(self.directory / JOBS)
 
     @property
     def of_codex(self) -> bool:

@@ -11,9 +11,8 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from stateheal.closing import close_jobs
-from stateheal.engine import Paths
 from stateheal.evidence.processes import descendants
 from stateheal.model import Closing, Report
 from stateheal.runner import TrackedJob, start_job
@@ -26,6 +25,10 @@ LOG_LIMIT = 64 * 1024 * 1024
 """Bytes of output that a job's log takes: what reads logs, the plugin too, reads them whole."""
 _ASKING = {getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGKILL")}
 """Signals by which somebody ends a process; by any other it ends for a fault of its own."""
+
+
+if TYPE_CHECKING:
+    from stateheal.engine import Paths
 
 
 @dataclass(frozen=True)
@@ -140,6 +143,8 @@ def run_unrecorded(order: Order, paths: Paths | None, cwd: str) -> Wrapped:
     Jobs that it left running in the background stay as they are. ``cwd``: the directory whose workspace is looked at,
     in ``paths`` or in every default root.
     """
+    from stateheal.closing import close_jobs  # the engine: not for a command that is only tracked
+
     family = _Family()
     began = time.time()
     with Supervisor(replace(order, sample=family.look)) as supervisor:

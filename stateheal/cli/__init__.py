@@ -7,22 +7,55 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from difflib import get_close_matches
+from importlib import import_module
 
 import click
 
-from stateheal.cli.catalogue import explain_command, rules_command, schema_command
-from stateheal.cli.hooks import hook_command
-from stateheal.cli.launch import run_command
-from stateheal.cli.migrate import migrate_command
-from stateheal.cli.recover import recover_command
-from stateheal.cli.repair import audit_command, heal_command
-from stateheal.cli.runs import history_command, undo_command
 from stateheal.errors import StatehealError
 from stateheal.safe import printable
 from stateheal.version import __version__
 
+_COMMANDS = {
+    "audit": "repair",
+    "heal": "repair",
+    "recover": "recover",
+    "migrate": "migrate",
+    "undo": "runs",
+    "history": "runs",
+    "run": "launch",
+    "hook": "hooks",
+    "rules": "catalogue",
+    "explain": "catalogue",
+    "schema": "catalogue",
+}
+"""Each command and the module that has it: imported when it is asked for."""
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+
+class _Group(click.Group):
+    """Imports a command's module when it is needed, and knows what a mistyped one may have meant."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        found: click.Command = getattr(import_module(f"stateheal.cli.{_COMMANDS[cmd_name]}"), f"{cmd_name}_command")
+        return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0] if args else ""
+        near = get_close_matches(name, _COMMANDS, 1)
+        if name not in _COMMANDS and not name.startswith("-"):
+            meant = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(_COMMANDS)}"
+            ctx.fail(f"there is no command {name!r}{meant}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, message="stateheal %(version)s")
 def group() -> None:
     """Audit and repair the state files that Claude Code plugins leave behind.
@@ -39,22 +72,6 @@ def group() -> None:
     Exit status: 0 nothing wrong or all healed, 1 damage found or left, 2 usage error, 3 something could not be read or
     written, 128+n on a signal.
     """
-
-
-for _command in (
-    audit_command,
-    heal_command,
-    recover_command,
-    migrate_command,
-    undo_command,
-    history_command,
-    run_command,
-    hook_command,
-    rules_command,
-    explain_command,
-    schema_command,
-):
-    group.add_command(_command)
 
 
 def run(argv: Sequence[str] | None = None) -> int:

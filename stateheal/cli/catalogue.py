@@ -22,7 +22,9 @@ from stateheal.report.text import print_lines
 @click.argument("rule", required=False)
 @output_options
 def rules_command(rule: str | None, output: Output) -> int:
-    """Show the catalogue of damage: what each rule means and what its repair does.
+    """Show the catalogue of damage.
+
+    What each rule means, and what its repair does.
 
     \b
     Example: stateheal rules dead-pid
@@ -54,7 +56,9 @@ def _as_json(rule: Rule) -> dict[str, str]:
 @rule_options
 @output_options
 def explain_command(job: str, paths: tuple[str, ...], cwd: str | None, settings: Settings, output: Output) -> int:
-    """Show every fact that was gathered about one job, and the rows of the liveness table that decided.
+    """Show every fact about one job.
+
+    What was gathered, and the rows of the liveness table that decided.
 
     JOB is a job id or its beginning; PATH as for audit.
 
@@ -73,7 +77,9 @@ def explain_command(job: str, paths: tuple[str, ...], cwd: str | None, settings:
 @click.command("schema")
 @click.argument("name", required=False)
 def schema_command(name: str | None) -> int:
-    """Print a JSON Schema: state, job, broker, report or journal. Without NAME, list them.
+    """Print a JSON Schema.
+
+    NAME is state, job, broker, report or journal; without it, list them.
 
     \b
     Example: stateheal schema report

@@ -19,7 +19,9 @@ from stateheal.hookconfig import NAMES, config_text
 )
 @click.option("-v", "--verbose", is_flag=True, help="Say on stderr what went wrong.")
 def hook_command(config: str | None, verbose: bool) -> int:
-    """The pre-launch hook of Claude Code: reads the event on stdin, heals the workspace, answers on stdout.
+    """The pre-launch hook of Claude Code.
+
+    Reads the event on stdin, heals the workspace, answers on stdout.
 
     Called before every command. It acts on those that launch a companion's job, and when a session starts; anything
     else it answers at once, with nothing. It always exits with 0 and never decides anything.

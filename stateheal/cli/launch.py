@@ -37,7 +37,7 @@ from stateheal.safe import printable
 @click.option("-v", "--verbose", is_flag=True, help="Name the job on stderr.")
 @click.argument("command", nargs=-1, required=True, metavar="-- COMMAND...", type=click.UNPROCESSED)
 def run_command(command: tuple[str, ...], kind: str, no_record: bool, **options: Any) -> int:
-    """Run a command as a tracked job that is closed whatever happens to it.
+    """Run a command as a job that cannot get stuck.
 
     Its output passes through and is kept in the job's log, its exit status is passed on, and signals are forwarded to
     all its processes. With --no-record the command keeps its own record, as the Codex companion does; when it has

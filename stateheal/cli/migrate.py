@@ -37,7 +37,7 @@ def migrate_command(
     output: Output,
     **more: Any,
 ) -> int:
-    """Move a plugin's state from one root to another, or after a project directory that has moved.
+    """Move state between roots, or after its project.
 
     ROOT is a config dir, a plugins/data dir, a plugin's data dir or a state dir; 'temp' is the plugin's fallback in the
     temp directory, and a plain name a plugin's below ~/.claude. Jobs are merged by id, the source stays as it was, and

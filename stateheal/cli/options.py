@@ -9,15 +9,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from rich.console import Console
 
 from stateheal.model import Report, Settings
 from stateheal.report.json import as_json, lines
 from stateheal.safe import printable
 from stateheal.times import parse_duration
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -33,13 +35,6 @@ def duration(ctx: click.Context, param: click.Parameter, value: str | None) -> f
 _PIPE_WIDTH = 400
 
 
-class _Console(Console):
-    """Says that the reader has gone instead of ending the program."""
-
-    def on_broken_pipe(self) -> None:
-        raise BrokenPipeError
-
-
 @dataclass(frozen=True)
 class Output:
     """How a command shows what it did."""
@@ -53,6 +48,8 @@ class Output:
     @property
     def console(self) -> Console:
         """A console for stdout that never interprets markup and never highlights."""
+        from stateheal.cli.console import PlainConsole
+
         options: dict[str, Any] = {"markup": False, "highlight": False, "emoji": False}
         if sys.stdout is not None and not sys.stdout.isatty() and "COLUMNS" not in os.environ:
             options["width"] = _PIPE_WIDTH  # paths in a pipe are for tools: not broken
@@ -60,7 +57,7 @@ class Output:
             options |= {"force_terminal": True, "no_color": False, "color_system": "standard"}
         elif self.color == "never":
             options |= {"no_color": True, "color_system": None}
-        return _Console(**options)
+        return PlainConsole(**options)
 
     @property
     def is_text(self) -> bool:

@@ -86,7 +86,7 @@ def is_unsafe_log(view: View, job: Job, side: Record) -> bool:
 def is_inside_jobs(view: View, log: str) -> bool:
     """Whether a path leads, every link resolved, to a name right in this workspace's ``jobs/``."""
     parent = os.path.dirname(log)
-    return view.evidence.real_parents.get(parent, parent) == str(view.evidence.place.directory / JOBS)
+    return view.evidence.real_parents.get(parent, parent) == view.evidence.place.jobs_path
 
 
 def _unsafe_log(view: View, job: Job, bad: list[Record]) -> Diagnosed:
