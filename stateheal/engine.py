@@ -33,7 +33,8 @@ _ON_ITS_WAY = 0.5
 def settings_of(
     select: Iterable[str] = (), ignore: Iterable[str] = (), grace: float = HOUR, assume_local: bool = False
 ) -> Settings:
-    """Checked settings. Raises ``UsageError`` for a rule that does not exist."""
+    """Checked settings; a text is one rule. Raises ``UsageError`` for a rule that does not exist."""
+    select, ignore = ((each,) if isinstance(each, str) else each for each in (select, ignore))
     return Settings(grace, assume_local, check_names(select), check_names(ignore))
 
 

@@ -28,6 +28,8 @@ def main(arguments: list[str]) -> None:
         let_go = _set_deadline()
         event = _read_event()
         cwd = None if event is None else concerned(event)
+        if verbose and cwd is None:
+            os.write(2, b"stateheal: no hook event that has to do with jobs\n")
         if event is None or cwd is None or in_order(cwd, os.environ):
             return
         from stateheal.hookrun import answer

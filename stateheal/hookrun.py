@@ -93,7 +93,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def _job_lines(healed: Iterable[Finding]) -> Iterator[str]:
-    yield "stateheal repaired the job records of this workspace before the launch. These jobs are not running:"
+    yield "stateheal repaired the job records of this workspace. These jobs are not running:"
     shown: set[str] = set()
     unnamed = 0
     others = set()

@@ -25,7 +25,8 @@ __all__ = ["Options", "Pair", "migrate", "pairs_between", "pairs_in_place", "pai
 def root_named(text: str, environ: Mapping[str, str] | None = None) -> Path:
     """The ``state`` directory behind a ROOT: a path, ``temp``, or a plugin's name such as ``codex-openai-codex``.
 
-    It need not exist yet. Raises ``UsageError`` where the answer is not one directory.
+    It need not exist yet where its plugin has a data directory. Raises ``UsageError`` where the answer is not one
+    directory.
     """
     env = os.environ if environ is None else environ
     path = Path(text).expanduser()
@@ -33,14 +34,20 @@ def root_named(text: str, environ: Mapping[str, str] | None = None) -> Path:
     if text == "temp":
         return temp_root(env) / FALLBACK
     if path.name == text and not path.exists():
-        return config / "plugins" / "data" / text / "state"
+        data = config / "plugins" / "data"
+        if not (data / text).is_dir():
+            there = ", ".join(sorted(each.name for each in data.iterdir())) if data.is_dir() else ""
+            raise UsageError(
+                f"{text}: no plugin of that name keeps data in {data}" + (f"; there are {there}" if there else "")
+            )
+        return data / text / "state"
     path = path.absolute()
     if path.name in ("state", FALLBACK):
         return path
-    if not path.is_dir():
-        raise UsageError(f"{text}: there is no such directory")
-    if path.parent.name == "data":
+    if path.parent.name == "data" and path.parent.is_dir():
         return path / "state"
+    if not path.is_dir():
+        raise UsageError(f"{text}: there is no such directory; new may be a plugin's data dir or its 'state' dir only")
     roots = survey([path]).roots
     if len(roots) != 1:
         raise UsageError(f"{text}: {len(roots)} plugins keep state below it; name one of them")

@@ -551,6 +551,8 @@ class Moved:
     """Jobs that found no room under the plugin's cap."""
     refusal: str | None = None
     written: bool = False
+    archives: bool = False
+    """The source is, or in a dry run would be, packed and removed."""
     archived: str | None = None
     """The archive that the source was packed into before it was removed."""
 
@@ -600,7 +602,7 @@ class Report:
         if self.errors:
             return 3
         refused = any(each.refusal for each in self.restored) or any(each.refusal for each in self.moved)
-        would = self.dry_run and any(each.written for each in self.moved)
+        would = self.dry_run and any(each.written or each.archives for each in self.moved)
         return 1 if self.remaining or refused or would else 0
 
 

@@ -107,16 +107,17 @@ class Mover:
                 tuple(sorted({*merged.records, *_ids(merged.index)} & {job.id for job in source.jobs})),
                 merged.stays,
                 written=bool(files),
+                archives=self._options.archive and not merged.stays,
             )
             if self._options.dry_run:
-                self.diffs += [_diff(pair.target, change) for change in files if change.name == INDEX]
+                self.diffs += [_diff(pair.target, change) for change in files if change.name == INDEX and change.before]
                 return done
             if files:
                 _make_room(pair.target)
                 place = Place(pair.target.parent, pair.target, None)
                 with open_directory(pair.target) as directory:
                     carry_out(Plan(place, (), tuple(files)), directory, self._run, _nobody, self._world.stop, [])
-            if self._options.archive and not merged.stays:
+            if done.archives:
                 packed = self._archive(opened[pair.source])
                 return replace(done, archived=packed)
             return done
@@ -135,7 +136,8 @@ class Mover:
             if why is not None:
                 raise Refused(why)
         options = self._options
-        conflict = gate_conflict(source.draft.index, target.draft.index if target else None, options.gate)
+        names = (str(pair.source), str(pair.target))
+        conflict = gate_conflict(source.draft.index, target.draft.index if target else None, options.gate, names)
         if conflict is not None:
             raise Refused(conflict)
         jobs_dir = str(pair.target / JOBS)

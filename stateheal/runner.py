@@ -67,6 +67,9 @@ class TrackedJob:
         self._store = store
         self._said: dict[str, str] = {}
 
+    def __repr__(self) -> str:
+        return f"<TrackedJob {self.id}: {self.status}>"
+
     @property
     def log_path(self) -> Path:
         """The job's log."""

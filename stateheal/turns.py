@@ -36,8 +36,6 @@ def why_not_at_all(record: Record) -> str | None:
     """Why there is no point in looking for a rollout."""
     if record.get("jobClass") != "task":
         return "a review's thread leaves no rollout"
-    if text_of(record, "threadId") is None:
-        return "it names no thread"
     if record.get("result") is not None:
         return "it has a result of its own"
     return None

@@ -108,8 +108,11 @@ def test_a_dry_run_writes_nothing(two: Two) -> None:
     two.source.add(done("task-1"))
     before = files_in(two.path)
     moved = two.move(dry_run=True)
-    assert moved.jobs == ("task-1",) and two.report.exit_status == 1 and len(two.report.diffs) == 1
+    assert moved.jobs == ("task-1",) and two.report.exit_status == 1
     assert files_in(two.path) == before and not two.target.path.exists()
+    assert two.report.diffs == ()  # of an index that is not there yet, the jobs say it all
+    two.target.add(done("task-2"))
+    assert two.move(dry_run=True).written and len(two.report.diffs) == 1
 
 
 # --- merging -------------------------------------------------------------------------------------------------------
@@ -266,7 +269,9 @@ def test_an_archived_source_is_packed_and_gone_and_undo_brings_it_back(two: Two)
     assert Path(moved.archived).stat().st_mode & 0o777 == 0o600
     restored = undo(journal=two.journal).restored
     assert [each.refusal for each in restored] == [None, None]
-    assert files_in(two.source.path) == before and not list(two.target.path.rglob("*.json"))
+    assert files_in(two.source.path) == before and not two.target.path.exists()  # not even empty directories
+    again = two.move(archive=True, dry_run=True)
+    assert again.archives and two.report.exit_status == 1
 
 
 # --- moved projects, old records -----------------------------------------------------------------------------------
@@ -327,8 +332,12 @@ def test_old_records_get_todays_shape_and_no_other_change(tmp_path: Path, isolat
 def test_names_of_roots(tmp_path: Path, isolated: Path) -> None:
     config = isolated / "home/.claude"
     assert root_named("temp") == isolated / "tmp/codex-companion"
-    assert root_named("codex-openai-codex") == config / "plugins/data/codex-openai-codex/state"
+    with pytest.raises(UsageError, match="no plugin of that name"):
+        root_named("codex-openia-codex")
+    assert root_named(str(config / "plugins/data/x/state")) == config / "plugins/data/x/state"
     tree = Tree(config).add(done("task-1"))
+    assert root_named("codex-openai-codex") == config / "plugins/data/codex-openai-codex/state"
+    assert root_named(str(config / "plugins/data/new")) == config / "plugins/data/new/state"
     assert root_named(str(config)) == root_named(str(tree.state)) == root_named(str(tree.state.parent)) == tree.state
     Tree(config, plugin="codex-inline").add(done("task-1"))
     with pytest.raises(UsageError, match="2 plugins"):
@@ -356,12 +365,13 @@ def test_the_command(tmp_path: Path, isolated: Path) -> None:
     (notice, other) = [each for each in listed["findings"] if each["rule"] == "split-root"]
     assert "kB)" in notice["message"] or "bytes)" in notice["message"]
     suggested = notice["evidence"].partition("stateheal ")[2].split()
-    assert suggested == ["migrate", "--from", str(place.parent), "--to", str(own.state), "--cwd", project]
+    assert suggested == ["migrate", "--from", str(place.parent), "--to", str(own.state), "--cwd", project, "--archive"]
     assert other["evidence"] == notice["evidence"]
-    assert command(*suggested, "-n").returncode == 1
+    told = command(*suggested, "-n")
+    assert told.returncode == 1 and "would be packed and removed" in told.stdout
     dry = command("migrate", "-n", "--from", "temp", "--to", "codex-openai-codex")
     assert '"id": "task-2"' in dry.stdout and "1 would be written, 0 refused" in dry.stdout
-    done_ = command(*suggested, "--archive")
+    done_ = command(*suggested)
     assert done_.returncode == 0 and "1 job to" in done_.stdout and "packed in" in done_.stdout, (
         done_.stdout + done_.stderr
     )
@@ -375,6 +385,7 @@ def test_the_json_report_is_what_its_schema_says(tmp_path: Path, isolated: Path)
     from stateheal.evidence.schema import violations
 
     Tree(isolated / "home/.claude", plugin="codex-inline").add(done("task-1"))
+    (isolated / "home/.claude/plugins/data/codex-openai-codex").mkdir()
     said = json.loads(
         command("migrate", "--from", "codex-inline", "--to", "codex-openai-codex", "--format", "json").stdout
     )
@@ -389,7 +400,9 @@ def test_the_json_report_is_what_its_schema_says(tmp_path: Path, isolated: Path)
         ["--to", "temp"],
         ["--from", "temp", "--to", "codex-x"],
         ["--workspace", "/a", "/b", "--to", "x"],
-        ["--workspace", "/no/where", "/b"],
+        ["--workspace", "/no/where", "/tmp"],
+        ["--workspace", "/tmp", "/no/where"],
+        ["--upgrade"],
     ],
 )
 def test_usage(arguments: list[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import signal
 import sys
 from typing import Any
 
@@ -23,7 +24,12 @@ from stateheal.safe import printable
 @click.option("--cwd", type=click.Path(exists=True, file_okay=False), help="Run in this project directory.")
 @click.option("--data-dir", type=click.Path(file_okay=False), help="The plugin's data dir to record in.")
 @click.option("--session-id", help="The Claude Code session that the job belongs to.")
-@click.option("--timeout", metavar="DURATION", callback=duration, help="End the command after so long: 90s, 15m, 2h.")
+@click.option(
+    "--timeout",
+    metavar="DURATION",
+    callback=duration,
+    help="End the command after so long: 90s, 15m, 2h. Exits with its status then, 143 as a rule.",
+)
 @click.option(
     "--grace",
     metavar="DURATION",
@@ -46,6 +52,8 @@ def run_command(command: tuple[str, ...], kind: str, no_record: bool, **options:
     \b
     Example: stateheal run --title "Nightly tests" --timeout 30m -- make test
     """
+    if options["timeout"] == 0:
+        raise UsageError("--timeout 0: give it some time, or leave the option out")
     if os.name != "posix":
         raise UsageError("'stateheal run' needs process groups, which this system has not; tracked_job works here")
     if kind not in ("task", "review", "adversarial-review"):
@@ -60,7 +68,13 @@ def run_command(command: tuple[str, ...], kind: str, no_record: bool, **options:
         stdout=2 if options["as_json"] else 1,
     )
     sys.stdout.flush()
-    return _clean_up_behind(order, options) if no_record else _track(order, kind, options)
+    status = _clean_up_behind(order, options) if no_record else _track(order, kind, options)
+    if status == 128 + signal.SIGINT and sys.stdin is not None and sys.stdin.isatty():
+        # Whoever waits for us at this terminal stops too, a shell's loop for one, if it sees how we ended.
+        sys.stdout.flush()
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+    return status
 
 
 def _track(order: Any, kind: str, options: dict[str, Any]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,7 +22,7 @@ from stateheal.visits import World
 
 @click.command("migrate")
 @click.option("--from", "source", metavar="ROOT", help="Where the state is: a path, 'temp', or a plugin's name.")
-@click.option("--to", "target", metavar="ROOT", help="Where it is to go; it need not exist yet.")
+@click.option("--to", "target", metavar="ROOT", help="Where it is to go: a plugin's data dir or state dir may be new.")
 @click.option("--cwd", type=click.Path(), help="Only the workspace of this project directory.")
 @click.option("--workspace", nargs=2, metavar="OLD NEW", help="A project directory that was renamed or moved.")
 @click.option("--gate", type=click.Choice(["on", "off"]), help="What the review gate is to be where the two differ.")
@@ -40,9 +41,9 @@ def migrate_command(
     """Move state between roots, or after its project.
 
     ROOT is a config dir, a plugins/data dir, a plugin's data dir or a state dir; 'temp' is the plugin's fallback in the
-    temp directory, and a plain name a plugin's below ~/.claude. Jobs are merged by id, the source stays as it was, and
-    'stateheal undo' takes it back. A workspace with a live job, an answering broker or a conflicting review gate is
-    refused.
+    temp directory, and a plain name a plugin's in the config dir. Jobs are merged by id, the source stays as it is,
+    and 'stateheal undo' takes it back. A workspace with a live job, an answering broker or a conflicting review gate
+    is refused.
 
     \b
     Example: stateheal migrate -n --from temp --to codex-openai-codex
@@ -65,9 +66,13 @@ def _pairs(
     if workspace:
         if target is not None or cwd is not None:
             raise UsageError("--workspace OLD NEW stays in its root: it goes with --from at most")
+        if not os.path.isdir(workspace[1]):
+            raise UsageError(f"{workspace[1]}: there is no such directory; NEW is where the project is now")
         place = workplace(workspace[1])
         return pairs_of_move(workspace[0], place.root, place.directory.name, source)
     if source is None:
+        if options.upgrade:
+            raise UsageError("say whose records: --upgrade --from ROOT")
         raise UsageError("say --from ROOT and --to ROOT, or --workspace OLD NEW")
     if target is not None:
         return pairs_between(source, target, cwd)
@@ -86,6 +91,8 @@ def _lines(report: Report, quiet: bool) -> Iterator[str | Text]:
     written = sum(each.written for each in report.moved)
     would = "would be written" if report.dry_run else "written"
     yield f"{count_of(len(report.moved), 'workspace')}: {written} {would}, {refused} refused."
+    if report.dry_run:
+        yield "Dry run: nothing was written."
     if report.run:
         yield f"Run {report.run}; 'stateheal undo' takes it back."
 
@@ -97,10 +104,12 @@ def _moved(each: Moved, dry_run: bool) -> Iterator[str | Text]:
         return
     where = "in place" if each.source == each.target else f"to {printable(str(each.target))}"
     if each.written:
-        yield f"{name}: {count_of(len(each.jobs), 'job')} {where}"
+        yield f"{name}: {count_of(len(each.jobs), 'job')} {where}" + (" (would be)" if dry_run else "")
     else:
-        yield Text(f"{name}: nothing to do", style="dim")
+        yield Text(f"{name}: nothing to copy", style="dim")
     if each.stays:
         yield Text(f"  no room, stays behind: {printable(', '.join(each.stays))}", style="yellow")
+    if each.archives and dry_run:
+        yield f"  the source, {printable(str(each.source))}, would be packed and removed"
     if each.archived:
         yield f"  the source is packed in {printable(each.archived)}"

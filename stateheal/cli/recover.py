@@ -58,7 +58,7 @@ def recover_command(
     if export and not dry_run:
         for workspace, ident, text in report.answers:
             path = write_answer(Path(export), workspace, ident, text)
-            click.echo(f"stateheal: {printable(str(path))}", err=True)
+            click.echo(f"stateheal: wrote {printable(str(path))}", err=True)
     return interrupt.status(status)
 
 

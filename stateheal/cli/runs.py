@@ -41,7 +41,8 @@ def undo_command(run: str | None, output: Output) -> int:
 def _undo_lines(report: Report, quiet: bool) -> Iterator[str | Text]:
     for each in () if quiet else report.restored:
         if each.refusal is None:
-            yield f"{printable(each.workspace.name)}: {count_of(each.files, 'file')} put back"
+            where = printable(str(each.workspace.parent))
+            yield f"{printable(each.workspace.name)}: {count_of(each.files, 'file')} put back in {where}"
         else:
             yield Text(f"{printable(each.workspace.name)}: left alone, {printable(each.refusal)}", style="red")
     refused = sum(each.refusal is not None for each in report.restored)
@@ -87,7 +88,7 @@ def _history_lines(runs: list[Run], journal: Journal) -> Iterator[str | Text]:
         state = {"no": "", "partly": "  partly undone", "yes": "  undone"}[run.undone_word]
         state += "" if entry["complete"] else "  interrupted"
         size = f"{count_of(entry['files'], 'file')} in {count_of(entry['workspaces'], 'workspace')}"
-        yield Text(f"{run.id}  {run.command:8}  {run.started}  {size}{state}", style="dim" if state else "")
+        yield Text(f"{run.id}  {run.command:8} {size}{state}", style="dim" if state else "")
     yield f"{count_of(len(runs), 'run')} in {printable(str(journal.path))}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from stateheal.commit.journal import Journal, Run, RunWriter
 from stateheal.commit.lock import WAIT, workspace_lock
 from stateheal.directory import Directory, open_directory
 from stateheal.errors import Conflict, JournalError, Refused, StatehealError, UsageError
-from stateheal.model import JOBS, FileStat, Restored
+from stateheal.model import INDEX, JOBS, FileStat, Restored
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,10 @@ def _restore(directory: Directory, archives: Sequence[Archive], writer: RunWrite
                 _redo(folder, name, step, writer.id)
         raise
     writer.finish(path, [step.item.name for step in steps] or ["-"])
+    if any(step.item.name == INDEX and step.item.before is None for step in steps):
+        for path in (directory.path / JOBS, directory.path):  # the run had made the workspace itself
+            with suppress(OSError):
+                path.rmdir()
     return len(steps)
 
 

@@ -63,12 +63,13 @@ def obstacle(view: View, name: str) -> str | None:
     return None
 
 
-def gate_conflict(source: Json, target: Json, gate: bool | None) -> str | None:
+def gate_conflict(source: Json, target: Json, gate: bool | None, names: tuple[str, str]) -> str | None:
     """Two workspaces with an index each that differ in the review gate, and nobody has said which is right."""
     ours, theirs = _config(source).get("stopReviewGate", False), _config(target).get("stopReviewGate", False)
     if gate is not None or not isinstance(source, dict) or not isinstance(target, dict) or same(ours, theirs):
         return None
-    return f"the review gate is {_word(ours)} here and {_word(theirs)} there: say --gate on or --gate off"
+    where = f"{_word(ours)} in {names[0]} and {_word(theirs)} in {names[1]}"
+    return f"the review gate is {where}: say --gate on or --gate off"
 
 
 def _word(value: Json) -> str:

@@ -95,10 +95,14 @@ def _size(view: View, directory: str) -> str:
 
 def _migration(view: View) -> str:
     """The command that would mend a split root: out of the temp directory, into the plugin's own."""
-    here, there = str(view.evidence.place.root), os.path.dirname(view.evidence.twins[0])
-    source, target = (here, there) if os.path.basename(here) == "codex-companion" else (there, here)
+    places = (str(view.evidence.place.directory), *view.evidence.twins)
+    roots = sorted((os.path.dirname(place) for place in places), key=lambda root: (_is_temp(root), root))
     cwd = f" --cwd {shlex.quote(view.evidence.home)}" if view.evidence.home else ""
-    return f"stateheal migrate --from {shlex.quote(source)} --to {shlex.quote(target)}{cwd}"
+    return f"stateheal migrate --from {shlex.quote(roots[-1])} --to {shlex.quote(roots[0])}{cwd} --archive"
+
+
+def _is_temp(root: str) -> bool:
+    return os.path.basename(root) == "codex-companion"
 
 
 def find_foreign_plugin(view: View) -> Iterator[Diagnosed]:

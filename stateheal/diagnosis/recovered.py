@@ -30,7 +30,7 @@ def find_recovered(view: View) -> Iterator[Diagnosed]:
             continue
         if recovery.message is None or job.record is None:
             why = recovery.reason or "it has no job file to hold the answer"
-            message = f"left as it is: {why}"
+            message = f"not recoverable, left as it is: {why}"
             yield Diagnosed(job_finding(view, job, "recoverable", message, severity=Severity.NOTICE))
             continue
         message = f"its worker died, but Codex finished the turn: the answer is in {recovery.path}"

@@ -222,7 +222,8 @@ RULES: tuple[Rule, ...] = (
         NOTICE,
         "The same workspace has state under two roots: hooks and commands may read different ones, so the gate or a "
         "cancel seems to have no effect.",
-        "None. Set CLAUDE_PLUGIN_DATA to the same directory for both.",
+        "None by 'heal'. 'stateheal migrate' brings the two together (the notice names the command); set "
+        "CLAUDE_PLUGIN_DATA to the same directory for both, so that they stay so.",
         notices.find_split_root,
     ),
     Rule(
@@ -237,7 +238,8 @@ RULES: tuple[Rule, ...] = (
         "gone-workspace",
         NOTICE,
         "The project directory that the state belongs to is not there any more.",
-        "None. The state can be deleted with the project, if you do not need its results.",
+        "None by 'heal'. If the project was moved, 'stateheal migrate --workspace OLD NEW' brings its state along; if it "
+        "was deleted, so can its state be.",
         notices.find_gone_workspace,
     ),
     Rule(

@@ -272,7 +272,7 @@ def _recoveries(
     found: dict[str, Recovery] = {}
     for ident, record in whole.items():
         closed = record.get("status") == "failed" and record.get("phase") in ("orphaned", "terminated")
-        if is_active(record) or closed:
+        if text_of(record, "threadId") is not None and (is_active(record) or closed):
             found[ident] = _recovery(record, whole.values(), logs.get(ident), now, rollouts)
     return found
 

@@ -58,7 +58,10 @@ def _print_workspace(console: Console, name: str, home: str | None, findings: Se
         table.add_row(rule, Text(job), Text(pid), _why(finding, verbose))
     needed = rule_width + sum(widths) + _MIN_WHY + 8
     window, console.width = console.width, max(console.width, needed)
-    console.print(table)
+    with console.capture() as capture:
+        console.print(table)
+    for line in capture.get().splitlines():  # a pipe has no use for columns filled up with spaces
+        console.out(line if console.is_terminal else line.rstrip(), highlight=False)
     console.width = window
     console.print()
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from stateheal.errors import UsageError
 from stateheal.evidence.roots import FALLBACK, slug, temp_root, workspace_hash
 
 
@@ -33,10 +34,12 @@ def workplace(
     """The workspace of a directory (default: the current one) and the state directory for it.
 
     ``data_dir`` is a plugin's data directory; without it ``$CLAUDE_PLUGIN_DATA`` counts, else the temp root, as for the
-    plugin. Nothing is created.
+    plugin. Nothing is created. Raises ``UsageError`` for a directory of another kind.
     """
     env = os.environ if environ is None else environ
     start = _as_node_sees(os.path.abspath(os.getcwd() if cwd is None else os.fspath(cwd)))
+    if data_dir and (os.path.isdir(os.path.join(data_dir, "plugins", "data")) or Path(data_dir).name == "state"):
+        raise UsageError(f"{data_dir}: give a plugin's data dir, such as …/plugins/data/codex-openai-codex")
     root = _work_tree(start, env)
     again = _work_tree(root, env)  # the plugin asks git a second time, from the first answer
     data = data_dir or env.get("CLAUDE_PLUGIN_DATA")
