@@ -238,8 +238,8 @@ RULES: tuple[Rule, ...] = (
         "gone-workspace",
         NOTICE,
         "The project directory that the state belongs to is not there any more.",
-        "None by 'heal'. If the project was moved, 'stateheal migrate --workspace OLD NEW' brings its state along; if it "
-        "was deleted, so can its state be.",
+        "None by 'heal'. If the project was moved, 'stateheal migrate --workspace OLD NEW' brings its state along; if "
+        "it was deleted, so can its state be.",
         notices.find_gone_workspace,
     ),
     Rule(

@@ -167,7 +167,9 @@ class Supervisor:
                 self._plumbing.drain(self.asked_to_end)
                 return signal.SIGKILL if status is None else status
             longest = _LONGEST if status is None else PAUSE
-            if self._plumbing.in_background:  # nobody tells a running job that it is in the foreground again
+            if (
+                status is None and self._plumbing.in_background
+            ):  # nobody tells a running job that it is in the foreground again
                 longest = PAUSE
                 if self._at_front():
                     self._go_on(command, self._given)
@@ -184,6 +186,7 @@ class Supervisor:
             elif event.pid == command.pid and status is None:
                 status = event.status
                 self._clock.leader_ended()
+                self._plumbing.keys(False)  # what is typed from now on is for whoever comes next
         if self._lead.sentinel in command.ended and self._asked_by is None:
             self._asked_by = signal.SIGKILL  # the group that we were started in was killed
             self._end(command, signal.SIGTERM)

@@ -176,13 +176,14 @@ def test_the_window_is_resized(terminal: Terminal) -> None:
 
 def test_in_a_script_between_other_commands(terminal: Terminal, tmp_path: Path) -> None:
     (tmp_path / "script.sh").write_text(
-        f"echo first\n{RUN} -- sh -c 'read line; echo got $line'\nread next; echo $next\n"
+        f"echo first\n{RUN} -- sh -c 'read line; echo got $line'\necho next; read next; echo $next\n"
     )
     terminal.type("sh script.sh\n")
     terminal.expect("first\r\n")
     time.sleep(0.5)
     terminal.type("for the command\n")
     terminal.expect("got for the command")
+    terminal.expect("next\r\n")
     terminal.type("for the script\n")
     terminal.expect("for the script\r\n")
     terminal.expect("ready> ")
