@@ -8,7 +8,7 @@ import sys
 
 def main() -> None:
     """The console script. The pre-launch hook goes its own way before anything else is imported."""
-    if sys.argv[1:2] == ["hook"] and set(sys.argv[2:]) <= {"-v", "--verbose"}:
+    if sys.argv[1:2] == ["hook"] and not {"-h", "--help"} & {*sys.argv} and not any("--config" in a for a in sys.argv):
         from stateheal.hook import main as hook
 
         hook(sys.argv[2:])
@@ -19,4 +19,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    # ``python -m`` puts the current directory first on the import path: a planted json.py would run.
+    if not sys.flags.safe_path if hasattr(sys.flags, "safe_path") else not sys.flags.isolated:
+        del sys.path[0]
     main()

@@ -125,6 +125,8 @@ def check_workspace(path: str) -> None:
     if not names <= {"state.json", "jobs", "broker.json"}:
         raise NotPlain
     jobs = os.path.join(path, "jobs")
+    if "jobs" in names and os.stat(jobs, follow_symlinks=False).st_mode & 0o170000 != 0o040000:
+        raise NotPlain
     files = set(os.listdir(jobs)) if "jobs" in names else set()
     entries = _entries(_read(os.path.join(path, "state.json"))) if "state.json" in names else []
     ids = set()
@@ -232,7 +234,10 @@ def _is_worker(pid: object, ident: str) -> bool:
 
 def _check_broker(session: dict[str, object]) -> None:
     endpoint = session.get("endpoint")
-    if not isinstance(endpoint, str) or os.fsencode(endpoint) not in _command_line(session.get("pid")):
+    if not isinstance(endpoint, str) or not endpoint.startswith(("unix:/", "pipe:\\")):
+        raise NotPlain
+    words = _command_line(session.get("pid"))
+    if (b"--endpoint", os.fsencode(endpoint)) not in zip(words, words[1:], strict=False):  # noqa: RUF007
         raise NotPlain
     if any(not isinstance(session.get(key, ""), str) for key in ("pidFile", "logFile", "sessionDir")):
         raise NotPlain

@@ -197,6 +197,8 @@ class RolloutTurn:
     """sha256 of the user's message, white space at its ends left out."""
     prompt_short: str = ""
     """The user's message as the plugin shortens summaries."""
+    answer: str | None = None
+    """sha256 of its last message, white space at its ends left out."""
     rolled_back: bool = False
 
 

@@ -15,6 +15,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import ContextVar, Token
 from pathlib import Path
 from types import TracebackType
@@ -141,7 +142,7 @@ class TrackedJob:
             if not self._active:
                 return
             now = time.time()
-            ending = make(now)
+            ending = self._try(lambda: make(now)) or failed(now, "How it ended could not be written down")
             ours = self._try(lambda: self._store.end(ending, now, patience))
             self._close("closed" if ours is False else ending.status)
             if ours is not False:
@@ -201,8 +202,9 @@ class tracked_job:
         job, token = self._job, self._token
         assert job is not None and token is not None
         self._job = self._token = None
-        _current.reset(token)
         _finish(job, error)
+        with suppress(ValueError):  # left in another context than it was entered in, as fixtures are
+            _current.reset(token)
 
     async def __aenter__(self) -> TrackedJob:
         return self._start(asyncio.get_running_loop())
@@ -315,4 +317,11 @@ def _finish(job: TrackedJob, error: BaseException | None) -> None:
     elif isinstance(error, SystemExit):
         job.fail(error.code if isinstance(error.code, str) else f"Exited with status {error.code}")
     else:
-        job.fail(str(error) or type(error).__name__)
+        job.fail(_said(error))
+
+
+def _said(error: BaseException) -> str:
+    try:
+        return str(error) or type(error).__name__
+    except Exception:  # its own fault: the job ends all the same
+        return type(error).__name__

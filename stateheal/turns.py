@@ -58,7 +58,7 @@ def choose(job: LostJob, turns: Sequence[RolloutTurn]) -> RolloutTurn | str:
         if not mine:
             return "it names no turn, and the one of its time may be one that was run by hand: the prompt is another"
         own = mine
-    if len(own) > 1 and len({(turn.end, turn.ended_at, turn.rolled_back) for turn in own}) > 1:
+    if len(own) > 1 and len({(turn.end, turn.answer, turn.rolled_back) for turn in own}) > 1:
         return f"{len(own)} turns may be its own"
     if len(own) > 1 and wanted is None:
         return f"{len(own)} turns may be its own"

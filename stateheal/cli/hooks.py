@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from stateheal.hookconfig import NAMES, config_text
@@ -34,5 +32,5 @@ def hook_command(config: str | None, verbose: bool) -> int:
 
         main(["-v"] if verbose else [])
         return 0
-    sys.stdout.write(config_text(config))
+    print(config_text(config), end="")
     return 0

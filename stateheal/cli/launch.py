@@ -67,11 +67,11 @@ def run_command(command: tuple[str, ...], kind: str, no_record: bool, **options:
         grace=options["grace"],
         stdout=2 if options["as_json"] else 1,
     )
-    sys.stdout.flush()
+    _flush()
     status = _clean_up_behind(order, options) if no_record else _track(order, kind, options)
     if status == 128 + signal.SIGINT and sys.stdin is not None and sys.stdin.isatty():
         # Whoever waits for us at this terminal stops too, a shell's loop for one, if it sees how we ended.
-        sys.stdout.flush()
+        _flush()
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)
     return status
@@ -119,6 +119,11 @@ def _explain(status: int, message: str | None, options: dict[str, Any]) -> None:
     """What the command itself could not say: that it was not started, or that its time was over."""
     if message and (status in (126, 127) or message.startswith("Timed out") or options["verbose"]):
         _say(message)
+
+
+def _flush() -> None:
+    if sys.stdout is not None:
+        sys.stdout.flush()
 
 
 def _say(message: str) -> None:

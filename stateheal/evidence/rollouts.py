@@ -6,10 +6,12 @@ A compressed one (``.jsonl.zst``) needs a library (Python 3.14 or ``stateheal[zs
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -27,7 +29,8 @@ _NAME = re.compile(
 _MAX_LINE = 32 * 1024 * 1024
 _STARTED = ("task_started", "turn_started")
 _COMPLETED = ("task_complete", "turn_complete")
-_WORDS = (*_STARTED, *_COMPLETED, "turn_aborted", "user_message", "thread_rolled_back")
+_WORDS = (*_STARTED, *_COMPLETED, "turn_aborted", "user_message", "thread_rolled_back", "error")
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MARKS = tuple(f'"{word}"'.encode() for word in _WORDS)
 
 
@@ -47,7 +50,12 @@ class Rollouts:
 
     def turns(self, thread: str) -> tuple[RolloutTurn, ...]:
         """Every turn of a thread, in the order of its rollouts, the newest rollout first."""
-        return tuple(turn for path in self._of(thread) for turn in _read_turns(path))
+        readers = [_read(path) for path in self._of(thread)]
+        for reader in readers:
+            for other in readers:
+                if other is not reader:
+                    reader.roll_back_after(other.rollbacks)
+        return tuple(turn for reader in readers for turn in reader.turns)
 
     def answer(self, turn: RolloutTurn) -> str | None:
         """The last message of a completed turn, as its rollout has it now."""
@@ -63,7 +71,7 @@ class Rollouts:
             self._paths = {}
             for path in self._all():
                 match = _NAME.fullmatch(path.name)
-                for name in {match["thread"], match["thread"] + "_" + str(match["rollout"])} if match else ():
+                for name in _threads(match) if match else ():
                     self._paths.setdefault(name, []).append(path)
         found = set(self._paths.get(thread, []))
         return sorted(
@@ -74,6 +82,14 @@ class Rollouts:
         for folder in ("sessions", "archived_sessions"):
             for base, _, names in os.walk(self.home / folder):
                 yield from (Path(base) / name for name in names if name.startswith("rollout-"))
+
+
+def _threads(match: re.Match[str]) -> set[str]:
+    """The thread that a name is of: what follows a ``_`` is a rollout's id only behind an id that has none itself."""
+    thread, rollout = match["thread"], match["rollout"]
+    if rollout is None:
+        return {thread}
+    return {thread, f"{thread}_{rollout}"} if _UUID.fullmatch(thread) else {f"{thread}_{rollout}"}
 
 
 def _mtime(path: str) -> float:
@@ -88,7 +104,11 @@ def _mtime(path: str) -> float:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[IO[bytes]]:
-    with path.open("rb") as file:
+    # No link, and nothing that could keep us waiting: a FIFO has no business here.
+    fd = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    with os.fdopen(fd, "rb") as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
         if path.suffix != ".zst":
             yield file
             return
@@ -141,6 +161,8 @@ class _Reader:
     turns: list[RolloutTurn] = field(default_factory=list)
     current: int | None = None
     """Which of them is going on."""
+    rollbacks: list[float | None] = field(default_factory=list)
+    """When turns were rolled back."""
 
     def take(self, number: int, event: Mapping[str, Any]) -> None:
         payload = _payload(event)
@@ -148,7 +170,8 @@ class _Reader:
         ident = payload.get("turn_id") if isinstance(payload.get("turn_id"), str) else None
         if kind in _STARTED:
             self.current = self._place(ident, number)
-            self._change(started_at=_seconds(payload.get("started_at")) or moment)
+            began = self.turns[self.current].started_at or _seconds(payload.get("started_at")) or moment
+            self._change(started_at=began, end=TurnEnd.OPEN)  # once more: its earlier end was none
         elif kind == "user_message" and self.current is not None:
             self._hear(payload.get("message"))
         elif kind in _COMPLETED:
@@ -156,9 +179,12 @@ class _Reader:
             self._complete(number, payload, moment)
         elif kind == "turn_aborted":
             self.current = self._place(ident, number)
-            self._change(end=TurnEnd.ABORTED, line=number)
+            self._change(end=TurnEnd.ABORTED, line=number, trouble="both aborted and completed")
             self.current = None
+        elif kind == "error" and self.current is not None:
+            self._change(trouble="with an error")
         elif kind == "thread_rolled_back":
+            self.rollbacks.append(moment)
             self._roll_back(payload.get("num_turns"))
 
     def _place(self, ident: str | None, number: int) -> int:
@@ -181,17 +207,29 @@ class _Reader:
             self._change(prompt=digest_of(message), prompt_short=shorten(message))
 
     def _complete(self, number: int, payload: Mapping[str, Any], moment: float | None) -> None:
-        said = payload.get("last_agent_message")
-        trouble = "with an error" if payload.get("error") else ""
+        assert self.current is not None
+        said, before = payload.get("last_agent_message"), self.turns[self.current]
+        trouble = before.trouble or ("with an error" if payload.get("error") is not None else "")
         if not trouble and not (isinstance(said, str) and said.strip()):
             trouble = "without a message"
+        answer = digest_of(said) if isinstance(said, str) else None
+        if before.end is TurnEnd.COMPLETED and before.answer != answer:
+            trouble = trouble or "twice, and differently"
         end = TurnEnd.FAILED if trouble else TurnEnd.COMPLETED
-        self._change(end=end, trouble=trouble, line=number, ended_at=_seconds(payload.get("completed_at")) or moment)
+        ended = _seconds(payload.get("completed_at")) or moment
+        self._change(end=end, trouble=trouble, line=number, ended_at=ended, answer=answer)
         self.current = None
+
+    def roll_back_after(self, moments: list[float | None]) -> None:
+        """Another rollout of the thread was rolled back: whatever had ended by then may have been meant."""
+        for place, turn in enumerate(self.turns):
+            if any(moment is None or turn.ended_at is None or moment >= turn.ended_at for moment in moments):
+                self.turns[place] = replace(turn, rolled_back=True)
 
     def _roll_back(self, count: object) -> None:
         """So many turns before this line are undone."""
-        left = count if isinstance(count, int) and not isinstance(count, bool) else 0
+        whole = isinstance(count, (int, float)) and not isinstance(count, bool) and count == int(count) >= 0
+        left = int(count) if whole else len(self.turns)  # type: ignore[call-overload]
         for place in reversed(range(len(self.turns))):
             if left > 0 and not self.turns[place].rolled_back:
                 self.turns[place] = replace(self.turns[place], rolled_back=True)
@@ -204,10 +242,10 @@ def _seconds(value: object) -> float | None:
     )
 
 
-def _read_turns(path: Path) -> list[RolloutTurn]:
+def _read(path: Path) -> _Reader:
     reader = _Reader(str(path))
     for number, line in enumerate(_lines(path)):
         event = _event(line)
         if event:
             reader.take(number, event)
-    return reader.turns
+    return reader

@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from stateheal.tracking.system import die_with_parent
+from stateheal.tracking.system import die_with_parent, group_states
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 
@@ -102,6 +102,13 @@ class Command:
             with suppress(OSError):
                 os.kill(self.monitor, signal.SIGKILL)
                 os.waitpid(self.monitor, 0)
+
+    def lives(self) -> bool:
+        """Whether anybody of the group still runs. A zombie that nobody reaps does not."""
+        if not self.signal(0):
+            return False
+        states = group_states(self.pid)
+        return states is None or any(state != "Z" for state in states)
 
     def signal(self, signum: int) -> bool:
         """Signal the whole group. Returns whether there was anybody."""

@@ -37,7 +37,10 @@ def workplace(
     plugin. Nothing is created. Raises ``UsageError`` for a directory of another kind.
     """
     env = os.environ if environ is None else environ
-    start = _as_node_sees(os.path.abspath(os.getcwd() if cwd is None else os.fspath(cwd)))
+    try:
+        start = _as_node_sees(os.path.abspath(os.getcwd() if cwd is None else os.fspath(cwd)))
+    except OSError as error:
+        raise UsageError(f"the current directory: {error.strerror or error}") from error
     if data_dir and (os.path.isdir(os.path.join(data_dir, "plugins", "data")) or Path(data_dir).name == "state"):
         raise UsageError(f"{data_dir}: give a plugin's data dir, such as …/plugins/data/codex-openai-codex")
     root = _work_tree(start, env)

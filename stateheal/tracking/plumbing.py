@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -78,7 +79,7 @@ class Plumbing:
         reads = {stream.reads: stream for stream in self._streams if stream.reads is not None}
         writes = {stream.writes: stream for stream in self._streams if stream.writes is not None}
         told = [fd for fd in (wake, reports) if fd is not None]
-        readable, writable, _ = select.select([*told, *reads], [*writes], [], wait)
+        readable, writable = _wait_for([*told, *reads], [*writes], wait)
         if wake in readable:
             with suppress(BlockingIOError):
                 os.read(wake or 0, 4096)
@@ -123,6 +124,19 @@ class Plumbing:
         self.started()
         for stream in self._streams:
             stream.close()
+
+
+def _wait_for(reads: list[int], writes: list[int], wait: float) -> tuple[list[int], list[int]]:
+    """Which descriptors are ready. With poll where it can be trusted with terminals: select knows 1,024 at most."""
+    if sys.platform != "linux":
+        readable, writable, _ = select.select(reads, writes, [], wait)
+        return readable, writable
+    poll = select.poll()
+    for fd in {*reads, *writes}:
+        poll.register(fd, (select.POLLIN if fd in reads else 0) | (select.POLLOUT if fd in writes else 0))
+    ready = dict(poll.poll(int(wait * 1000) + (wait > 0)))
+    readable = [fd for fd in reads if ready.get(fd, 0) & ~select.POLLOUT]
+    return readable, [fd for fd in writes if ready.get(fd, 0) & ~select.POLLIN]
 
 
 def is_interactive() -> bool:

@@ -6,16 +6,21 @@ that runs the job, so that a later verdict needs no guess (section 4).
 
 from __future__ import annotations
 
+import math
 import random
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from stateheal.jsontext import Json
 from stateheal.safe import shorten
 from stateheal.times import format_time
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_LARGEST = 10**300
+_DEEPEST = 100
+_LONGEST_REPR = 1000
 _chance = random.SystemRandom()
 
 Fields = Mapping[str, Json]
@@ -119,17 +124,36 @@ class Ending:
         return str(self.both["status"])
 
 
+def plain(value: Any, depth: int = 0) -> Json:
+    """The value as JSON can say it, as ``JSON.stringify`` would: tuples are lists, what is no number is null.
+
+    Whatever else there may be is told as text: a result must never be the reason that its job stays open.
+    """
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, int):
+        return value if abs(value) < _LARGEST else None
+    if depth < _DEEPEST and isinstance(value, Mapping):
+        return {str(key): plain(each, depth + 1) for key, each in value.items()}
+    if depth < _DEEPEST and isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(each, depth + 1) for each in value]
+    return repr(value)[:_LONGEST_REPR] if depth < _DEEPEST else None
+
+
 def completed(now: float, result: Json, rendered: str | None, summary: str | None) -> Ending:
     """``completed``/``done``. A text as result becomes what the plugin's ``result`` command prints."""
     payload = {"status": 0, "rawOutput": result} if isinstance(result, str) else result
+    payload = plain(payload)
     if rendered is None and isinstance(payload, dict) and isinstance(payload.get("rawOutput"), str):
         rendered = payload["rawOutput"]
     fields = {"status": "completed", "phase": "done", "pid": None, "completedAt": format_time(now)}
     return Ending(
         fields,
-        {"result": payload, "rendered": rendered},
-        {} if summary is None else {"summary": shorten(summary)},
-        block=rendered,
+        {"result": payload, "rendered": None if rendered is None else str(rendered)},
+        {} if summary is None else {"summary": shorten(str(summary))},
+        block=None if rendered is None else str(rendered),
     )
 
 
@@ -139,10 +163,10 @@ def failed(now: float, message: str, result: Json = None, phase: str = "failed")
         "status": "failed",
         "phase": phase,
         "pid": None,
-        "errorMessage": message,
+        "errorMessage": str(message),
         "completedAt": format_time(now),
     }
-    return Ending(fields, {} if result is None else {"result": result}, {}, log=message)
+    return Ending(fields, {} if result is None else {"result": plain(result)}, {}, log=str(message))
 
 
 def terminated(now: float, signum: int, result: Json = None) -> Ending:

@@ -80,7 +80,7 @@ class _Clock:
         self.sample_at = time.monotonic() + self._pause
 
     def leader_ended(self) -> None:
-        self.timeout_at = self.sample_at = None
+        self.sample_at = None
 
     def wait(self, longest: float) -> float:
         """Seconds until the next of them."""
@@ -148,6 +148,9 @@ class Supervisor:
                 if self.keep is None and is_interactive():
                     self._give(command)
                 return self._ended(command, self._watch(command))
+            except BaseException:
+                command.signal(signal.SIGKILL)  # nobody would be left to look after it
+                raise
             finally:
                 command.close()
         finally:
@@ -163,8 +166,8 @@ class Supervisor:
             self._act_on_signals(command)
             status = self._hear(command, status)
             self._keep_time(command)
-            if (status is not None and not command.signal(0)) or _over(self._clock.give_up_at):
-                self._plumbing.drain(self.asked_to_end)
+            if (status is not None and not command.lives()) or _over(self._clock.give_up_at):
+                self._plumbing.drain(lambda: self.asked_to_end() or _over(self._clock.timeout_at))
                 return signal.SIGKILL if status is None else status
             longest = _LONGEST if status is None else PAUSE
             if (
@@ -269,5 +272,7 @@ class Supervisor:
     def _ended(self, command: Command, wait_status: int) -> Ended:
         killed_by = os.WTERMSIG(wait_status) if os.WIFSIGNALED(wait_status) else None
         status = 128 + killed_by if killed_by is not None else os.WEXITSTATUS(wait_status)
+        if self._timed_out and status == 0:
+            status = 128 + signal.SIGTERM  # the command had ended well, what it left behind had not
         children = frozenset({command.pid, *command.ended})
         return Ended(status, killed_by, self._asked_by, self._timed_out, children)

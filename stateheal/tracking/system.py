@@ -36,3 +36,20 @@ def die_with_parent(parent: int) -> None:
 def adopt_orphans() -> bool:
     """Descendants whose parent ends become this process's children, so that it hears of their end."""
     return _call is not None and _call(_PR_SET_CHILD_SUBREAPER, 1) == 0
+
+
+def group_states(group: int) -> list[str] | None:
+    """The state letter of every process of a group (``R``, ``S``, ``Z`` …); ``None`` where the system has no /proc."""
+    if sys.platform != "linux":
+        return None
+    states = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as file:
+                    state, _, pgrp = file.read().rpartition(")")[2].split()[:3]
+            except (OSError, ValueError):
+                continue
+            if pgrp == str(group):
+                states.append(state)
+    return states
