@@ -13,7 +13,7 @@ from pathlib import Path
 from stateheal.commit.journal import KEEP, Journal
 from stateheal.commit.location import journal_path
 from stateheal.errors import Conflict, Refused, StatehealError, UsageError
-from stateheal.evidence.roots import FALLBACK, survey, temp_root, workspace_hash
+from stateheal.evidence.roots import FALLBACK, is_workspace, survey, temp_root, workspace_hash
 from stateheal.model import Moved, Report, Trouble
 from stateheal.moving import Mover, Options, Pair
 from stateheal.version import __version__
@@ -29,7 +29,11 @@ def root_named(text: str, environ: Mapping[str, str] | None = None) -> Path:
     directory.
     """
     env = os.environ if environ is None else environ
-    path = Path(text).expanduser()
+    try:
+        path = Path(text).expanduser()
+        path.exists()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise UsageError(f"{text[:80]}: {getattr(error, 'strerror', None) or error}") from error
     config = Path(env.get("CLAUDE_CONFIG_DIR") or Path.home() / ".claude")
     if text == "temp":
         return temp_root(env) / FALLBACK
@@ -42,6 +46,8 @@ def root_named(text: str, environ: Mapping[str, str] | None = None) -> Path:
             )
         return data / text / "state"
     path = path.absolute()
+    if path.is_dir() and is_workspace(path):
+        raise UsageError(f"{text}: this is one workspace; name its root, and the project with --cwd")
     if path.name in ("state", FALLBACK):
         return path
     if path.parent.name == "data" and path.parent.is_dir():
@@ -61,7 +67,10 @@ def pairs_between(source: str, target: str, cwd: str | None = None) -> list[Pair
         raise UsageError(f"{from_root}: there is no such directory")
     if os.path.realpath(from_root) == os.path.realpath(to_root):
         raise UsageError(f"{from_root}: source and target are the same")
-    return [Pair(place.directory, to_root / place.name) for place in survey([from_root], cwd).places]
+    places = survey([from_root], cwd).places
+    if any(place.directory in (to_root.resolve(), *to_root.resolve().parents) for place in places):
+        raise UsageError(f"{to_root}: this lies in the source")
+    return [Pair(place.directory, to_root / place.name) for place in places]
 
 
 def pairs_of_move(old: str, new_root: str, name: str, source: str | None = None) -> list[Pair]:
@@ -96,8 +105,12 @@ def migrate(
     mover = Mover(world, journal, run, options)
     moved: list[Moved] = []
     errors: list[Trouble] = []
+    interrupted = False
     try:
         for pair in pairs:
+            if world.stop():
+                interrupted = True
+                break
             try:
                 moved.append(mover.move(pair))
             except (Refused, Conflict) as error:
@@ -114,4 +127,5 @@ def migrate(
         moved=tuple(moved),
         diffs=tuple(mover.diffs),
         errors=tuple(errors),
+        interrupted=interrupted,
     )

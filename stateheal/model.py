@@ -484,6 +484,8 @@ class FileChange:
     """Other files the change was concluded from: they must still be as they were read."""
     mtime_ns: int | None = None
     """The age of a file that comes from elsewhere: a log's tells when its job last lived."""
+    mode: int | None = None
+    """The permissions of a new file; by default its directory's."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import os
 import stat
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from itertools import count
@@ -21,7 +21,7 @@ from stateheal.diagnosis.merging import Merged, Request, gate_conflict, merge, o
 from stateheal.diagnosis.view import View, first_draft
 from stateheal.directory import Directory, open_directory
 from stateheal.errors import Conflict, Refused
-from stateheal.evidence.roots import Survey, is_workspace
+from stateheal.evidence.roots import Survey
 from stateheal.evidence.schema import violations
 from stateheal.evidence.snapshot import read_snapshot
 from stateheal.jsonedit import rewrite
@@ -31,11 +31,13 @@ from stateheal.model import (
     JOBS,
     Diff,
     FileChange,
+    Finding,
     Moved,
     Place,
     Plan,
     Settings,
     Snapshot,
+    Unreadable,
     job_file,
 )
 from stateheal.records import entries_of
@@ -64,6 +66,14 @@ class Pair:
     new_root: str | None = None
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """A workspace as it is, and what an audit finds in it."""
+
+    view: View
+    findings: tuple[Finding, ...]
+
+
 class Mover:
     """Moves one workspace after the other; ``diffs`` holds what a dry run would change."""
 
@@ -74,19 +84,20 @@ class Mover:
 
     def move(self, pair: Pair) -> Moved:
         """One pair; planned anew when somebody else writes meanwhile. Raises ``Refused``, ``Conflict``, ``OSError``."""
-        exists = is_workspace(pair.target) if pair.target.exists() else False
-        if pair.target.exists() and not pair.target.is_dir():
-            raise Refused(f"{pair.target} is not a directory")
-        for path in (pair.source, pair.target if pair.target.exists() else _existing_parent(pair.target)):
-            _ensure_own(path)
+        if not os.path.lexists(pair.source):
+            raise Refused(f"{pair.source} is not there any more")
         for attempts_left in reversed(range(_ATTEMPTS)):
+            exists = os.path.lexists(pair.target)
+            if exists and not stat.S_ISDIR(pair.target.lstat().st_mode):
+                raise Refused(f"{pair.target} is not a directory")
+            for path in (pair.source, pair.target if exists else _existing_parent(pair.target)):
+                _ensure_own(path)
             try:
                 return self._move_once(pair, exists)
             except Conflict:
                 if attempts_left == 0:
                     raise
                 self._world.sleep(0.01)
-                exists = pair.target.exists()
         raise AssertionError("the loop above always returns")
 
     def _move_once(self, pair: Pair, exists: bool) -> Moved:
@@ -101,10 +112,11 @@ class Mover:
                 return self._upgrade(pair, source, opened[pair.source])
             target = self._view(opened[pair.target]) if exists else None
             merged, files = self._plan(pair, source, target, opened[pair.source])
+            goes = list(_everything(opened[pair.source])) if self._options.archive else []  # refused before anything
             done = Moved(
                 pair.source,
                 pair.target,
-                tuple(sorted({*merged.records, *_ids(merged.index)} & {job.id for job in source.jobs})),
+                tuple(sorted({*merged.records, *_ids(merged.index)} & {job.id for job in source.view.jobs})),
                 merged.stays,
                 written=bool(files),
                 archives=self._options.archive and not merged.stays,
@@ -113,28 +125,35 @@ class Mover:
                 self.diffs += [_diff(pair.target, change) for change in files if change.name == INDEX and change.before]
                 return done
             if files:
-                _make_room(pair.target)
-                place = Place(pair.target.parent, pair.target, None)
+                self._journal.make()
+                _make_room(pair.target, opened[pair.source])
                 with open_directory(pair.target) as directory:
-                    carry_out(Plan(place, (), tuple(files)), directory, self._run, _nobody, self._world.stop, [])
+                    self._carry_out(pair.target, directory, files)
             if done.archives:
-                packed = self._archive(opened[pair.source])
-                return replace(done, archived=packed)
+                return replace(done, archived=self._archive(opened[pair.source], goes))
             return done
 
-    def _view(self, directory: Directory) -> View:
+    def _carry_out(self, workspace: Path, directory: Directory, files: Iterable[FileChange]) -> None:
+        plan = Plan(Place(workspace.parent, workspace, None), (), tuple(files))
+        if not carry_out(plan, directory, self._run, _nobody, self._world.stop, []):
+            raise Refused("stopped before it was whole; run it again, or undo it")
+
+    def _view(self, directory: Directory) -> _Seen:
         place = Place(directory.path.parent, directory.path, None)
-        evidence = self._looker.plan(place, directory, None, frozenset()).evidence
-        return View(evidence, first_draft(evidence), Settings(), violations)
+        visit = self._looker.plan(place, directory, None, frozenset())
+        return _Seen(View(visit.evidence, first_draft(visit.evidence), Settings(), violations), visit.findings)
 
     def _plan(
-        self, pair: Pair, source: View, target: View | None, directory: Directory
+        self, pair: Pair, seen: _Seen, there: _Seen | None, directory: Directory
     ) -> tuple[Merged, list[FileChange]]:
         """What to write into the target. Raises ``Refused``."""
-        for view, name in ((source, str(pair.source)), (target, str(pair.target))):
-            why = obstacle(view, name) if view is not None else None
-            if why is not None:
-                raise Refused(why)
+        known = {job.id for job in seen.view.jobs}
+        why = obstacle(seen.view, seen.findings, str(pair.source))
+        if why is None and there is not None:
+            why = obstacle(there.view, there.findings, str(pair.target), known)
+        if why is not None:
+            raise Refused(why)
+        source, target = seen.view, there.view if there is not None else None
         options = self._options
         names = (str(pair.source), str(pair.target))
         conflict = gate_conflict(source.draft.index, target.draft.index if target else None, options.gate, names)
@@ -145,11 +164,12 @@ class Mover:
         merged = merge(source, target, request)
         return merged, list(_files(merged, source, target, directory))
 
-    def _upgrade(self, pair: Pair, view: View, directory: Directory) -> Moved:
+    def _upgrade(self, pair: Pair, seen: _Seen, directory: Directory) -> Moved:
         """Records of an older shape, in place."""
-        why = obstacle(view, str(pair.source))
+        why = obstacle(seen.view, seen.findings, str(pair.source))
         if why is not None:
             raise Refused(why)
+        view = seen.view
         entries = list(entries_of(view.draft.index))
         files: list[FileChange] = []
         jobs: list[str] = []
@@ -166,19 +186,16 @@ class Mover:
         if self._options.dry_run:
             self.diffs += [_diff(pair.source, change) for change in files]
         elif files:
-            plan = Plan(Place(pair.source.parent, pair.source, None), (), tuple(files))
-            carry_out(plan, directory, self._run, _nobody, self._world.stop, [])
+            self._carry_out(pair.source, directory, files)
         return Moved(pair.source, pair.source, tuple(jobs), written=bool(files))
 
-    def _archive(self, directory: Directory) -> str:
+    def _archive(self, directory: Directory, goes: list[FileChange]) -> str:
         """Pack the source beside the journal's runs, then remove it as a heal removes a file: undo brings it back."""
-        files = list(_everything(directory))
         self._journal.make()
         folder = self._journal.path / "archives"
         folder.mkdir(mode=0o700, exist_ok=True)
         packed = _pack(directory.path, folder, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._run.now)))
-        plan = Plan(Place(directory.path.parent, directory.path, None), (), tuple(files))
-        carry_out(plan, directory, self._run, _nobody, self._world.stop, [])
+        self._carry_out(directory.path, directory, goes)
         for path in (directory.path / JOBS, directory.path):
             with suppress(OSError):
                 path.rmdir()
@@ -220,9 +237,13 @@ def _ensure_own(path: Path) -> None:
         raise Refused(f"{path} belongs to another user")
 
 
-def _make_room(target: Path) -> None:
-    target.mkdir(parents=True, exist_ok=True)
-    (target / JOBS).mkdir(exist_ok=True)
+def _make_room(target: Path, source: Directory) -> None:
+    """The target's directories, no wider open than the source's."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    mode = stat.S_IMODE(os.stat(source.path).st_mode) | 0o700
+    for path in (target, target / JOBS):
+        with suppress(FileExistsError):
+            path.mkdir(mode)
 
 
 def _ids(index: Json) -> set[str]:
@@ -236,18 +257,19 @@ def _files(merged: Merged, source: View, target: View | None, directory: Directo
         with directory.sub(JOBS) as jobs:
             info, data = read_plain(jobs, f"{ident}.log")
         name = f"{JOBS}/{ident}.log"
-        before = _log_there(target, ident)
+        before = _there(target, f"{ident}.log")
         if before is None or before.data != data:
-            yield FileChange(name, before, data, mtime_ns=info.mtime_ns)
+            yield FileChange(name, before, data, mtime_ns=info.mtime_ns, mode=info.mode)
     for ident, value in merged.records.items():
         mine = source.evidence.records[ident]
-        before = there.records.get(ident) if there is not None else None
+        before = _there(target, f"{ident}.json")
         after = _text(mine, value)
         if before is None or not isinstance(before.document, Document) or not same(before.value, value):
-            yield FileChange(job_file(ident), before, after)
+            yield FileChange(job_file(ident), before, after, mode=mine.stat.mode)
     index = there.index if there is not None else None
     if index is None:
-        yield FileChange(INDEX, None, write(merged.index))
+        mode = source.evidence.index.stat.mode if source.evidence.index is not None else None
+        yield FileChange(INDEX, None, write(merged.index), mode=mode)
     elif not same(index.value, merged.index):
         yield _change(INDEX, index, merged.index)
 
@@ -262,13 +284,18 @@ def _logs_in(directory: Directory) -> frozenset[str]:
     return frozenset(found)
 
 
-def _log_there(target: View | None, ident: str) -> Snapshot | None:
+def _there(target: View | None, name: str) -> Snapshot | None:
+    """What the target has under a name in its ``jobs``. Raises ``Refused`` for what is no plain file."""
     if target is None:
         return None
-    with suppress(OSError), open_directory(target.evidence.place.directory / JOBS) as jobs:
-        found = read_snapshot(jobs, f"{ident}.log", f"{JOBS}/{ident}.log")
-        return found if isinstance(found, Snapshot) else None
-    return None
+    try:
+        with open_directory(target.evidence.place.directory / JOBS) as jobs:
+            found = read_snapshot(jobs, name, f"{JOBS}/{name}")
+    except FileNotFoundError:
+        return None
+    if isinstance(found, Unreadable):
+        raise Refused(f"{target.evidence.place.directory}/{found.name} is in the way: {found.reason}")
+    return found
 
 
 def _text(snapshot: Snapshot, value: Json) -> bytes:

@@ -231,6 +231,91 @@ def test_a_damaged_index_is_in_the_way(two: Two, side: str) -> None:
     assert "heal it first" in two.refused()
 
 
+LIVE = FakeProcesses().live(4242, "node", "/x/codex-companion.mjs", "task-worker", "--job-id", "task-1")
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+@pytest.mark.parametrize(
+    ("damage", "rule"),
+    [
+        (lambda tree: tree.index(None, *tree.read_index()["jobs"]), "null-entry"),
+        (lambda tree: tree.index(*tree.read_index()["jobs"], tree.read_index()["jobs"][0]), "duplicate-id"),
+        (lambda tree: tree.index(*tree.read_index()["jobs"], {"title": "no id"}), ""),
+        (
+            lambda tree: (tree.path / "jobs" / "task-mnyhf4jl-1mnkv1.json").write_text(
+                '{"status": "running", "pid": 4242'
+            ),
+            "",
+        ),
+        (lambda tree: tree.file(done("task-7")), "unindexed"),
+        (lambda tree: tree.add(done("task-1"), status="running", phase="running", pid=4343), "index-behind"),
+    ],
+)
+def test_damage_that_would_be_moved_wrongly_is_in_the_way(two: Two, side: str, damage: Any, rule: str) -> None:
+    two.source.add(done("task-8"))
+    two.target.add(done("task-9"))
+    damage(getattr(two, side))
+    for path in two.path.rglob("*.json"):
+        os.utime(path, (0, 0))  # no write in progress
+    why = two.refused(processes=LIVE, archive=True)
+    assert "first" in why and rule in why
+
+
+def test_a_broker_alone_is_in_the_way_too(two: Two) -> None:
+    two.source.add(done("task-1"))
+    two.target.path.mkdir(parents=True)
+    (two.target.path / "broker.json").write_text(json.dumps({"endpoint": "unix:/tmp/broker.sock", "pid": 4242}))
+    assert "broker" in two.refused(ask=lambda endpoint: Answer.YES)
+
+
+def test_a_link_in_the_targets_place_is_not_written_through(two: Two) -> None:
+    two.source.add(done("task-1"))
+    (two.path / "victim").mkdir()
+    two.target.path.parent.mkdir(parents=True)
+    two.target.path.symlink_to(two.path / "victim")
+    assert "not a directory" in two.refused()
+    assert not list((two.path / "victim").iterdir())
+
+
+@pytest.mark.parametrize("odd", ["task-1.log", "task-1.json"])
+def test_what_is_no_plain_file_in_the_target_is_in_the_way(two: Two, odd: str) -> None:
+    two.source.add(done("task-1"))
+    two.target.add(done("task-2"))
+    (two.target.path / "jobs" / odd).symlink_to("/etc/hostname")
+    assert "in the way" in two.refused() or "unreadable" in two.refused() or "link" in two.refused()
+
+
+def test_what_cannot_be_archived_is_refused_before_anything_is_written(two: Two) -> None:
+    two.source.add(done("task-1"))
+    (two.source.path / "jobs" / "odd").mkdir()
+    assert "cannot be archived" in two.refused(archive=True)
+    assert two.move().written
+
+
+def test_permissions_are_not_widened_and_come_back(two: Two) -> None:
+    two.source.add(done("task-1"))
+    for path in (two.source.path, two.source.path / "jobs"):
+        path.chmod(0o700)
+    for path in two.source.path.rglob("*.*"):
+        path.chmod(0o600)
+    two.move(archive=True)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (two.target.path, *two.target.path.rglob("*"))}
+    assert {mode for name, mode in modes.items() if "." in name} == {0o600}
+    assert modes["jobs"] == modes[two.target.path.name] == 0o700
+    undo(journal=two.journal)
+    for path in (two.source.path, two.source.path / "jobs"):
+        assert path.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_stop_is_no_success(two: Two) -> None:
+    two.source.add(done("task-1"))
+    stops = iter([False, False, True, True, True])
+    given = world(stop=lambda: next(stops, True))
+    report = migrate([Pair(two.source.path, two.target.path)], Options(archive=True), two.journal, given)
+    assert "stopped" in (report.moved[0].refusal or "") and report.exit_status == 1 and two.source.path.exists()
+    assert two.move(archive=True).archived  # and it can be run again
+
+
 def test_an_unknown_version_is_in_the_way(two: Two) -> None:
     two.source.index(version=2)
     assert "version" in two.refused()
@@ -258,7 +343,7 @@ def test_one_refusal_does_not_keep_the_others(two: Two, tmp_path: Path) -> None:
 
 
 def test_an_archived_source_is_packed_and_gone_and_undo_brings_it_back(two: Two) -> None:
-    two.source.add(done("task-1")).add(job("task-2"))
+    two.source.add(done("task-1")).add(job("task-2"))  # a dead job moves as it is
     (two.source.path / "jobs" / "task-1.request.json").write_text("{}")
     before = files_in(two.source.path)
     moved = two.move(archive=True)
@@ -344,6 +429,14 @@ def test_names_of_roots(tmp_path: Path, isolated: Path) -> None:
         root_named(str(config))
     with pytest.raises(UsageError, match="no such directory"):
         root_named(str(tmp_path / "no/where"))
+    with pytest.raises(UsageError, match="one workspace"):
+        root_named(str(tree.path))
+    with pytest.raises(UsageError, match="lies in the source"):
+        pairs_between(str(tree.state), str(tree.path / "state"))
+    with pytest.raises(UsageError):
+        root_named("~nouser/x")
+    with pytest.raises(UsageError):
+        root_named("x" * 300)
     with pytest.raises(UsageError, match="the same"):
         pairs_between("codex-inline", "codex-inline")
 

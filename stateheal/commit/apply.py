@@ -115,7 +115,9 @@ def _write(change: FileChange, directory: Directory, tag: str, confirm: Confirm)
         raise Conflict(alive)
     with folder_of(directory, change.name) as (folder, name):
         if change.before is None:
-            create_file(folder, Target(name, b"", _new_stat(folder)), change.after or b"", tag, change.mtime_ns)
+            new = _new_stat(folder)
+            new = new if change.mode is None else replace(new, mode=change.mode)
+            create_file(folder, Target(name, b"", new), change.after or b"", tag, change.mtime_ns)
             return
         target = Target(name, change.before.data, change.before.stat)
         if change.after is None:

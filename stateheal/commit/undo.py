@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -68,12 +69,15 @@ def undo_run(journal: Journal, run: Run, writer: RunWriter, wait: float = WAIT) 
 
 
 def _make_room(workspace: Path, archives: Sequence[Archive]) -> None:
-    """The directories of a workspace that the run removed whole."""
-    removed = [item.name for archive in archives for item in archive.items if item.action == "remove"]
-    if removed and not workspace.exists() and workspace.parent.is_dir():
-        workspace.mkdir()
-    if any("/" in name for name in removed) and workspace.is_dir() and not (workspace / JOBS).exists():
-        (workspace / JOBS).mkdir()
+    """The directories of a workspace that the run removed whole, as widely open as its files were."""
+    removed = [item for archive in archives for item in archive.items if item.action == "remove" and item.before]
+    private = not any((item.before.mode or 0) & 0o077 for item in removed if item.before)
+    mode = 0o700 if private else 0o777
+    if removed and not os.path.lexists(workspace) and workspace.parent.is_dir():
+        workspace.mkdir(mode)
+    if any("/" in item.name for item in removed) and not os.path.lexists(workspace / JOBS):
+        with suppress(FileNotFoundError):
+            (workspace / JOBS).mkdir(mode)
 
 
 def _restore(directory: Directory, archives: Sequence[Archive], writer: RunWriter) -> int:

@@ -6,14 +6,14 @@ Pure; field guide section 8. The plugin's own derivations for records that lack 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from stateheal.diagnosis.structure import CAP
 from stateheal.diagnosis.view import Job, Record, View
 from stateheal.jsontext import Json, same
-from stateheal.model import NEW_INDEX, Answer, Liveness
-from stateheal.records import entries_of, is_active, is_finished, text_of
+from stateheal.model import NEW_INDEX, Answer, Finding, Liveness, Severity
+from stateheal.records import entries_of, is_active, is_finished, is_plain_id, text_of
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,35 @@ class Merged:
     """Ids that found no room."""
 
 
-def obstacle(view: View, name: str) -> str | None:
-    """Why a workspace can be neither source nor target just now."""
+_HARMLESS = {"dead-pid", "recycled-pid", "missing-pid", "unsafe-pid", "unsafe-path", "stale-broker", "leftover-temp"}
+_HARMLESS |= {"schema", "missing-file"}
+"""Damage that moves as it is, or that the move itself mends; any other might be moved wrongly, or be lost."""
+
+
+def obstacle(view: View, findings: Iterable[Finding], name: str, known: Collection[str] = ()) -> str | None:
+    """Why a workspace can be neither source nor target just now.
+
+    ``findings``: what an audit finds in it. ``known``: ids whose file an interrupted run may have left without entry.
+    """
     if view.hands_off is not None:
         return f"{name}: {view.hands_off}"
-    index = view.evidence.index
-    if index is not None and not isinstance(view.draft.index, dict):
-        return f"{name}: its index is damaged; heal it first"
+    if view.evidence.unsettled:
+        return f"{name}: {', '.join(sorted(view.evidence.unsettled))} is just being written"
+    damage = {
+        finding.rule
+        for finding in findings
+        if finding.severity is not Severity.NOTICE and not (finding.rule == "unindexed" and finding.job in known)
+    } - _HARMLESS
+    if damage:
+        return f"{name}: it is damaged ({', '.join(sorted(damage))}); heal it first"
+    if any(not isinstance(entry, dict) or text_of(entry, "id") is None for entry in entries_of(view.draft.index)):
+        return f"{name}: its index has an entry without an id; put that right first"
+    torn = [stem for stem in view.evidence.records if stem not in view.draft.records]
+    if torn:
+        return f"{name}: the file of {torn[0]} is torn; heal it first"
+    odd = [job.id for job in view.jobs if not is_plain_id(job.id)]
+    if odd:
+        return f"{name}: {odd[0]!r} is no plain id; heal it first"
     if view.evidence.unreadable:
         return f"{name}: {view.evidence.unreadable[0].name} {view.evidence.unreadable[0].reason}"
     for job in view.jobs:
@@ -136,7 +158,8 @@ def _moved(side: Record, job: Job, log: bool, request: Request) -> Record:
 
 
 def _index(source: Json, target: Json, entries: Mapping[str, Record], request: Request) -> Json:
-    base = target if isinstance(target, dict) else {**NEW_INDEX, "config": _config(source) or NEW_INDEX["config"]}
+    fresh = {**NEW_INDEX, **(source if isinstance(source, dict) else {}), "jobs": []}
+    base = target if isinstance(target, dict) else fresh
     config = {**_config(source), **_config(base)}
     if request.gate is not None:
         config["stopReviewGate"] = request.gate

@@ -205,7 +205,7 @@ def test_who_kills_the_group_it_was_started_in_ends_it_too() -> None:
     assert child.stdout.readline() == "ready\n"
     os.killpg(child.pid, signal.SIGKILL)
     child.wait(30)
-    until(lambda: the_job()["status"] == "failed", "the record")
+    until(lambda: json.loads((state() / "state.json").read_text())["jobs"][0]["status"] == "failed", "the record")
     assert ending() == ("failed", "terminated", "Terminated by SIGKILL")
 
 
