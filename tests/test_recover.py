@@ -183,6 +183,53 @@ def test_less_than_a_finished_turn_is_left(home: Home, lines: list[str], reason:
     assert home.why() == reason
 
 
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        ([*turn(), *turn(answer="Another.", seconds=99)[3:]], "its turn ended twice, and differently"),
+        ([*turn(), line("task_started", 99, turn_id="turn_1")], "its turn has no end in the rollout"),
+        ([line("turn_aborted", 4, turn_id="turn_1"), *turn()[3:]], "its turn ended both aborted and completed"),
+        ([*turn()[:2], line("error", 9, message="limit"), *turn()[3:]], "its turn ended with an error"),
+        (turn(error={}), "its turn ended with an error"),
+        ([*turn(), line("thread_rolled_back", 99, num_turns=1.0)], "its turn was rolled back later"),
+        ([*turn(), line("thread_rolled_back", 99, num_turns="1")], "its turn was rolled back later"),
+    ],
+)
+def test_what_is_not_clear_is_left(home: Home, lines: list[str], reason: str) -> None:
+    home.lost().rollout(*lines)
+    assert home.why() == reason
+
+
+def test_two_rollouts_that_tell_different_answers(home: Home) -> None:
+    home.lost().rollout(*turn())
+    home.rollout(*turn(answer="Another."), folder="archived_sessions")
+    assert home.why() == "2 turns may be its own"
+    home.rollout(*turn(), folder="archived_sessions")  # the same answer twice is one
+    assert home.run().healed == 1
+
+
+def test_a_rollback_in_a_later_rollout_of_the_thread(home: Home) -> None:
+    home.lost().rollout(*turn())
+    home.rollout(line("thread_rolled_back", 99, num_turns=1), folder="archived_sessions")
+    assert home.why() == "its turn was rolled back later"
+
+
+def test_only_a_uuid_has_a_rollout_id_behind_it(home: Home) -> None:
+    """Or else the thread ``thr`` would be given the rollout of ``thr_1``."""
+    home.lost(threadId="thr").rollout(*turn(), thread="thr_1")
+    assert home.why() == "no rollout of its thread"
+
+
+def test_links_and_fifos_are_no_rollouts(home: Home) -> None:
+    path = home.lost().rollout(*turn())
+    path.rename(home.path / "elsewhere.jsonl")
+    path.symlink_to(home.path / "elsewhere.jsonl")
+    assert home.why() == "no rollout of its thread"
+    path.unlink()
+    os.mkfifo(path)
+    assert home.why() == "no rollout of its thread"
+
+
 def test_jobs_that_have_no_rollout(home: Home) -> None:
     home.lost(jobClass="review").rollout(*turn())
     assert home.why() == "a review's thread leaves no rollout"

@@ -183,6 +183,9 @@ def test_bytes_changed(data: st.DataObject, tmp_path_factory: pytest.TempPathFac
         lambda tree: (tree.path / "jobs" / "x.tmp").write_text(""),
         lambda tree: (tree.path / ".stateheal-0001-20261122T000000Z-state.json.tmp").write_text(""),
         lambda tree: (tree.path / "broker.json").write_text('{"pid": 4242, "endpoint": "unix:/nowhere"}'),
+        lambda tree: (tree.path / "broker.json").write_text(json.dumps({"pid": os.getpid(), "endpoint": ""})),
+        lambda tree: (tree.path / "broker.json").write_text(json.dumps({"pid": os.getpid(), "endpoint": "pytest"})),
+        lambda tree: (tree.path / "jobs").rename(tree.path.parent / "j") or (tree.path / "jobs").symlink_to("../j"),
         lambda tree: next((tree.path / "jobs").glob("*.json")).unlink(),
         lambda tree: (tree.path / "state.json").unlink(),
         lambda tree: (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -181,6 +182,12 @@ def test_unrelated_events_touch_nothing(tree: Tree, project: Path) -> None:
 )
 def test_malformed_input_is_answered_with_nothing(stdin: bytes) -> None:
     assert call(stdin) is None
+
+
+@pytest.mark.parametrize("arguments", [["--bogus"], ["-v", "x"], ["--timeout", "5"]])
+def test_unknown_arguments_never_block_a_command(arguments: list[str]) -> None:
+    done = subprocess.run([*HOOK, *arguments], input=b"{}", capture_output=True)
+    assert (done.returncode, done.stdout) == (0, b"")
 
 
 def test_stdin_that_never_ends_is_let_go() -> None:
@@ -392,7 +399,10 @@ def test_nothing_of_a_hostile_repository_is_run(tree: Tree, project: Path, tmp_p
     git_program.chmod(0o755)
     environ = {**os.environ, "PATH": f"{project}:{os.environ['PATH']}"}
     script = Path(sys.executable).parent / "stateheal"
-    for command in ([str(script), "hook"], [sys.executable, "-I", "-m", "stateheal", "hook"]):
+    plain = [sys.executable, "-m", "stateheal", "hook"]
+    for command in ([str(script), "hook"], [sys.executable, "-I", *plain[1:]], plain):
+        if command is plain:
+            shutil.rmtree(project / "stateheal")  # against a planted package only -I helps
         if not Path(command[0]).exists():
             continue
         done = subprocess.run(

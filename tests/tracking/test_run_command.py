@@ -257,6 +257,50 @@ def test_a_timeout() -> None:
     assert ending() == ("failed", "failed", "Timed out after 0.3 s")
 
 
+def test_a_timeout_ends_what_the_command_has_left_behind_too() -> None:
+    begun = time.monotonic()
+    done = run("--timeout", "500ms", "--", "sh", "-c", "sleep 60 & exit 0")
+    assert (done.returncode, time.monotonic() - begun < 20) == (143, True)
+    assert ending() == ("failed", "failed", "Timed out after 0.5 s")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_a_zombie_that_nobody_reaps_is_not_waited_for() -> None:
+    """Its parent has left the group and lives on."""
+    script = """
+import os, signal, subprocess, sys, time
+pid = os.fork()
+if pid == 0:
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.setsid()
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in range(3): os.dup2(null, fd)
+    time.sleep(15)
+    os._exit(0)
+time.sleep(0.3)
+"""
+    begun = time.monotonic()
+    assert run("--", sys.executable, "-c", script).returncode == 0
+    assert time.monotonic() - begun < 12
+
+
+def test_with_more_descriptors_than_select_knows() -> None:
+    script = "import os, sys; [os.dup(0) for _ in range(1100)]; os.execv(sys.argv[1], sys.argv[1:])"
+    resource = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096)); "
+    dup = script.replace("os.dup(0)", "os.set_inheritable(os.dup(0), True)")
+    done = subprocess.run(
+        [sys.executable, "-c", resource + dup, *RUN, "--", "echo", "hi"], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "hi\n", "")
+
+
+def test_without_a_standard_output() -> None:
+    done = subprocess.run(["sh", "-c", f"{shlex.join(RUN)} -- sh -c 'exit 3' >&-"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (3, "")
+
+
 def test_a_command_that_crashes() -> None:
     assert run("--", "sh", "-c", "kill -SEGV $$").returncode == 139
     assert ending() == ("failed", "failed", "Killed by SIGSEGV")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import json
 import os
 import re
@@ -162,6 +163,66 @@ def test_what_fails_after_the_completion_does_not_take_the_result_away(where: di
         job.complete("kept")
         raise Boom
     assert record(where, job)["result"]["rawOutput"] == "kept"
+
+
+class Odd:
+    def __repr__(self) -> str:
+        return "<odd>"
+
+
+@pytest.mark.parametrize(
+    ("result", "written"),
+    [
+        ({"a": (1, float("inf"), float("nan"))}, {"a": [1, None, None]}),
+        ({(1, 2): {3}}, {"(1, 2)": [3]}),
+        (Odd(), "<odd>"),
+        ([b"x", 10**5000], ["b'x'", None]),
+        ({"a": {"b": Odd()}}, {"a": {"b": "<odd>"}}),
+    ],
+)
+def test_any_result_can_be_written_down(where: dict[str, Any], result: Any, written: Any) -> None:
+    """Whatever it is: it must never be the reason that a job stays open."""
+    with stateheal.tracked_job(**where) as job:
+        job.complete(result)
+    assert record(where, job)["result"] == written and record(where, job)["status"] == "completed"
+    assert stateheal.audit([where["data_dir"]]).findings == ()
+
+
+def test_a_result_without_a_bottom_and_messages_that_are_none(where: dict[str, Any]) -> None:
+    deep: list[Any] = []
+    for _ in range(30_000):
+        deep = [deep]
+    with stateheal.tracked_job(**where) as job:
+        job.complete(deep, summary=5)  # type: ignore[arg-type]
+    assert record(where, job)["status"] == "completed" and both(where, job)[1]["summary"] == "5"
+    with stateheal.tracked_job(**where) as job:
+        job.fail(ValueError("x"))  # type: ignore[arg-type]
+    assert record(where, job)["errorMessage"] == "x"
+
+
+class Mute(Exception):
+    def __str__(self) -> str:
+        raise ZeroDivisionError
+
+
+def test_an_exception_that_cannot_be_told(where: dict[str, Any]) -> None:
+    with pytest.raises(Mute), stateheal.tracked_job(**where) as job:
+        raise Mute
+    assert record(where, job)["errorMessage"] == "Mute"
+
+
+def test_entered_in_one_context_and_left_in_another(where: dict[str, Any]) -> None:
+    tracked = stateheal.tracked_job(**where)
+    job = contextvars.copy_context().run(tracked.__enter__)
+    tracked.__exit__(None, None, None)
+    assert record(where, job)["status"] == "completed"
+
+
+@pytest.mark.parametrize("wrong", ["state", "config"])
+def test_a_directory_of_another_kind_is_no_data_dir(tmp_path: Path, wrong: str) -> None:
+    (tmp_path / "config" / "plugins" / "data").mkdir(parents=True)
+    with pytest.raises(stateheal.UsageError, match="plugin's data dir"):
+        stateheal.tracked_job(data_dir=tmp_path / wrong).__enter__()
 
 
 def test_the_decorator_makes_a_job_of_every_call(where: dict[str, Any]) -> None:
