@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from stateheal.errors import StatehealError
 from stateheal.evidence.processes import descendants
-from stateheal.model import Closing, Report
+from stateheal.model import Closing, Report, Trouble
 from stateheal.runner import TrackedJob, start_job
 from stateheal.tracking.launch import CannotStart
 from stateheal.tracking.pump import Tail
@@ -159,7 +160,11 @@ def run_unrecorded(order: Order, paths: Paths | None, cwd: str) -> Wrapped:
         closing = Closing(ended.children | family.seen, began, time.time(), message)
         if ended.timed_out:
             message = f"Timed out after {order.timeout:g} s"
-        return Wrapped(ended.status, message, report=close_jobs(closing, paths, _workspaces(order.argv, cwd)))
+        try:
+            report = close_jobs(closing, paths, _workspaces(order.argv, cwd))
+        except StatehealError as error:  # the status is the command's all the same
+            report = Report("heal", errors=(Trouble("", f"its records were not looked at: {error}"),))
+        return Wrapped(ended.status, message, report=report)
 
 
 def _workspaces(argv: Sequence[str], cwd: str) -> list[str]:

@@ -109,7 +109,7 @@ def _clean_up_behind(order: Any, options: dict[str, Any]) -> int:
         if finding.outcome is Outcome.HEALED:
             _say(f"closed {finding.job}: {finding.message}")
     for trouble in report.errors if report else ():
-        _say(f"{trouble.path}: {trouble.message}")
+        _say(f"{trouble.path}: {trouble.message}" if trouble.path else trouble.message)
     if options["as_json"] and report:
         print(json.dumps({**as_json(report), "exit_status": wrapped.status}, indent=2))
     return wrapped.status

@@ -441,6 +441,11 @@ def test_nothing_to_close_and_not_even_a_workspace() -> None:
     assert not Path(os.environ["CLAUDE_PLUGIN_DATA"]).exists()
 
 
+def test_a_data_dir_that_is_none_does_not_change_the_status(tmp_path: Path) -> None:
+    done = run("--no-record", "--data-dir", str(tmp_path / "nowhere"), "--", "sh", "-c", "exit 4")
+    assert done.returncode == 4 and "not looked at" in done.stderr
+
+
 def test_the_commands_own_cwd_names_the_workspace_too(keeper: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / "else").mkdir()
     done = run("--no-record", "--", *keeper, "task-1", "0", "--cwd", "../project", cwd=tmp_path / "else")
