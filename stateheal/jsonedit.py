@@ -16,10 +16,10 @@ from itertools import pairwise
 
 from stateheal.jsontext import Document, Json, one_line, same, stringify
 
-_SPACE = " \t\n\r"
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_TOKEN = re.compile(_STRING.pattern + r'|[{}\[\]]|[^\s,:\]}"{\[]+', re.DOTALL)
+"""A string, a bracket, or a bare word: all that is not space, comma or colon."""
 _STYLE_DEPTH = 5
-_SCALAR = re.compile(r"[^\s,\]}]+")
 
 
 @dataclass
@@ -44,34 +44,23 @@ def _scan(text: str) -> _Node:
     """The tree of spans of a text that ``parse`` has accepted. Iterative: depth costs no stack."""
     outer = _Node(0)
     stack = [outer]
-    position = 0
     key: str | None = None
     key_start = 0
-    while position < len(text):
-        char = text[position]
-        if char in _SPACE or char in ",:":
-            position += 1
-            continue
+    for match in _TOKEN.finditer(text):
+        start, end, char = match.start(), match.end(), match[0][0]
         if char in "}]":
-            position += 1
-            stack.pop().end = position
+            stack.pop().end = end
             continue
         parent = stack[-1]
         if char == '"' and key is None and parent is not outer and text[parent.start] == "{":
-            match = _STRING.match(text, position)
-            assert match is not None
-            key, key_start, position = json.loads(match[0]), position, match.end()
+            token = match[0]
+            key, key_start = json.loads(token) if "\\" in token else token[1:-1], start
             continue
-        node = _Node(position)
-        parent.members.append(_Member(position if key is None else key_start, key, node))
+        node = _Node(start, end)
+        parent.members.append(_Member(start if key is None else key_start, key, node))
         key = None
         if char in "{[":
             stack.append(node)
-            position += 1
-        else:
-            match = (_STRING if char == '"' else _SCALAR).match(text, position)
-            assert match is not None
-            node.end = position = match.end()
     return outer.members[0].node
 
 

@@ -56,12 +56,12 @@ class Job:
     has_file: bool = False
     """A job file is there, even one that cannot be read or parsed."""
 
-    @property
+    @cached_property
     def sides(self) -> tuple[Record, ...]:
         """What is recorded about the job, the job file first: it is written first."""
         return tuple(side for side in (self.record, self.entry) if side is not None)
 
-    @property
+    @cached_property
     def active(self) -> bool:
         """Active, as far as every side of it can be read."""
         return bool(self.sides) and all(map(is_active, self.sides)) and (self.record is not None or not self.has_file)
