@@ -27,7 +27,9 @@ _COMMANDS = {
     "hook": "hooks",
     "rules": "catalogue",
     "explain": "catalogue",
+    "doctor": "doctor",
     "schema": "catalogue",
+    "completion": "completion",
 }
 """Each command and the module that has it: imported when it is asked for."""
 

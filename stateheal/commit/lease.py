@@ -44,6 +44,19 @@ def read_lease(fd: int, name: str) -> Iterator[Callable[[], bool]]:
             fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
 
 
+def can_lease(fd: int) -> bool:
+    """Whether this system, and this file system, has leases for us. One that a writer holds just now has them."""
+    if not _HAS_LEASES:
+        return False
+    try:
+        with read_lease(fd, "a file") as waits:
+            return waits is not _never_broken
+    except Conflict:
+        return True
+    except OSError:
+        return False
+
+
 def _take(fd: int, name: str) -> bool:
     try:
         # A broken lease sends a signal; this one is ignored unless somebody asks for it.

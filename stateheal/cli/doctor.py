@@ -1,0 +1,46 @@
+"""``stateheal doctor``."""
+
+from __future__ import annotations
+
+import textwrap
+
+import click
+from rich.text import Text
+
+from stateheal.cli.options import Output, output_options
+from stateheal.commit.journal import Journal
+from stateheal.commit.location import journal_path
+from stateheal.doctor import Promise, examine
+from stateheal.model import Report
+from stateheal.report.text import print_lines
+from stateheal.safe import printable
+
+
+@click.command("doctor")
+@output_options
+def doctor_command(output: Output) -> int:
+    """Show what this machine can promise.
+
+    Read leases, the process table, the pid namespace, the journal, every root: tried out, nothing of a workspace
+    written. What is limited is no damage; the exit status is 0.
+
+    \b
+    Example: stateheal doctor
+    """
+    promises = examine(Journal(journal_path()))
+    if output.is_text:
+        print_lines(output.console, [line for each in promises for line in _lines(each, output.console.width)])
+    else:
+        output.print_json(
+            Report("doctor"), promises=[{"name": p.name, "kept": p.kept, "detail": p.detail} for p in promises]
+        )
+    return 0
+
+
+def _lines(promise: Promise, width: int) -> list[Text]:
+    word = "yes" if promise.kept else "limited"
+    lead = f"{word:8} {promise.name:17} "
+    text = textwrap.wrap(printable(promise.detail), max(20, min(width, 100) - len(lead)), break_long_words=False)
+    style = "green" if promise.kept else "yellow"
+    first = Text(lead, style=style).append(text[0] if text else "", style="default")
+    return [first, *(Text(" " * len(lead) + line) for line in text[1:])]
