@@ -1,7 +1,7 @@
 """What this machine can promise: the same means that a heal uses, tried out where it would use them.
 
-Field guide sections 4 and 6; DESIGN.md, promises. Nothing of any workspace is written: leases are tried on files that are
-opened to be read, and otherwise on files of the journal directory, which leave no trace.
+Field guide sections 4 and 6; DESIGN.md, promises. Nothing of any workspace is written: leases are tried on files that
+are opened to be read, and otherwise on files of the journal directory, which leave no trace.
 """
 
 from __future__ import annotations
