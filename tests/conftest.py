@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -16,6 +17,13 @@ settings.register_profile(
     derandomize=bool(os.environ.get("CI")),  # what decides whether work lands must not depend on luck
 )
 settings.load_profile("suite")
+
+# Whoever runs the suite may have had signals ignored (nohup, a shell's background), and what is ignored stays so in
+# every process that a test starts.
+if os.name == "posix":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for _signum in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
+        signal.signal(_signum, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)
