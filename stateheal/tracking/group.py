@@ -12,12 +12,15 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 
 from stateheal.tracking.system import die_with_parent
 from stateheal.tracking.terminal import foreground, give_foreground, is_terminal
 
+_STOPPED = 0.05
+"""Seconds between two looks at whether the terminal is still there."""
 _STOPPING = 0.5
 """Seconds in which a stop must show."""
 _PASSED_ON = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGWINCH")
@@ -43,8 +46,11 @@ class Leadership:
             give_foreground(0, os.getpgrp())
             self._took_foreground = True
 
-    def stop(self, sentinel_stopped: bool) -> None:
+    def stop(self, sentinel_stopped: bool, asked_to_end: Callable[[], object]) -> None:
         """Stop as the terminal would have stopped it, with the group it was started in. Returns when continued.
+
+        Under a script, which stops in its stead, it only waits: were both stopped, neither group would count as
+        orphaned when the terminal goes, and nobody would ever continue them. ``asked_to_end`` ends that wait.
 
         Where nobody is there to continue a stopped group, the kernel does not stop it, and this returns at once.
         """
@@ -55,9 +61,30 @@ class Leadership:
             os.killpg(0, signal.SIGTSTP)
             signal.signal(signal.SIGTSTP, before)
         elif sentinel_stopped or self._stop_old_group():
-            os.kill(os.getpid(), signal.SIGSTOP)
+            if self._is_under_a_script():
+                self._wait_for_continuation(asked_to_end)
+            else:
+                os.kill(os.getpid(), signal.SIGSTOP)
         if self._took_foreground and foreground(0) == self.old:
             give_foreground(0, os.getpgrp())
+
+    def _is_under_a_script(self) -> bool:
+        try:
+            return os.getpgid(os.getppid()) == self.old
+        except OSError:
+            return False
+
+    def _wait_for_continuation(self, asked_to_end: Callable[[], object]) -> None:
+        """Until the sentinel passes on that it was continued. A terminal or a parent that goes hangs up on us."""
+        continued: list[int] = []
+        before = signal.signal(signal.SIGCONT, lambda signum, frame: continued.append(signum))
+        parent, at_terminal = os.getppid(), foreground(0) is not None
+        while not continued and not asked_to_end():
+            if os.getppid() != parent or (at_terminal and foreground(0) is None):
+                os.kill(os.getpid(), signal.SIGHUP)
+                break
+            time.sleep(_STOPPED)
+        signal.signal(signal.SIGCONT, before)
 
     def _stop_old_group(self) -> bool:
         """Whether the group it was started in can be stopped, as its sentinel shows."""

@@ -243,7 +243,7 @@ class Supervisor:
         given = self._given
         self._plumbing.keys(False)
         self._take_back()
-        self._lead.stop(sentinel_stopped)
+        self._lead.stop(sentinel_stopped, self.asked_to_end)
         self._go_on(command, given)
 
     def _go_on(self, command: Command, given: bool) -> None:

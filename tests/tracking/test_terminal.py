@@ -225,3 +225,26 @@ def test_whoever_needs_the_keyboard_in_a_pipeline_gets_it(terminal: Terminal) ->
     terminal.expect("got a word")
     terminal.expect("ready> ")
     assert terminal.status() == 0
+
+
+@pytest.mark.parametrize("scripted", [False, True])
+def test_a_terminal_that_goes_away_while_the_job_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scripted: bool
+) -> None:
+    """Nobody is left to continue it: it ends, and says so."""
+    monkeypatch.setenv("CLAUDE_PLUGIN_DATA", str(tmp_path / "data"))
+    line = f"{RUN} -- sh -c 'echo here; read line'"
+    (tmp_path / "script.sh").write_text(f"{line}\necho after\n")
+    terminal = Terminal(tmp_path)
+    terminal.type("sh script.sh\n" if scripted else f"{line}\n")
+    terminal.expect("here\r\n")
+    time.sleep(0.2)
+    terminal.type("\x1a")
+    terminal.expect("Stopped")
+    assert [job["status"] for job in jobs(tmp_path)] == ["running"]
+    terminal.close()
+    deadline = time.monotonic() + PATIENCE
+    while jobs(tmp_path)[0]["status"] == "running":
+        assert time.monotonic() < deadline, "it is still there"
+        time.sleep(0.05)
+    assert jobs(tmp_path)[0]["errorMessage"] == "Terminated by SIGHUP"
