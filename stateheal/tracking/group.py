@@ -34,6 +34,7 @@ class Leadership:
         """The group it was started in."""
         self.sentinel: int | None = None
         self._took_foreground = False
+        self._at_terminal = foreground(0) is not None
         if self.old == os.getpid():
             return
         parent = os.getpid()
@@ -78,9 +79,9 @@ class Leadership:
         """Until the sentinel passes on that it was continued. A terminal or a parent that goes hangs up on us."""
         continued: list[int] = []
         before = signal.signal(signal.SIGCONT, lambda signum, frame: continued.append(signum))
-        parent, at_terminal = os.getppid(), foreground(0) is not None
+        parent = os.getppid()
         while not continued and not asked_to_end():
-            if os.getppid() != parent or (at_terminal and foreground(0) is None):
+            if os.getppid() != parent or (self._at_terminal and foreground(0) is None):
                 os.kill(os.getpid(), signal.SIGHUP)
                 break
             time.sleep(_STOPPED)
