@@ -193,6 +193,8 @@ def test_less_than_a_finished_turn_is_left(home: Home, lines: list[str], reason:
         (turn(error={}), "its turn ended with an error"),
         ([*turn(), line("thread_rolled_back", 99, num_turns=1.0)], "its turn was rolled back later"),
         ([*turn(), line("thread_rolled_back", 99, num_turns="1")], "its turn was rolled back later"),
+        ([*turn(), line("thread_rolled_back", 99, num_turns=float("inf"))], "its turn was rolled back later"),
+        ([*turn(), line("thread_rolled_back", 99, num_turns=10**400)], "its turn was rolled back later"),
     ],
 )
 def test_what_is_not_clear_is_left(home: Home, lines: list[str], reason: str) -> None:

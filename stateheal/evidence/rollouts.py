@@ -40,17 +40,27 @@ class Rollouts:
     def __init__(self, home: Path | None = None) -> None:
         self.home = home or Path(os.environ.get("CODEX_HOME") or Path.home() / ".codex")
         self._paths: dict[str, list[Path]] | None = None
+        self._read: dict[str, tuple[object, tuple[RolloutTurn, ...]]] = {}
+        """By thread: the state of its rollouts when they were read, and their turns."""
 
     def turn(self, thread: str, turn: str) -> TurnFacts | None:
         """What the rollouts of a thread say about one turn; ``None`` where none mentions it."""
         for found in self.turns(thread):
             if found.turn_id == turn:
-                return TurnFacts(found.end, found.path, _mtime(found.path))
+                return TurnFacts(found.end, found.path, _stat(Path(found.path))[0])
         return None
 
     def turns(self, thread: str) -> tuple[RolloutTurn, ...]:
         """Every turn of a thread, in the order of its rollouts, the newest rollout first."""
-        readers = [_read(path) for path in self._of(thread)]
+        paths = self._of(thread)
+        state = [(path, _stat(path)) for path in paths]
+        known = self._read.get(thread)
+        if known is None or known[0] != state:  # several jobs of a thread ask for the same
+            known = self._read[thread] = (state, self._turns_in(paths))
+        return known[1]
+
+    def _turns_in(self, paths: list[Path]) -> tuple[RolloutTurn, ...]:
+        readers = [_read(path) for path in paths]
         for reader in readers:
             for other in readers:
                 if other is not reader:
@@ -92,11 +102,13 @@ def _threads(match: re.Match[str]) -> set[str]:
     return {thread, f"{thread}_{rollout}"} if _UUID.fullmatch(thread) else {f"{thread}_{rollout}"}
 
 
-def _mtime(path: str) -> float:
+def _stat(path: Path) -> tuple[float, int]:
+    """When a rollout was last written, and its size."""
     try:
-        return Path(path).stat().st_mtime
+        info = path.lstat()
     except OSError:
-        return 0.0
+        return 0.0, 0
+    return info.st_mtime, info.st_size
 
 
 # --- one rollout ---------------------------------------------------------------------------------------------------
@@ -165,6 +177,7 @@ class _Reader:
     """When turns were rolled back."""
 
     def take(self, number: int, event: Mapping[str, Any]) -> None:
+        """One line's event."""
         payload = _payload(event)
         kind, moment = payload.get("type"), parse_time(event.get("timestamp"))
         ident = payload.get("turn_id") if isinstance(payload.get("turn_id"), str) else None
@@ -228,8 +241,10 @@ class _Reader:
 
     def _roll_back(self, count: object) -> None:
         """So many turns before this line are undone."""
-        whole = isinstance(count, (int, float)) and not isinstance(count, bool) and count == int(count) >= 0
-        left = int(count) if whole else len(self.turns)  # type: ignore[call-overload]
+        whole = (isinstance(count, int) and not isinstance(count, bool)) or (
+            isinstance(count, float) and count.is_integer()
+        )
+        left = int(count) if whole and count >= 0 else len(self.turns)  # type: ignore[call-overload,operator]
         for place in reversed(range(len(self.turns))):
             if left > 0 and not self.turns[place].rolled_back:
                 self.turns[place] = replace(self.turns[place], rolled_back=True)
