@@ -14,7 +14,7 @@ from stateheal.engine import Paths, heal_found
 from stateheal.evidence.roots import Survey, survey
 from stateheal.evidence.snapshot import read_snapshot
 from stateheal.jsontext import Json
-from stateheal.model import INDEX, JOBS, Closing, Place, Report, Settings, Snapshot, stem_of
+from stateheal.model import INDEX, JOBS, Closing, Place, Report, Settings, Snapshot
 from stateheal.records import entries_of, is_active, pid_of
 from stateheal.visits import World
 
@@ -50,9 +50,8 @@ def _jobs_of(workspace: Directory, pids: frozenset[int]) -> Iterator[str]:
     try:
         with workspace.sub(JOBS) as jobs:
             for name in jobs.names():
-                stem = stem_of(f"{JOBS}/{name}")
-                if name.endswith(".json") and stem and _names(_value(jobs, name), pids):
-                    yield stem
+                if name.endswith(".json") and _names(_value(jobs, name), pids):
+                    yield name.removesuffix(".json")
     except OSError:
         return
 

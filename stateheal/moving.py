@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
-from stateheal.commit.apply import carry_out
+from stateheal.commit.apply import carry_out, folder_of
 from stateheal.commit.atomic import read_plain
 from stateheal.commit.journal import Journal, RunWriter
 from stateheal.commit.lock import workspace_lock
@@ -316,9 +316,7 @@ def _everything(directory: Directory) -> Iterator[FileChange]:
     names = [f"{JOBS}/{name}" for name in _names(directory, JOBS)]
     names += sorted((name for name in directory.names() if name != JOBS), key=lambda name: name == INDEX)
     for name in names:
-        head, _, plain = name.rpartition("/")
-        with ExitStack() as stack:
-            folder = stack.enter_context(directory.sub(head)) if head else directory
+        with folder_of(directory, name) as (folder, plain):
             found = read_snapshot(folder, plain, name)
         if not isinstance(found, Snapshot):
             raise Refused(f"{directory.path}/{name} cannot be archived: {found.reason if found else 'it is gone'}")

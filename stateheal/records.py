@@ -33,6 +33,7 @@ def pid_of(value: Json) -> int | None:
 
 ENDING = ("status", "phase", "pid", "completedAt", "errorMessage", "cancelledAt")
 """Keys that say how a job ended: they are taken from one source, never mixed."""
+_LOST = ("orphaned", "terminated")
 ENTRY_LACKS = ("result", "rendered", "cancelledAt")
 """Keys of a job file that its index entry never has."""
 
@@ -69,6 +70,11 @@ def is_finished(record: Json) -> bool:
     """Whether the record says ``completed``, ``failed`` or ``cancelled``."""
     status = record.get("status") if isinstance(record, dict) else None
     return isinstance(status, str) and status in FINISHED
+
+
+def is_lost(record: Json) -> bool:
+    """Whether the record was closed because its process had died or was ended: there may be more than it tells."""
+    return isinstance(record, dict) and record.get("status") == "failed" and record.get("phase") in _LOST
 
 
 def time_of(record: Mapping[str, Json], key: str, now: float) -> float | None:

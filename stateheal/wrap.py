@@ -81,6 +81,7 @@ class _Recorder:
         self._tails = {"stdout": Tail(), "stderr": Tail()}
 
     def keep(self, name: str, data: bytes) -> None:
+        """Bytes of ``stdout`` or ``stderr`` on their way."""
         self._tails[name].add(data)
         if self._room > 0:
             self._job.keep_output(data[: self._room])

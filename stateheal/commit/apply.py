@@ -14,12 +14,13 @@ from stateheal.commit.atomic import (
     append_line,
     create_file,
     ensure_unchanged,
+    new_stat,
     read_plain,
     remove_file,
     replace_file,
 )
 from stateheal.commit.journal import RunWriter
-from stateheal.directory import Directory, file_stat
+from stateheal.directory import Directory
 from stateheal.errors import Conflict, Overwritten, Refused, StatehealError
 from stateheal.model import JOBS, FileChange, FileStat, LogLine, Owner, Plan
 
@@ -115,7 +116,7 @@ def _write(change: FileChange, directory: Directory, tag: str, confirm: Confirm)
         raise Conflict(alive)
     with folder_of(directory, change.name) as (folder, name):
         if change.before is None:
-            new = _new_stat(folder)
+            new = new_stat(folder)
             new = new if change.mode is None else replace(new, mode=change.mode)
             create_file(folder, Target(name, b"", new), change.after or b"", tag, change.mtime_ns)
             return
@@ -124,12 +125,6 @@ def _write(change: FileChange, directory: Directory, tag: str, confirm: Confirm)
             remove_file(folder, target)
         else:
             replace_file(folder, target, change.after, tag, change.mtime_ns)
-
-
-def _new_stat(folder: Directory) -> FileStat:
-    """Whose a new file is to be: its directory's owner's, readable as the directory is."""
-    info = file_stat(os.stat(folder.fd if folder.fd is not None else folder.path))
-    return replace(info, mode=info.mode & 0o666)
 
 
 def _log_items(plan: Plan, directory: Directory) -> Iterator[tuple[Item, FileStat]]:

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from stateheal.commit.lease import read_lease
-from stateheal.directory import Directory, WrongKind, own_name
+from stateheal.directory import Directory, WrongKind, file_stat, own_name
 from stateheal.errors import Conflict, Overwritten, Refused, WriteError
 from stateheal.model import FileStat
 
@@ -117,6 +117,12 @@ def create_file(directory: Directory, target: Target, data: bytes, tag: str, mti
         except FileExistsError as error:
             raise Conflict(f"{target.name} was made by somebody else meanwhile") from error
         directory.sync()
+
+
+def new_stat(folder: Directory) -> FileStat:
+    """Whose a new file is to be: its directory's owner's, readable as the directory is."""
+    info = file_stat(os.stat(folder.fd if folder.fd is not None else folder.path))
+    return replace(info, mode=info.mode & 0o666)
 
 
 def remove_file(directory: Directory, target: Target) -> None:

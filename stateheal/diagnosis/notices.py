@@ -10,7 +10,7 @@ from stateheal.diagnosis.rule import Diagnosed, file_finding, job_finding
 from stateheal.diagnosis.structure import CAP, is_inside_jobs, is_unsafe_log
 from stateheal.diagnosis.view import Job, View
 from stateheal.model import INDEX, JOBS, Answer, Liveness, Severity, TurnEnd
-from stateheal.records import entries_of, is_active, text_of
+from stateheal.records import entries_of, is_active, is_lost, text_of
 from stateheal.times import HOUR, MINUTE, describe_age
 
 _SILENT = 2 * HOUR
@@ -45,7 +45,7 @@ def _lost_turn(job: Job) -> tuple[str, str] | None:
         thread, turn = text_of(side, "threadId"), text_of(side, "turnId")
         if side.get("jobClass") != "task":
             continue  # a review's thread is never resumed, and has no rollout
-        if thread and turn and side.get("status") == "failed" and side.get("phase") in ("orphaned", "terminated"):
+        if thread and turn and is_lost(side):
             return thread, turn
     return None
 

@@ -134,5 +134,5 @@ def _orphaned(view: View, job: Job, side: Record | None, text: str) -> Patch:
 
 
 def log_line(view: View, side: Record, text: str) -> str:
-    """What the log is told of an orphan: when, why, and what its record said before (field guide section 3)."""
+    """What a job's log is told of a repair: when, why, and what its record said before (field guide section 3)."""
     return printable(f"[{format_time(view.now)}] {text} (was {side.get('status')}/{side.get('phase')})")

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stateheal.diagnosis.orphans import log_line
 from stateheal.diagnosis.rule import Diagnosed, job_finding
 from stateheal.diagnosis.view import Job, Record, View
 from stateheal.model import GONE, Change, Liveness, Patch, Recovery, Severity, TurnEnd
-from stateheal.records import is_active, text_of
-from stateheal.safe import printable
+from stateheal.records import is_active, is_lost, text_of
 from stateheal.times import format_time
 from stateheal.version import __version__
-
-LOST = ("orphaned", "terminated")
 
 
 def find_recovered(view: View) -> Iterator[Diagnosed]:
@@ -56,13 +54,9 @@ def _is_lost(view: View, job: Job) -> bool:
         return view.judge(job).verdict.state is Liveness.DEAD
     return (
         bool(job.sides)
-        and all(_is_closed_as_lost(side) or is_active(side) for side in job.sides)
+        and all(is_lost(side) or is_active(side) for side in job.sides)
         and (not any(map(is_active, job.sides)) or view.judge(job).verdict.state is Liveness.DEAD)
     )
-
-
-def _is_closed_as_lost(side: Record) -> bool:
-    return side.get("status") == "failed" and side.get("phase") in LOST
 
 
 def _change(view: View, job: Job, recovery: Recovery) -> Change:
@@ -74,14 +68,12 @@ def _change(view: View, job: Job, recovery: Recovery) -> Change:
         both["completedAt"] = format_time(view.last_sign(job) or view.now)
     source = {"rollout": recovery.path, "turnId": recovery.turn_id, "tool": "stateheal", "version": __version__}
     result = {"status": 0, "rawOutput": recovery.message, "recoveredFrom": source}
-    side = job.sides[0]
-    text = f"Recovered the result of its turn from a rollout (was {side.get('status')}/{side.get('phase')})"
     return Change(
         position=job.position,
         entry=_patch(job.entry, both, recovery),
         stem=job.id,
         record={**_patch(job.record, both, recovery), "result": result, "rendered": recovery.message},
-        log=printable(f"[{format_time(view.now)}] {text}"),
+        log=log_line(view, job.sides[0], "Recovered the result of its turn from a rollout"),
         stakes=view.judge(job).owners if any(map(is_active, job.sides)) else (),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -10,6 +10,7 @@ from typing import TypeVar
 from stateheal.directory import Directory
 from stateheal.evidence.broker import ask_endpoint, read_broker
 from stateheal.evidence.host import on_shared_storage
+from stateheal.evidence.lost import recoveries_of, turns_of
 from stateheal.evidence.processes import ProcessTable
 from stateheal.evidence.rollouts import Rollouts
 from stateheal.evidence.schema import violations
@@ -26,10 +27,8 @@ from stateheal.model import (
     LogFacts,
     Place,
     ProcessFacts,
-    Recovery,
     Salvage,
     Snapshot,
-    TurnFacts,
     Unreadable,
     Violation,
 )
@@ -38,12 +37,8 @@ from stateheal.records import (
     is_active,
     is_companion_id,
     is_finished,
-    own_times,
     pid_of,
-    text_of,
-    time_of,
 )
-from stateheal.turns import LostJob, choose, why_not_at_all
 
 _NOT_RECORDS = (".request.json",)
 """Forks keep these beside the records; some hold secrets, so they are not even opened."""
@@ -108,8 +103,8 @@ def gather(place: Place, directory: Directory, sources: Sources) -> Evidence:
         home=home,
         home_exists=there,
         twins=sources.twins,
-        turns=_turns(sides, sources.rollouts),
-        recoveries=_recoveries(entries, records, logs, host.now, sources.rollouts) if sources.recover else {},
+        turns=turns_of(sides, sources.rollouts),
+        recoveries=recoveries_of(entries, records, logs, host.now, sources.rollouts) if sources.recover else {},
     )
 
 
@@ -243,65 +238,6 @@ def _probe(
     sides += _values({stem: record for stem, record in records.items() if stem in active}, salvaged)
     pids = {pid_of(side.get("pid")) for side in sides}
     return {pid: processes.facts(pid) for pid in pids if pid is not None and pid > 0}
-
-
-def _turns(sides: Sequence[Record], rollouts: Rollouts) -> dict[tuple[str, str], TurnFacts]:
-    """What rollouts say about the turns of task jobs that are active or ended without a result."""
-    found: dict[tuple[str, str], TurnFacts] = {}
-    for side in sides:
-        thread, turn = text_of(side, "threadId"), text_of(side, "turnId")
-        lost = is_active(side) or (side.get("status") == "failed" and side.get("phase") in ("orphaned", "terminated"))
-        if thread and turn and lost and side.get("jobClass") == "task" and (thread, turn) not in found:
-            facts = rollouts.turn(thread, turn)
-            if facts is not None:
-                found[thread, turn] = facts
-    return found
-
-
-def _recoveries(
-    entries: Sequence[Record],
-    records: Mapping[str, Snapshot],
-    logs: Mapping[str, LogFacts],
-    now: float,
-    rollouts: Rollouts,
-) -> dict[str, Recovery]:
-    """What the rollouts come to for every job that is active, or was closed without a result."""
-    by_id = {ident: entry for entry in entries if (ident := text_of(entry, "id"))}
-    files = {stem: each.value for stem, each in records.items() if isinstance(each.value, dict)}
-    whole = {ident: {**by_id.get(ident, {}), **files.get(ident, {})} for ident in {*by_id, *files}}
-    found: dict[str, Recovery] = {}
-    for ident, record in whole.items():
-        closed = record.get("status") == "failed" and record.get("phase") in ("orphaned", "terminated")
-        if text_of(record, "threadId") is not None and (is_active(record) or closed):
-            found[ident] = _recovery(record, whole.values(), logs.get(ident), now, rollouts)
-    return found
-
-
-def _recovery(
-    record: Record, others: Iterable[Record], log: LogFacts | None, now: float, rollouts: Rollouts
-) -> Recovery:
-    why_not = why_not_at_all(record)
-    if why_not is not None:
-        return Recovery(why_not)
-    thread = str(record["threadId"])
-    started = time_of(record, "startedAt", now) or time_of(record, "createdAt", now)
-    later = (time_of(other, "startedAt", now) for other in others if other.get("threadId") == thread)
-    job = LostJob(
-        record,
-        started,
-        max([*own_times(record, now), *([log.mtime] if log else [])], default=None),
-        min(
-            (moment for moment in later if moment is not None and started is not None and moment > started),
-            default=None,
-        ),
-    )
-    chosen = choose(job, rollouts.turns(thread))
-    if isinstance(chosen, str):
-        return Recovery(chosen)
-    message = rollouts.answer(chosen)
-    if message is None:
-        return Recovery("its rollout has changed while it was read")
-    return Recovery("", message, chosen.turn_id, chosen.path, chosen.ended_at)
 
 
 def _validate(

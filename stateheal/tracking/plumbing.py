@@ -80,9 +80,9 @@ class Plumbing:
         writes = {stream.writes: stream for stream in self._streams if stream.writes is not None}
         told = [fd for fd in (wake, reports) if fd is not None]
         readable, writable = _wait_for([*told, *reads], [*writes], wait)
-        if wake in readable:
+        if wake is not None and wake in readable:
             with suppress(BlockingIOError):
-                os.read(wake or 0, 4096)
+                os.read(wake, 4096)
         for fd in readable:
             if fd in reads:
                 reads[fd].read()

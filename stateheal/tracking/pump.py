@@ -23,6 +23,7 @@ class Tail:
         self.dropped = 0
 
     def add(self, data: bytes) -> None:
+        """What comes next in the stream."""
         self._parts.append(data)
         self._size += len(data)
         while self._size - len(self._parts[0]) >= KEPT:
@@ -86,6 +87,7 @@ class Stream:
             self.close()
 
     def close(self) -> None:
+        """Let go of the source."""
         if self.source is not None:
             with suppress(OSError):
                 os.close(self.source)

@@ -12,13 +12,12 @@ import random
 import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from stateheal.commit.atomic import Target, create_file, read_plain, replace_file, write_all
+from stateheal.commit.atomic import Target, create_file, new_stat, read_plain, replace_file, write_all
 from stateheal.commit.lock import workspace_lock
-from stateheal.directory import Directory, file_stat, open_directory
+from stateheal.directory import Directory, open_directory
 from stateheal.errors import Busy, Conflict, Refused, StatehealError, WriteError
 from stateheal.jsonedit import rewrite
 from stateheal.jsontext import Document, Json, parse, same, write
@@ -122,17 +121,10 @@ class JobStore:
     @contextmanager
     def _locked(self, patience: float) -> Iterator[Directory]:
         """The workspace, held if that is possible in time: comparing before replacing protects what a lock does not."""
-        with _named_errors(self.directory), open_directory(self.directory) as workspace:
-            lock = workspace_lock(workspace, self._journal, patience)
-            try:
-                lock.__enter__()
-            except Busy:
-                yield workspace
-                return
-            try:
-                yield workspace
-            finally:
-                lock.__exit__(None, None, None)
+        with _named_errors(self.directory), open_directory(self.directory) as workspace, ExitStack() as stack:
+            with suppress(Busy):
+                stack.enter_context(workspace_lock(workspace, self._journal, patience))
+            yield workspace
 
 
 @contextmanager
@@ -199,8 +191,7 @@ def _edit_once(folder: Directory, name: str, tag: str, edit: Edit) -> bool:
     if same(after, document.value):
         return True
     if target is None:
-        info = file_stat(os.stat(folder.fd if folder.fd is not None else folder.path))
-        create_file(folder, Target(name, b"", replace(info, mode=info.mode & 0o666)), write(after), tag)
+        create_file(folder, Target(name, b"", new_stat(folder)), write(after), tag)
     else:
         replace_file(folder, target, rewrite(document, after).encode("utf-8"), tag)
     return True

@@ -52,6 +52,7 @@ class RawMode:
         self._before: list[Any] | None = None
 
     def on(self) -> None:
+        """From now on keys come as they are typed."""
         if self._before is not None:
             return
         with suppress(termios.error), ignored(signal.SIGTTOU):
@@ -59,6 +60,7 @@ class RawMode:
             tty.setraw(self._fd, termios.TCSADRAIN)
 
     def off(self) -> None:
+        """The terminal is as it was."""
         if self._before is not None:
             with suppress(termios.error), ignored(signal.SIGTTOU):
                 termios.tcsetattr(self._fd, termios.TCSADRAIN, self._before)
