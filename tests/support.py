@@ -145,6 +145,12 @@ class Tree:
         return json.loads((self.path / "jobs" / f"{ident}.json").read_text())
 
 
+def settle(root: Path) -> None:
+    """Date all files back to two hours before NOW, which stands still while the clock of the disk runs."""
+    for path in root.rglob("*"):
+        os.utime(path, (NOW - 7200, NOW - 7200))
+
+
 def files_in(root: Path) -> dict[str, bytes]:
     """Every file below a directory, by relative path."""
     return {str(p.relative_to(root)): p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()}

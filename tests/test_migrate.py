@@ -17,7 +17,7 @@ from stateheal.errors import UsageError
 from stateheal.evidence.roots import slug, workspace_hash
 from stateheal.migrate import Options, Pair, migrate, pairs_between, pairs_in_place, pairs_of_move, root_named
 from stateheal.model import Answer, Moved, Severity
-from tests.support import FakeProcesses, Tree, at, done, entry_of, files_in, job, journal_in, stats_in, world
+from tests.support import FakeProcesses, Tree, at, done, entry_of, files_in, job, journal_in, settle, stats_in, world
 
 PROJECT = "/home/dev/projects/demo"
 
@@ -228,6 +228,7 @@ def test_a_damaged_index_is_in_the_way(two: Two, side: str) -> None:
     two.source.add(done("task-1"))
     two.target.add(done("task-2"))
     (getattr(two, side).path / "state.json").write_text('{"version": 1, "jobs": [')
+    settle(two.path)
     assert "heal it first" in two.refused()
 
 

@@ -27,6 +27,7 @@ from tests.support import (
     files_in,
     job,
     journal_in,
+    settle,
     survivors,
     world,
     write_json,
@@ -121,6 +122,7 @@ def test_two_kinds_of_damage_make_one_repair(tmp_path: Path, pair: tuple[str, st
     neighbours = {name: tree.record(name) for name in ("task-before", "task-after")}
     for name in pair:
         ALL[name](tree)
+    settle(tree.path)
     had_result = "result" in _read(tree.path / f"jobs/{IDENT}.json")
     damaged, entries = files_in(tree.path), _read(tree.path / "state.json").get("jobs") or []
     table = FakeProcesses().live(6000, "/usr/sbin/nginx", created=NOW - 3600)
