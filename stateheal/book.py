@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from stateheal.errors import StatehealError, UsageError
 from stateheal.evidence.roots import Survey
@@ -12,8 +12,7 @@ from stateheal.model import Diff, Evidence, Finding, Outcome, Place, Plan, Repor
 from stateheal.records import entries_of, text_of
 
 
-@dataclass(frozen=True)
-class Visit:
+class Visit(NamedTuple):
     """What came of one workspace."""
 
     findings: tuple[Finding, ...]
@@ -69,7 +68,7 @@ class Book:
         if not self.visits and not self.errors and not self.interrupted:
             raise UsageError(f"no job {job!r} in {looked_at} workspaces; --job takes a whole id")
         places = tuple(visit.evidence.place for visit in self.visits)
-        self.found = replace(self.found, places=places)
+        self.found = self.found._replace(places=places)
 
     def report(self, run: str | None) -> Report:
         """Everything so far; ``run`` where the journal holds originals of it."""

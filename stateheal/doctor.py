@@ -11,8 +11,8 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from stateheal.commit.journal import Journal
 from stateheal.commit.lease import can_lease
@@ -24,8 +24,7 @@ from stateheal.evidence.roots import Root, default_roots
 from stateheal.model import Trouble
 
 
-@dataclass(frozen=True)
-class Promise:
+class Promise(NamedTuple):
     """One thing that was tried."""
 
     name: str

@@ -94,7 +94,7 @@ def recover(
 
     ``Report.answers`` holds the recovered texts. Field guide section 7.
     """
-    chosen = replace(settings or Settings(), recover=True, select=frozenset({"recoverable"}))
+    chosen = (settings or Settings())._replace(recover=True, select=frozenset({"recoverable"}))
     found = _survey(paths, cwd, job)
     return heal_found(found, dry_run=dry_run, job=job, settings=chosen, journal=journal, world=world, command="recover")
 
@@ -151,7 +151,7 @@ def _survey(paths: Paths | None, cwd: str | None, job: str | None) -> Survey:
     if job is None:
         return found
     places = [replace(each, jobs=frozenset({job})) for each in found.places if each.jobs is None or job in each.jobs]
-    return replace(found, places=tuple(places))
+    return found._replace(places=tuple(places))
 
 
 def _tour(book: Book, do: Callable[[Place, Evidence | None], Visit], world: World) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from itertools import pairwise
+from typing import NamedTuple
 
 from stateheal.jsontext import Document, Json, one_line, same, stringify
 
@@ -64,8 +65,7 @@ def _scan(text: str) -> _Node:
     return outer.members[0].node
 
 
-@dataclass(frozen=True)
-class _Style:
+class _Style(NamedTuple):
     """The layout of a file: how its new lines and its new values are to look."""
 
     indent: str

@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from dataclasses import field
+from typing import Any, NamedTuple, NoReturn
 
 Json = Any
 """A JSON value: ``dict``, ``list``, ``str``, ``int``, ``float``, ``bool`` or ``None``."""
@@ -22,8 +22,7 @@ _HUGE = 10**401
 _MAX_INT_DIGITS = 400  # beyond it JavaScript reads Infinity, and Python refuses past 4,300 digits
 
 
-@dataclass(frozen=True)
-class ParseFailure:
+class ParseFailure(NamedTuple):
     """Why bytes are not a JSON document, in words for the user."""
 
     reason: str
@@ -31,8 +30,7 @@ class ParseFailure:
     """The text is nested deeper than this program can read: not damage, only out of reach."""
 
 
-@dataclass(frozen=True)
-class Document:
+class Document(NamedTuple):
     """A JSON text and what it says."""
 
     text: str

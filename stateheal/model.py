@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 from stateheal.jsontext import Document, Json, ParseFailure
 
@@ -67,8 +69,7 @@ class Place:
         return self.plugin is None or "codex" in self.plugin.lower()
 
 
-@dataclass(frozen=True)
-class FileStat:
+class FileStat(NamedTuple):
     """What identifies one file at one moment."""
 
     device: int
@@ -85,8 +86,7 @@ class FileStat:
         return self.mtime_ns / 1e9
 
 
-@dataclass(frozen=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """One file as it was read by one ``open``."""
 
     name: str
@@ -101,16 +101,14 @@ class Snapshot:
         return self.document.value if isinstance(self.document, Document) else None
 
 
-@dataclass(frozen=True)
-class Unreadable:
+class Unreadable(NamedTuple):
     """A file that is there but could not be read, and why."""
 
     name: str
     reason: str
 
 
-@dataclass(frozen=True)
-class LogFacts:
+class LogFacts(NamedTuple):
     """What a job's log tells: ``<id>.log`` beside its record, never another path."""
 
     mtime: float
@@ -121,20 +119,18 @@ class LogFacts:
     """Whether its last 64 KiB say that a turn came to its end after the last one began."""
 
 
-@dataclass(frozen=True)
-class Salvage:
+class Salvage(NamedTuple):
     """What can still be read out of a file that does not parse."""
 
     objects: tuple[dict[str, Json], ...] = ()
     """Whole objects that are not part of another whole one."""
-    members: Mapping[str, Json] = field(default_factory=dict)
+    members: Mapping[str, Json] = MappingProxyType({})
     """The whole members of the first object."""
     fragments: tuple[Mapping[str, Json], ...] = ()
     """Of objects with an ``id`` that are cut, the members that stand whole."""
 
 
-@dataclass(frozen=True)
-class Name:
+class Name(NamedTuple):
     """One name in the workspace directory or in its ``jobs/``."""
 
     name: str
@@ -153,8 +149,7 @@ class Answer(str, Enum):
     UNKNOWN = "cannot be told"
 
 
-@dataclass(frozen=True)
-class BrokerFacts:
+class BrokerFacts(NamedTuple):
     """``broker.json`` and what stands behind it."""
 
     snapshot: Snapshot
@@ -171,8 +166,7 @@ class TurnEnd(str, Enum):
     OPEN = "open"
 
 
-@dataclass(frozen=True)
-class TurnFacts:
+class TurnFacts(NamedTuple):
     """One turn in a rollout."""
 
     end: TurnEnd
@@ -180,8 +174,7 @@ class TurnFacts:
     mtime: float
 
 
-@dataclass(frozen=True)
-class RolloutTurn:
+class RolloutTurn(NamedTuple):
     """One turn of a thread as its rollout tells it; the answer itself is read only when it is wanted."""
 
     turn_id: str | None
@@ -202,8 +195,7 @@ class RolloutTurn:
     rolled_back: bool = False
 
 
-@dataclass(frozen=True)
-class Recovery:
+class Recovery(NamedTuple):
     """What the rollouts come to for one job: an answer, or why there is none to be had."""
 
     reason: str
@@ -213,8 +205,7 @@ class Recovery:
     ended_at: float | None = None
 
 
-@dataclass(frozen=True)
-class Violation:
+class Violation(NamedTuple):
     """One way in which a value breaks its schema."""
 
     pointer: str
@@ -225,8 +216,7 @@ class Violation:
 # --- processes -----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class ProcessFacts:
+class ProcessFacts(NamedTuple):
     """What the system said of one pid. ``None`` means it would not say."""
 
     pid: int
@@ -241,8 +231,7 @@ class ProcessFacts:
     """Start time in clock ticks since boot (Linux): unlike ``created`` it never moves."""
 
 
-@dataclass(frozen=True)
-class HostFacts:
+class HostFacts(NamedTuple):
     """What the system said of itself."""
 
     now: float
@@ -255,8 +244,7 @@ class HostFacts:
     pid_max: int | None = None
 
 
-@dataclass(frozen=True)
-class Identity:
+class Identity(NamedTuple):
     """The process that our own runner recorded as a job's owner."""
 
     boot_id: str
@@ -264,8 +252,7 @@ class Identity:
     ticks: int
 
 
-@dataclass(frozen=True)
-class Owner:
+class Owner(NamedTuple):
     """What one record claims about the process that runs its job."""
 
     job: str
@@ -295,8 +282,7 @@ class Liveness(str, Enum):
     UNSURE = "unsure"
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """The answer, and the row of the table (field guide section 4) that gave it."""
 
     state: Liveness
@@ -329,8 +315,7 @@ class Outcome(str, Enum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(NamedTuple):
     """One thing that is wrong, or worth knowing, in one workspace."""
 
     rule: str
@@ -442,8 +427,7 @@ class Evidence:
     """Rollouts' word on turns, by thread and turn id."""
 
 
-@dataclass(frozen=True)
-class Closing:
+class Closing(NamedTuple):
     """A command that has ended just now: jobs of its processes are closed with its own ending."""
 
     pids: frozenset[int]
@@ -454,8 +438,7 @@ class Closing:
     """``Terminated by SIGTERM``; ``None`` where no signal ended it: then its jobs are orphans like any other."""
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """What the user may turn: which rules, how long silence must last, whose records these are."""
 
     grace: float = 3600.0
@@ -470,8 +453,7 @@ class Settings:
 # --- plans ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class FileChange:
+class FileChange(NamedTuple):
     """One file, before and after."""
 
     name: str
@@ -488,16 +470,14 @@ class FileChange:
     """The permissions of a new file; by default its directory's."""
 
 
-@dataclass(frozen=True)
-class LogLine:
+class LogLine(NamedTuple):
     """One line for the log of one job."""
 
     name: str
     text: str
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """What is to be done in one workspace, and what was found there."""
 
     place: Place
@@ -516,16 +496,14 @@ class Plan:
 # --- reports -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Trouble:
+class Trouble(NamedTuple):
     """Something that could not be read or written."""
 
     path: str
     message: str
 
 
-@dataclass(frozen=True)
-class Diff:
+class Diff(NamedTuple):
     """One file's bytes before and after, for showing."""
 
     name: str
@@ -534,8 +512,7 @@ class Diff:
     after: bytes | None
 
 
-@dataclass(frozen=True)
-class Restored:
+class Restored(NamedTuple):
     """A workspace that an undo took back, or refused to, and why."""
 
     workspace: Path
@@ -543,8 +520,7 @@ class Restored:
     refusal: str | None = None
 
 
-@dataclass(frozen=True)
-class Moved:
+class Moved(NamedTuple):
     """What became of one workspace in a migration."""
 
     source: Path
@@ -613,8 +589,7 @@ class Report:
 # --- one job explained ---------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """One row of the liveness table as it was asked about one owner."""
 
     row: str
@@ -623,8 +598,7 @@ class Step:
     """Why it matched; ``None`` where it did not."""
 
 
-@dataclass(frozen=True)
-class Trial:
+class Trial(NamedTuple):
     """One owner, what the system said of its pid, and the rows up to the one that matched."""
 
     owner: Owner
@@ -632,8 +606,7 @@ class Trial:
     steps: tuple[Step, ...]
 
 
-@dataclass(frozen=True)
-class Explanation:
+class Explanation(NamedTuple):
     """Every fact that was gathered about one job in one workspace."""
 
     place: Place

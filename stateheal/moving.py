@@ -8,9 +8,9 @@ import tarfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
+from typing import NamedTuple
 
 from stateheal.commit.apply import carry_out, folder_of
 from stateheal.commit.atomic import read_plain
@@ -46,8 +46,7 @@ from stateheal.visits import Looker, World
 _ATTEMPTS = 7
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(NamedTuple):
     """What was asked for beside the directories."""
 
     gate: bool | None = None
@@ -56,8 +55,7 @@ class Options:
     dry_run: bool = False
 
 
-@dataclass(frozen=True)
-class Pair:
+class Pair(NamedTuple):
     """A workspace's state directory, where it is to go, and how its project is called there."""
 
     source: Path
@@ -66,8 +64,7 @@ class Pair:
     new_root: str | None = None
 
 
-@dataclass(frozen=True)
-class _Seen:
+class _Seen(NamedTuple):
     """A workspace as it is, and what an audit finds in it."""
 
     view: View
@@ -130,7 +127,7 @@ class Mover:
                 with open_directory(pair.target) as directory:
                     self._carry_out(pair.target, directory, files)
             if done.archives:
-                return replace(done, archived=self._archive(opened[pair.source], goes))
+                return done._replace(archived=self._archive(opened[pair.source], goes))
             return done
 
     def _carry_out(self, workspace: Path, directory: Directory, files: Iterable[FileChange]) -> None:

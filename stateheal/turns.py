@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from stateheal.model import RolloutTurn, TurnEnd
 from stateheal.records import text_of
@@ -20,8 +19,7 @@ _SLACK = 60.0
 Record = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class LostJob:
+class LostJob(NamedTuple):
     """A task job that ended without a result, as far as finding its turn needs it."""
 
     record: Record

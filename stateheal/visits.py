@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from stateheal.book import Visit
@@ -92,7 +92,7 @@ class Looker:
         plan = visit.plan
         if plan.refusal:
             return _failed(visit, Refused(plan.refusal))
-        return replace(visit, findings=_with_outcome(visit.findings, Outcome.WOULD_HEAL), diffs=tuple(_diffs(plan)))
+        return visit._replace(findings=_with_outcome(visit.findings, Outcome.WOULD_HEAL), diffs=tuple(_diffs(plan)))
 
     def plan(self, place: Place, directory: Directory, earlier: Evidence | None, runs: frozenset[str]) -> Visit:
         """Gather and diagnose. A visit is postponed once for files that may be on their way."""
@@ -155,7 +155,7 @@ class Mender:
                 now = _with_outcome(found, Outcome.HEALED if finished else Outcome.FOUND)
                 # What an earlier attempt had healed whole is not found any more, and is healed all the same.
                 before = [finding for finding in healed if finding.job not in {each.job for each in now}]
-                return replace(visit, findings=(*now, *before), stopped=not finished)
+                return visit._replace(findings=(*now, *before), stopped=not finished)
         raise AssertionError("the loop above always returns")
 
     def _carry_out(self, visit: Visit, directory: Directory, written: list[str]) -> bool:
@@ -194,7 +194,7 @@ def _confirmer(evidence: Evidence, settings: Settings, world: World) -> Callable
 def _with_outcome(findings: Iterable[Finding], outcome: Outcome) -> tuple[Finding, ...]:
     """The findings, those that have a repair with what became of it."""
     return tuple(
-        replace(finding, outcome=outcome) if finding.repair and finding.outcome is Outcome.FOUND else finding
+        finding._replace(outcome=outcome) if finding.repair and finding.outcome is Outcome.FOUND else finding
         for finding in findings
     )
 
@@ -205,7 +205,7 @@ def _written_whole(findings: Iterable[Finding], written: Sequence[str]) -> Itera
         path = Path(finding.path)
         own = f"{JOBS}/{path.name}" if path.parent.name == JOBS else path.name
         if finding.repair and {own, *((job_file(finding.job),) if finding.job else ())} <= set(written):
-            yield replace(finding, outcome=Outcome.HEALED)
+            yield finding._replace(outcome=Outcome.HEALED)
 
 
 def _written_half(findings: Iterable[Finding], written: Sequence[str]) -> dict[str, Finding]:
@@ -226,4 +226,4 @@ def _failed(visit: Visit, error: StatehealError) -> Visit:
     outcome = Outcome.REFUSED if isinstance(error, (Conflict, Refused)) else Outcome.FAILED
     where = "" if isinstance(error, JournalError) else str(visit.plan.place.directory)
     trouble = Trouble(where, f"not repaired: {error}")
-    return replace(visit, findings=_with_outcome(visit.findings, outcome), errors=(*visit.errors, trouble))
+    return visit._replace(findings=_with_outcome(visit.findings, outcome), errors=(*visit.errors, trouble))

@@ -10,8 +10,8 @@ import shlex
 import signal
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
 
 from stateheal.errors import StatehealError
 from stateheal.evidence.processes import descendants
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from stateheal.engine import Paths
 
 
-@dataclass(frozen=True)
-class Wrapped:
+class Wrapped(NamedTuple):
     """What became of a command."""
 
     status: int
@@ -149,7 +148,7 @@ def run_unrecorded(order: Order, paths: Paths | None, cwd: str) -> Wrapped:
 
     family = _Family()
     began = time.time()
-    with Supervisor(replace(order, sample=family.look)) as supervisor:
+    with Supervisor(order._replace(sample=family.look)) as supervisor:
         try:
             ended = supervisor.run()
         except CannotStart as error:

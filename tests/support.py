@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -174,7 +174,7 @@ def journal_in(path: Path) -> Journal:
 
 
 def host(**fields: Any) -> HostFacts:
-    return replace(HOST, **fields)
+    return HOST._replace(**fields)
 
 
 def survivors(entries: list[Any], insertions: int = 2) -> set[str]:

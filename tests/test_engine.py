@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -345,7 +344,7 @@ def test_a_fresh_machine_has_nothing_to_heal() -> None:
 
 def test_containers_on_shared_storage_are_unsure_for_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tree = Tree(tmp_path / "tree").add(job("task-1"))
-    inside = FakeProcesses(facts_of_host=replace(HOST, initial_namespace=False))
+    inside = FakeProcesses(facts_of_host=HOST._replace(initial_namespace=False))
     monkeypatch.setattr(gathering, "on_shared_storage", lambda path: True)
     report = heal([tree.root], world=world(inside), journal=journal_in(tmp_path))
     assert [f.severity for f in report.findings] == [Severity.UNSURE] and report.exit_status == 0

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import click
 
 from stateheal.cli.options import (
@@ -70,7 +68,7 @@ def heal_command(
             dry_run=dry_run,
             cwd=cwd,
             job=job,
-            settings=replace(settings, recover=recover),
+            settings=settings._replace(recover=recover),
             journal=Journal(journal_path(), keep),
             world=World(stop=interrupt),
         )

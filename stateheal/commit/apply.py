@@ -6,7 +6,6 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 from stateheal.commit.archive import Item, State, state_of
 from stateheal.commit.atomic import (
@@ -117,7 +116,7 @@ def _write(change: FileChange, directory: Directory, tag: str, confirm: Confirm)
     with folder_of(directory, change.name) as (folder, name):
         if change.before is None:
             new = new_stat(folder)
-            new = new if change.mode is None else replace(new, mode=change.mode)
+            new = new if change.mode is None else new._replace(mode=change.mode)
             create_file(folder, Target(name, b"", new), change.after or b"", tag, change.mtime_ns)
             return
         target = Target(name, change.before.data, change.before.stat)

@@ -12,9 +12,8 @@ import json
 import os
 import tarfile
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from stateheal.commit.atomic import write_all
 from stateheal.errors import JournalError
@@ -28,8 +27,7 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-@dataclass(frozen=True)
-class State:
+class State(NamedTuple):
     """A file's bytes at one moment, by digest; ``member`` is where the archive keeps them."""
 
     sha256: str
@@ -41,8 +39,7 @@ class State:
     member: str | None = None
 
 
-@dataclass(frozen=True)
-class Item:
+class Item(NamedTuple):
     """One file that a run changes, and how.
 
     ``replace`` its bytes, ``append`` a line, ``cut`` that line off again, ``create`` or ``remove`` it; or ``keep`` a
@@ -75,8 +72,7 @@ def state_of(data: bytes, info: FileStat | None = None, member: str | None = Non
     return State(digest(data), len(data), info.mode & 0o7777, info.uid, info.gid, info.mtime_ns, member)
 
 
-@dataclass(frozen=True)
-class Archive:
+class Archive(NamedTuple):
     """One workspace of one run, as the journal holds it."""
 
     path: Path
@@ -169,7 +165,7 @@ def _as_json(item: Item) -> dict[str, Any]:
 
 
 def _state_json(state: State | None) -> dict[str, Any] | None:
-    return None if state is None else {key: value for key, value in asdict(state).items() if value is not None}
+    return None if state is None else {key: value for key, value in state._asdict().items() if value is not None}
 
 
 def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:

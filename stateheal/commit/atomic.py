@@ -10,7 +10,7 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from stateheal.commit.lease import read_lease
 from stateheal.directory import Directory, WrongKind, file_stat, own_name
@@ -22,8 +22,7 @@ SECOND_SUFFIX = ".old"
 _PERMISSIONS = 0o7777
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """A file as it must still be for it to be replaced."""
 
     name: str
@@ -122,7 +121,7 @@ def create_file(directory: Directory, target: Target, data: bytes, tag: str, mti
 def new_stat(folder: Directory) -> FileStat:
     """Whose a new file is to be: its directory's owner's, readable as the directory is."""
     info = file_stat(os.stat(folder.fd if folder.fd is not None else folder.path))
-    return replace(info, mode=info.mode & 0o666)
+    return info._replace(mode=info.mode & 0o666)
 
 
 def remove_file(directory: Directory, target: Target) -> None:
@@ -194,7 +193,7 @@ def ensure_unchanged(directory: Directory, target: Target) -> None:
 
 
 def _ensure_same(target: Target, info: FileStat, data: bytes) -> None:
-    if replace(info, links=target.stat.links) != target.stat or data != target.data:
+    if info._replace(links=target.stat.links) != target.stat or data != target.data:
         raise Conflict(f"{target.name} was changed by somebody else meanwhile")
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from stateheal.commit.archive import (
     Archive,
@@ -33,8 +33,7 @@ KEEP = 50
 """Runs that are kept unless the user says otherwise."""
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(NamedTuple):
     """One run in the journal."""
 
     id: str

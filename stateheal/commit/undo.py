@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from stateheal.commit.apply import folder_of
 from stateheal.commit.archive import Archive, Item, State, digest, is_partly_appended, state_of
@@ -18,8 +18,7 @@ from stateheal.errors import Conflict, JournalError, Refused, StatehealError, Us
 from stateheal.model import INDEX, JOBS, FileStat, Restored
 
 
-@dataclass(frozen=True)
-class _Step:
+class _Step(NamedTuple):
     """One file that stands as the run left it, and what it was."""
 
     item: Item
@@ -171,7 +170,7 @@ def _net(archives: Sequence[Archive]) -> dict[str, tuple[Item, Archive]]:
             first, origin = net.pop(item.name, (item, archive))
             if first is not item and _sha(first.after) != _sha(item.before):
                 raise Refused(f"{item.name} was changed by somebody else while that run was at work")
-            net[item.name] = (replace(first, after=item.after), origin)
+            net[item.name] = (first._replace(after=item.after), origin)
     return net
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from stateheal.diagnosis.case import Case, job_id_in
 from stateheal.model import Liveness, Verdict
@@ -24,8 +24,7 @@ _WINDOWS_PATH = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 Test = Callable[[Case], "str | None"]
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One row of the table: what it looks for, what it concludes, what the healed record then says."""
 
     name: str

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from stateheal.diagnosis.structure import CAP
 from stateheal.diagnosis.view import Job, Record, View
@@ -16,8 +16,7 @@ from stateheal.model import NEW_INDEX, Answer, Finding, Liveness, Severity
 from stateheal.records import entries_of, is_active, is_finished, is_plain_id, text_of
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """What is to be changed on the way."""
 
     jobs_dir: str
@@ -32,8 +31,7 @@ class Request:
     upgrade: bool = False
 
 
-@dataclass(frozen=True)
-class Merged:
+class Merged(NamedTuple):
     """The target as it is to be."""
 
     index: Json

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from stateheal.diagnosis.view import Job, View
@@ -19,8 +18,7 @@ class Diagnosed(NamedTuple):
     change: Change | None = None
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(NamedTuple):
     """One kind of damage (field guide section 5)."""
 
     name: str
@@ -55,7 +53,7 @@ def job_finding(
         pointer=f"/jobs/{job.position}" if in_index else None,
         job=job.id,
     )
-    return replace(finding, pid=next((pid for pid in pids if pid is not None), None))
+    return finding._replace(pid=next((pid for pid in pids if pid is not None), None))
 
 
 def file_finding(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from stateheal.diagnosis.case import Case
 from stateheal.diagnosis.liveness import judge
@@ -71,8 +72,7 @@ class Job:
         return f"{JOBS}/{self.id}.json"
 
 
-@dataclass(frozen=True)
-class Judgement:
+class Judgement(NamedTuple):
     """The verdict on a job, and the owners it was taken on."""
 
     verdict: Verdict
@@ -162,8 +162,9 @@ class View:
 
     def last_written(self, job: Job) -> float:
         """When any of the job's files was written last: index, job file, log."""
-        files = (self.evidence.index, self.evidence.records.get(job.id), self.evidence.logs.get(job.id))
-        times = [file.mtime if not hasattr(file, "stat") else file.stat.mtime for file in files if file is not None]
+        files = (self.evidence.index, self.evidence.records.get(job.id))
+        log = self.evidence.logs.get(job.id)
+        times = [file.stat.mtime for file in files if file is not None] + ([log.mtime] if log else [])
         return max(times, default=self.now)
 
     def owners(self, job: Job) -> tuple[Owner, ...]:

@@ -14,7 +14,7 @@ import re
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -212,7 +212,7 @@ class _Reader:
 
     def _change(self, **fields: Any) -> None:
         assert self.current is not None
-        self.turns[self.current] = replace(self.turns[self.current], **fields)
+        self.turns[self.current] = self.turns[self.current]._replace(**fields)
 
     def _hear(self, message: object) -> None:
         assert self.current is not None
@@ -237,7 +237,7 @@ class _Reader:
         """Another rollout of the thread was rolled back: whatever had ended by then may have been meant."""
         for place, turn in enumerate(self.turns):
             if any(moment is None or turn.ended_at is None or moment >= turn.ended_at for moment in moments):
-                self.turns[place] = replace(turn, rolled_back=True)
+                self.turns[place] = turn._replace(rolled_back=True)
 
     def _roll_back(self, count: object) -> None:
         """So many turns before this line are undone."""
@@ -247,7 +247,7 @@ class _Reader:
         left = int(count) if whole and count >= 0 else len(self.turns)  # type: ignore[call-overload,operator]
         for place in reversed(range(len(self.turns))):
             if left > 0 and not self.turns[place].rolled_back:
-                self.turns[place] = replace(self.turns[place], rolled_back=True)
+                self.turns[place] = self.turns[place]._replace(rolled_back=True)
                 left -= 1
 
 

@@ -12,8 +12,9 @@ import stat
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from stateheal.errors import UsageError
 from stateheal.model import INDEX, JOBS, Place, Trouble
@@ -23,16 +24,14 @@ _NAME = re.compile(r"(?s).*-[0-9a-f]{16}")
 _DATA = Path("plugins") / "data"
 
 
-@dataclass(frozen=True)
-class Root:
+class Root(NamedTuple):
     """One ``state`` directory, real path, and the plugin it belongs to as far as its path tells."""
 
     path: Path
     plugin: str | None
 
 
-@dataclass(frozen=True)
-class Survey:
+class Survey(NamedTuple):
     """What a request came to: the roots looked at, the workspaces found, what could not be listed."""
 
     roots: tuple[Root, ...]

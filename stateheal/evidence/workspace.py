@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from stateheal.directory import Directory
 from stateheal.evidence.broker import ask_endpoint, read_broker
@@ -52,12 +51,11 @@ def _nothing_known(run: str, workspace: Path) -> Mapping[str, frozenset[str]]:
     return {}
 
 
-@dataclass(frozen=True)
-class Sources:
+class Sources(NamedTuple):
     """Where facts beyond the workspace's own files come from."""
 
     processes: ProcessTable
-    rollouts: Rollouts = field(default_factory=Rollouts)
+    rollouts: Rollouts
     ask: Callable[[object], Answer] = ask_endpoint
     """Connects to a broker's endpoint."""
     finished_runs: frozenset[str] = frozenset()

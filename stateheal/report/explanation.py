@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from typing import Any
 
 from rich.text import Text
@@ -95,11 +94,11 @@ def explanation_json(explanation: Explanation) -> dict[str, Any]:
         "entry": _finite(explanation.entry),
         "record": _finite(explanation.record),
         "last_sign": None if explanation.last_sign is None else format_time(explanation.last_sign),
-        "host": asdict(explanation.host),
+        "host": explanation.host._asdict(),
         "trials": [
             {
                 "pid": _finite(trial.owner.pid),
-                "process": None if trial.process is None else asdict(trial.process),
+                "process": None if trial.process is None else trial.process._asdict(),
                 "rows": [{"row": s.row, "state": s.state.value, "reason": s.reason} for s in trial.steps],
                 "verdict": trial.steps[-1].state.value,
             }

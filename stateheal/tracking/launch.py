@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import NamedTuple
 
 from stateheal.tracking.system import die_with_parent, group_states
 
@@ -34,8 +35,7 @@ class CannotStart(Exception):
         self.status = NOT_FOUND if missing else NOT_EXECUTABLE
 
 
-@dataclass(frozen=True)
-class Wiring:
+class Wiring(NamedTuple):
     """What a command gets as its input and outputs; ``terminal`` makes the input its controlling terminal."""
 
     stdin: int
@@ -44,8 +44,7 @@ class Wiring:
     terminal: bool = False
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(NamedTuple):
     """The command, or another child, stopped (``stopped_by``); or the command ended (``status``, from ``waitpid``)."""
 
     pid: int

@@ -9,15 +9,14 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from stateheal.errors import UsageError
 from stateheal.evidence.roots import FALLBACK, slug, temp_root, workspace_hash
 
 
-@dataclass(frozen=True)
-class Workplace:
+class Workplace(NamedTuple):
     """A workspace as the plugin knows it, and where its state is."""
 
     root: str

@@ -10,8 +10,7 @@ import math
 import random
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from stateheal.jsontext import Json
 from stateheal.safe import shorten
@@ -43,8 +42,7 @@ def kind_label(kind: str, job_class: str) -> str:
     return "review" if job_class == "review" else "rescue"
 
 
-@dataclass(frozen=True)
-class Description:
+class Description(NamedTuple):
     """What the caller says about a job."""
 
     title: str
@@ -55,8 +53,7 @@ class Description:
     session_id: str | None
 
 
-@dataclass(frozen=True)
-class Owner:
+class Owner(NamedTuple):
     """The process that runs a job, so that no other can be taken for it; what the system does not tell is left out."""
 
     pid: int
@@ -107,8 +104,7 @@ def first_entry(record: Fields) -> dict[str, Json]:
     return {"createdAt": record["createdAt"], "updatedAt": record["startedAt"], **record}
 
 
-@dataclass(frozen=True)
-class Ending:
+class Ending(NamedTuple):
     """How a job ends: what changes in both its records, and what its job file gets besides."""
 
     both: Fields

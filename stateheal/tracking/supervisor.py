@@ -9,9 +9,8 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 from stateheal.tracking.group import Leadership
 from stateheal.tracking.launch import Command, start
@@ -28,8 +27,7 @@ _AFTER_KILL = 5.0
 _FIRST_SAMPLE, _SAMPLE = 0.05, 1.0
 
 
-@dataclass(frozen=True)
-class Order:
+class Order(NamedTuple):
     """What to run and how."""
 
     argv: Sequence[str]
@@ -40,11 +38,11 @@ class Order:
     """Where the command's output goes."""
     sample: Callable[[], None] | None = None
     """Called now and then while the command runs."""
-    env: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    env: Mapping[str, str] | None = None
+    """``None``: the runner's own."""
 
 
-@dataclass(frozen=True)
-class Ended:
+class Ended(NamedTuple):
     """How a command ended."""
 
     status: int
@@ -142,7 +140,7 @@ class Supervisor:
         self._plumbing = Plumbing(order.stdout, self.keep)
         try:
             wiring = self._plumbing.wire()
-            command = start(order.argv, wiring, order.cwd, order.env)
+            command = start(order.argv, wiring, order.cwd, os.environ if order.env is None else order.env)
             self._plumbing.started()
             try:
                 if self.keep is None and is_interactive():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -25,7 +24,7 @@ MINE = Identity("boot-1", "pid:[1]", 777)
 def owner(**fields: Any) -> Owner:
     """A job that began two hours ago and has been silent for one."""
     base = Owner("task-1", "running", PID, NOW - 2 * HOUR - 1, NOW - 2 * HOUR, None, NOW - HOUR, "/home/dev/demo")
-    return replace(base, **fields)
+    return base._replace(**fields)
 
 
 def process(argv: tuple[str, ...] | None = STRANGER, created: float | None = -2 * HOUR, **fields: Any) -> ProcessFacts:
@@ -102,7 +101,7 @@ TABLE: list[tuple[Any, ...]] = [
     ("another host by name, assumed local", owner(hostname="there"), GONE, UNSURE, "foreign-host", host(), LOCAL),
     (
         "our runner in another namespace",
-        owner(identity=replace(MINE, pid_namespace="pid:[2]")),
+        owner(identity=MINE._replace(pid_namespace="pid:[2]")),
         GONE,
         UNSURE,
         "own-other-namespace",
@@ -141,7 +140,7 @@ TABLE: list[tuple[Any, ...]] = [
     ("gone, no times at all", owner(created_at=None, started_at=None, last_sign=None), GONE, DEAD, "gone"),
     ("queued and gone", owner(**QUEUED), GONE, DEAD, "gone"),
     ("digits in a string, gone", owner(pid="4242"), GONE, DEAD, "gone"),
-    ("a thread's id", owner(), replace(GONE, why="it is a thread of process 17, no process"), DEAD, "gone"),
+    ("a thread's id", owner(), GONE._replace(why="it is a thread of process 17, no process"), DEAD, "gone"),
     ("zombie", owner(), process((), zombie=True), DEAD, "zombie"),
     ("recycled: late and a stranger", owner(), process(created=LATE), DEAD, "late-stranger"),
     ("recycled: just past tolerance", owner(), process(created=-2 * HOUR + 61), DEAD, "late-stranger"),
@@ -161,7 +160,7 @@ TABLE: list[tuple[Any, ...]] = [
     ("older than the job, silent for a day", owner(**SILENT), process(created=-3 * DAY), DEAD, "senior-silent"),
     (
         "our runner: other boot",
-        owner(identity=replace(MINE, boot_id="boot-0")),
+        owner(identity=MINE._replace(boot_id="boot-0")),
         process(ticks=777),
         DEAD,
         "own-other-boot",

@@ -6,7 +6,6 @@ import json
 import os
 import tarfile
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -236,6 +235,6 @@ def test_a_live_job_keeps_its_torn_file(tmp_path: Path) -> None:
     path = tree.path / "jobs/task-1.json"
     path.write_bytes(path.read_bytes()[:100])
     os.utime(path, (1, 1))
-    alive = FakeProcesses(facts_of_host=replace(HOST)).live(4242, "node", "/x/codex-companion.mjs", "task")
+    alive = FakeProcesses(facts_of_host=HOST._replace()).live(4242, "node", "/x/codex-companion.mjs", "task")
     report = heal([tree.root], world=world(alive), journal=journal_in(tmp_path))
     assert report.run is None and [f.severity for f in report.findings] == [Severity.UNSURE]

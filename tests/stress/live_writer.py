@@ -17,7 +17,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +65,7 @@ class Now(FakeProcesses):
     """Nobody lives, and the clock is the real one: what was written a moment ago is fresh."""
 
     def host(self) -> HostFacts:
-        return replace(HOST, now=time.time())
+        return HOST._replace(now=time.time())
 
 
 def start(tree: Tree, writes: int, pause: float) -> subprocess.Popen[bytes]:
