@@ -15,7 +15,7 @@ from difflib import SequenceMatcher
 from itertools import pairwise
 from typing import NamedTuple
 
-from stateheal.jsontext import Document, Json, one_line, same, stringify
+from stateheal.jsontext import Document, Json, one_line, same, stringify, write_plain
 
 _STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _TOKEN = re.compile(_STRING.pattern + r'|[{}\[\]]|[^\s,:\]}"{\[]+', re.DOTALL)
@@ -101,15 +101,36 @@ def _containers(root: _Node) -> Iterator[tuple[int, _Node]]:
         level, depth = [member.node for node in level for member in node.members[:3]], depth + 1
 
 
-def rewrite(document: Document, value: Json) -> str:
-    """The document's text with the least change that makes it say ``value``.
+def rewrite(document: Document, value: Json) -> bytes:
+    """The document's bytes with the least change that makes them say ``value``.
 
     New object keys go last. Array items are matched by equality, and by ``id`` where they are objects with one.
     """
-    root = _scan(document.text)
-    editor = _Editor(document.text, _style(document.text, root))
-    body = editor.render(root, document.value, value, "")
-    return document.text[: root.start] + body + document.text[root.end :]
+    quick = write_plain(value) if document.plain and _in_order(document.value, value) else None
+    return rewrite_carefully(document, value) if quick is None else quick
+
+
+def _in_order(old: Json, new: Json) -> bool:
+    """Whether an edit of the old value's text puts every key where the new value has it: then that is all there is."""
+    if old is new:
+        return True
+    if isinstance(old, dict) and isinstance(new, dict):
+        kept = [key for key in old if key in new]
+        return kept == list(new)[: len(kept)] and all(_in_order(old[key], new[key]) for key in kept)
+    if isinstance(old, list) and isinstance(new, list):
+        if len(old) == len(new):
+            return all(map(_in_order, old, new))
+        known = {id(each) for each in old}
+        return all(id(each) in known for each in new)
+    return not isinstance(new, (dict, list))
+
+
+def rewrite_carefully(document: Document, value: Json) -> bytes:
+    """``rewrite`` for any layout."""
+    text = document.text
+    root = _scan(text)
+    body = _Editor(text, _style(text, root)).render(root, document.value, value, "")
+    return (text[: root.start] + body + text[root.end :]).encode("utf-8")
 
 
 class _Editor:

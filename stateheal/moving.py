@@ -297,7 +297,7 @@ def _there(target: View | None, name: str) -> Snapshot | None:
 
 def _text(snapshot: Snapshot, value: Json) -> bytes:
     document = snapshot.document
-    return rewrite(document, value).encode("utf-8") if isinstance(document, Document) else write(value)
+    return rewrite(document, value) if isinstance(document, Document) else write(value)
 
 
 def _change(name: str, before: Snapshot, value: Json) -> FileChange:

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stateheal.jsonedit import rewrite
-from stateheal.jsontext import Document, ParseFailure, parse, same, stringify, write
+from stateheal.jsonedit import rewrite, rewrite_carefully
+from stateheal.jsontext import Document, ParseFailure, parse, parse_carefully, same, stringify, write, write_plain
 from tests.support import FIELD_DATA
 
 NODE = shutil.which("node")
@@ -30,6 +30,10 @@ def document(text: str) -> Document:
     parsed = parse(text.encode("utf-8"))
     assert isinstance(parsed, Document), parsed
     return parsed
+
+
+def edited(before: Document, value: Any) -> str:
+    return rewrite(before, value).decode()
 
 
 @pytest.mark.parametrize(
@@ -105,7 +109,7 @@ ODD = """{
 
 def test_untouched_spelling_stays() -> None:
     before = document(ODD)
-    after = rewrite(before, {**before.value, "pid": None, "errorMessage": 'said "no"\n'})
+    after = edited(before, {**before.value, "pid": None, "errorMessage": 'said "no"\n'})
     expected = ODD.replace('"pid": 14225', '"pid": null')
     assert after == expected.replace("true}]}\n}", 'true}]},\n  "errorMessage": "said \\"no\\"\\n"\n}')
 
@@ -125,23 +129,23 @@ def test_untouched_spelling_stays() -> None:
 )
 def test_new_text_follows_the_layout_of_the_file(text: str, change: dict[str, Any], expected: str) -> None:
     before = document(text)
-    assert rewrite(before, {**before.value, **change}) == expected
+    assert edited(before, {**before.value, **change}) == expected
 
 
 def test_removing_and_adding_items_keeps_the_others_as_they_stand() -> None:
     text = '{"jobs": [{"id": "a", "n": 1e3}, null,  {"id": "b"  }, {"id": "c"}]}'
     before = document(text)
     jobs = before.value["jobs"]
-    after = rewrite(before, {"jobs": [{"id": "new"}, jobs[0], jobs[2]]})
+    after = edited(before, {"jobs": [{"id": "new"}, jobs[0], jobs[2]]})
     assert after == '{"jobs": [{"id": "new"}, {"id": "a", "n": 1e3}, {"id": "b"  }]}'
-    assert rewrite(before, {"jobs": []}) == '{"jobs": []}'
+    assert edited(before, {"jobs": []}) == '{"jobs": []}'
 
 
 def test_a_removed_key_takes_its_separator_along() -> None:
     before = document('{\n  "a": 1,\n  "b": 2,\n  "c": 3\n}\n')
-    assert rewrite(before, {"a": 1, "c": 3}) == '{\n  "a": 1,\n  "c": 3\n}\n'
-    assert rewrite(before, {"b": 2, "c": 3}) == '{\n  "b": 2,\n  "c": 3\n}\n'
-    assert rewrite(before, {"a": 1}) == '{\n  "a": 1\n}\n'
+    assert edited(before, {"a": 1, "c": 3}) == '{\n  "a": 1,\n  "c": 3\n}\n'
+    assert edited(before, {"b": 2, "c": 3}) == '{\n  "b": 2,\n  "c": 3\n}\n'
+    assert edited(before, {"a": 1}) == '{\n  "a": 1\n}\n'
 
 
 layouts = st.sampled_from([None, 1, 2, 4, "\t"])
@@ -154,8 +158,8 @@ def test_rewritten_text_says_the_new_value_in_any_layout(
     text = json.dumps(old, indent=indent, ensure_ascii=True if _surrogates(old) else ascii_only)
     before = document(text)
     merged = {**before.value, **new}
-    assert same(document(rewrite(before, merged)).value, merged)
-    assert rewrite(before, copy.deepcopy(before.value)) == text, "no change, no byte"
+    assert same(document(edited(before, merged)).value, merged)
+    assert edited(before, copy.deepcopy(before.value)) == text, "no change, no byte"
 
 
 @given(st.lists(values, max_size=6), st.lists(values, max_size=3), st.data())
@@ -163,7 +167,7 @@ def test_lists_are_rewritten_whatever_comes_and_goes(old: list[Any], new: list[A
     kept = [item for item in old if data.draw(st.booleans())]
     wanted = {"jobs": new + kept}
     before = document(stringify({"jobs": old}))
-    assert same(document(rewrite(before, wanted)).value, wanted)
+    assert same(document(edited(before, wanted)).value, wanted)
 
 
 @given(objects, objects)
@@ -172,9 +176,82 @@ def test_in_the_plugins_layout_the_result_is_what_the_plugin_would_write(
 ) -> None:
     before = document(write(old).decode())
     merged = {**before.value, **new}
-    after = rewrite(before, merged)
+    after = edited(before, merged)
     assert same(document(after).value, merged)
     assert after.encode() == write(document(after).value), "new keys go last; the layout is the plugin's throughout"
+
+
+noise = st.sampled_from(
+    [b"", b"\0", b'"', b"}", b"{", b" ", b",", b"\\ud800", b"1e400", b"-0", b"1.0", b'"a": 1,\n', b"\xff"]
+)
+
+
+@given(values, st.integers(0, 400), st.integers(0, 3), noise)
+def test_the_quick_reading_never_disagrees_with_the_careful_one(
+    value: Any, start: int, cut: int, middle: bytes
+) -> None:
+    """Texts in the plugin's layout, and the same with bytes put in or taken out."""
+    text = write(value)
+    for data in (text, text[:start] + middle + text[start + cut :]):
+        quick, careful = parse(data), parse_carefully(data)
+        assert type(quick) is type(careful)
+        if isinstance(quick, Document) and isinstance(careful, Document):
+            assert same(quick.value, careful.value) and quick.duplicates == careful.duplicates
+            assert quick.text == careful.text
+        else:
+            assert quick == careful
+
+
+@pytest.mark.parametrize("depth", [150, 199, 200, 201, 202, 500, 1100])
+def test_the_quick_reading_is_as_deep_as_the_careful_one(depth: int) -> None:
+    value: Any = 1
+    for _ in range(depth):
+        value = {"a": value}
+    text = stringify(value).encode() + b"\n" if depth < 250 else b'{"a":' * depth + b"1" + b"}" * depth
+    assert parse(text) == parse_carefully(text) or parse(text)._replace(plain=False) == parse_carefully(text)
+    assert isinstance(parse(text), Document) == (depth <= 200)
+
+
+@st.composite
+def edits(draw: st.DrawFn) -> tuple[Any, Any]:
+    """A value, and what repairs make of one: changed, lost and new keys, in places, of objects in lists too."""
+    old = draw(st.dictionaries(texts, values | st.lists(objects, max_size=4), max_size=5))
+    return old, draw(_edited(old))
+
+
+def _edited(old: Any) -> st.SearchStrategy[Any]:
+    if isinstance(old, dict):
+        kept = {key: st.just(each) | _edited(each) | values for key, each in old.items()}
+        return st.tuples(st.fixed_dictionaries({}, optional=kept), objects).flatmap(
+            lambda pair: st.just({**pair[0], **pair[1]}) | st.permutations(list(pair[0].items())).map(dict)
+        )
+    if isinstance(old, list) and old:
+        return st.tuples(*(st.just(each) | _edited(each) for each in old)).flatmap(
+            lambda items: st.lists(st.sampled_from(items), max_size=4) | st.just(list(items))
+        )
+    return values
+
+
+@given(edits())
+def test_the_quick_edit_never_disagrees_with_the_careful_one(pair: tuple[Any, Any]) -> None:
+    old, new = pair
+    text = write_plain(old)
+    before = parse(text) if text is not None else None
+    if isinstance(before, Document):
+        # What a repair leaves alone stays the very same object, as it does in a draft.
+        assert before.plain and rewrite(before, new) == rewrite_carefully(before, new)
+        assert rewrite(before, _shared(before.value, new)) == rewrite_carefully(before, new)
+
+
+def _shared(old: Any, new: Any) -> Any:
+    """The new value, made of the old one's own objects where they are the same."""
+    if same(old, new):
+        return old
+    if isinstance(old, dict) and isinstance(new, dict):
+        return {key: _shared(old.get(key), each) for key, each in new.items()}
+    if isinstance(old, list) and isinstance(new, list):
+        return [next((mine for mine in old if same(mine, each)), each) for each in new]
+    return new
 
 
 def _surrogates(value: Any) -> bool:

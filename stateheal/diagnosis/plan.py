@@ -149,7 +149,7 @@ def _file_change(
     name: str, before: Snapshot | None, value: Json, ledger: _Ledger, witnesses: tuple[Snapshot, ...] = ()
 ) -> FileChange:
     if before is not None and isinstance(before.document, Document):
-        after = rewrite(before.document, value).encode("utf-8")
+        after = rewrite(before.document, value)
     else:
         after = write(value)
     return FileChange(name, before, after, _stakes(ledger, name), witnesses)

@@ -181,7 +181,7 @@ def _edit(folder: Directory, name: str, tag: str, edit: Edit, patience: float) -
 
 def _edit_once(folder: Directory, name: str, tag: str, edit: Edit) -> bool:
     target = _read(folder, name)
-    document = Document("", None) if target is None else parse(target.data)
+    document = Document(b"", None) if target is None else parse(target.data)
     if not isinstance(document, Document):
         raise _Torn(f"{name} cannot be read: {document.reason}; 'stateheal heal' repairs it")
     try:
@@ -193,7 +193,7 @@ def _edit_once(folder: Directory, name: str, tag: str, edit: Edit) -> bool:
     if target is None:
         create_file(folder, Target(name, b"", new_stat(folder)), write(after), tag)
     else:
-        replace_file(folder, target, rewrite(document, after).encode("utf-8"), tag)
+        replace_file(folder, target, rewrite(document, after), tag)
     return True
 
 
