@@ -179,7 +179,7 @@ def test_in_the_plugins_layout_the_result_is_what_the_plugin_would_write(
     merged = {**before.value, **new}
     after = edited(before, merged)
     assert same(document(after).value, merged)
-    assume(not _has_exponent(after))
+    assume(not _has_exponent(after + write(merged).decode()))
     assert after.encode() == write(document(after).value), "new keys go last; the layout is the plugin's throughout"
 
 
@@ -247,7 +247,7 @@ def test_the_quick_edit_never_disagrees_with_the_careful_one(pair: tuple[Any, An
 
 
 def _has_exponent(text: str) -> bool:
-    """Very large and very small numbers, which stateheal never makes: orjson spells new ones ``1e-7``, json ``1e-07``."""
+    """Numbers very large or small, which stateheal never makes: orjson spells new ones ``1e-7``, json ``1e-07``."""
     return re.search(r"\de[+-]?\d|\d{16}", text) is not None
 
 
