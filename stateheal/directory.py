@@ -50,6 +50,12 @@ class WrongKind(OSError):
         super().__init__(errno.EINVAL, f"it is {kind}, not {wanted}")
 
 
+def ensure_regular(mode: int) -> None:
+    """Raise ``WrongKind`` unless this is the mode of a regular file."""
+    if not stat.S_ISREG(mode):
+        raise WrongKind(mode, "a regular file")
+
+
 def file_stat(info: os.stat_result) -> FileStat:
     """The part of a stat that identifies a file."""
     return FileStat(
@@ -94,17 +100,20 @@ class Directory:
         try:
             fd = self.open(name, flags)
         except OSError:
-            mode = self._lstat_mode(name)
-            if mode and not stat.S_ISREG(mode):
-                raise WrongKind(mode, "a regular file") from None
+            self.ensure_regular(name)
             raise
         try:
             info = file_stat(os.fstat(fd))
-            if not stat.S_ISREG(info.mode):
-                raise WrongKind(info.mode, "a regular file")
+            ensure_regular(info.mode)
             yield fd, info
         finally:
             os.close(fd)
+
+    def ensure_regular(self, name: str) -> None:
+        """Raise ``WrongKind`` where something else than a regular file stands under a name that would not open."""
+        mode = self._lstat_mode(name)
+        if mode:
+            ensure_regular(mode)
 
     def _lstat_mode(self, name: str) -> int:
         try:
@@ -119,6 +128,11 @@ class Directory:
     def names(self) -> list[str]:
         """Every name in the directory, sorted."""
         return sorted(os.listdir(self.fd if self.fd is not None else self.path))
+
+    def listing(self) -> dict[str, bool]:
+        """Every name in the directory, sorted, and whether a directory stands under it (a link never does)."""
+        with os.scandir(self.fd if self.fd is not None else self.path) as found:
+            return dict(sorted((each.name, each.is_dir(follow_symlinks=False)) for each in found))
 
     def replace(self, old: str, new: str) -> None:
         """Rename within the directory, taking the place of what stood there."""

@@ -20,6 +20,8 @@ FINISHED = frozenset({"completed", "failed", "cancelled"})
 INDEX = "state.json"
 JOBS = "jobs"
 BROKER = "broker.json"
+GATE_TITLE = "Codex Stop Gate Review"
+"""What the plugin calls a review that its stop hook asks for."""
 NEW_INDEX: Mapping[str, Json] = {"version": 1, "config": {"stopReviewGate": False}, "jobs": []}
 """What the plugin takes where there is no index."""
 
@@ -212,6 +214,12 @@ class Violation(NamedTuple):
     """JSON pointer (RFC 6901) into the file."""
     message: str
 
+    @property
+    def position(self) -> int | None:
+        """Of a violation in an index: the entry that it is about."""
+        parts = self.pointer.split("/", 3)
+        return int(parts[2]) if len(parts) > 2 and parts[1] == JOBS and parts[2].isdecimal() else None
+
 
 # --- processes -----------------------------------------------------------------------------------------------------
 
@@ -399,7 +407,9 @@ class Evidence:
     processes: Mapping[int, ProcessFacts]
     """Every pid that an active record names."""
     violations: Mapping[str, tuple[Violation, ...]]
-    """By file name."""
+    """By file name; of valid files there are none."""
+    quiet: frozenset[str] = frozenset()
+    """Jobs of which there is nothing to find (``stateheal.quiet``)."""
     unreadable: tuple[Unreadable, ...] = ()
     shared_storage: bool = False
     salvage: Mapping[str, Salvage] = field(default_factory=dict)

@@ -33,7 +33,9 @@ def pid_of(value: Json) -> int | None:
 
 ENDING = ("status", "phase", "pid", "completedAt", "errorMessage", "cancelledAt")
 """Keys that say how a job ended: they are taken from one source, never mixed."""
-_LOST = ("orphaned", "terminated")
+IDENTITY = ("jobClass", "kind", "title", "workspaceRoot", "sessionId", "logFile", "createdAt")
+"""Keys that an entry has as long as its job file has them: without them it is a stub."""
+LOST_PHASES = ("orphaned", "terminated")
 ENTRY_LACKS = ("result", "rendered", "cancelledAt")
 """Keys of a job file that its index entry never has."""
 
@@ -74,7 +76,7 @@ def is_finished(record: Json) -> bool:
 
 def is_lost(record: Json) -> bool:
     """Whether the record was closed because its process had died or was ended: there may be more than it tells."""
-    return isinstance(record, dict) and record.get("status") == "failed" and record.get("phase") in _LOST
+    return isinstance(record, dict) and record.get("status") == "failed" and record.get("phase") in LOST_PHASES
 
 
 def time_of(record: Mapping[str, Json], key: str, now: float) -> float | None:

@@ -21,6 +21,7 @@ BASE = {
     "version",
     "safe",
     "turns",
+    "quiet",
 }
 ALLOWED: dict[str, set[str]] = {
     "diagnosis": BASE,

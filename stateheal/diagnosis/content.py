@@ -18,7 +18,7 @@ def find_violations(view: View) -> Iterator[Diagnosed]:
         if snapshot is not None and isinstance(snapshot.document, ParseFailure) and snapshot.document.too_deep:
             yield from _too_deep(view, snapshot.name, snapshot.document.reason)
     for name, violation in view.violations():
-        job = _job_of(view, name, violation.pointer)
+        job = _job_of(view, name, violation)
         if view.wants(job) and not (name == INDEX and _is_anothers(view, violation, job)):
             yield Diagnosed(_violation(view, name, violation, job))
     yield from _unknown_statuses(view)
@@ -30,13 +30,12 @@ def _is_anothers(view: View, violation: Violation, job: str | None) -> bool:
     return stub or is_shape(view, violation.pointer)
 
 
-def _job_of(view: View, name: str, pointer: str) -> str | None:
+def _job_of(view: View, name: str, violation: Violation) -> str | None:
     if name != INDEX:
         return stem_of(name)
-    parts = pointer.split("/")
     entries = entries_of(view.draft.index)
-    if len(parts) > 2 and parts[1] == "jobs" and parts[2].isdigit() and int(parts[2]) < len(entries):
-        entry = entries[int(parts[2])]
+    if violation.position is not None and violation.position < len(entries):
+        entry = entries[violation.position]
         return text_of(entry, "id") if isinstance(entry, dict) else None
     return None
 
@@ -47,7 +46,7 @@ def _violation(view: View, name: str, violation: Violation, job: str | None) -> 
 
 
 def _too_deep(view: View, name: str, reason: str) -> Iterator[Diagnosed]:
-    job = _job_of(view, name, "")
+    job = stem_of(name)
     if view.wants(job):
         message = f"{name} is {reason}: it is not read here, though the plugin may read it"
         yield Diagnosed(file_finding(view, "schema", name, message, severity=Severity.NOTICE, job=job))

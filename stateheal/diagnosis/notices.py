@@ -9,13 +9,12 @@ from collections.abc import Iterator
 from stateheal.diagnosis.rule import Diagnosed, file_finding, job_finding
 from stateheal.diagnosis.structure import CAP, is_inside_jobs, is_unsafe_log
 from stateheal.diagnosis.view import Job, View
-from stateheal.model import INDEX, JOBS, Answer, Liveness, Severity, TurnEnd
+from stateheal.model import GATE_TITLE, INDEX, JOBS, Answer, Liveness, Severity, TurnEnd
 from stateheal.records import entries_of, is_active, is_lost, text_of
 from stateheal.times import HOUR, MINUTE, describe_age
 
 _SILENT = 2 * HOUR
 _STILL_WARM = 30 * MINUTE
-_GATE_TITLE = "Codex Stop Gate Review"
 NOTICE = Severity.NOTICE
 
 
@@ -71,7 +70,7 @@ def find_gate_lost(view: View) -> Iterator[Diagnosed]:
     index = view.draft.index
     config = index.get("config") if isinstance(index, dict) else None
     gate = config.get("stopReviewGate", False) if isinstance(config, dict) else False
-    reviewed = [job.id for job in view.jobs if any(side.get("title") == _GATE_TITLE for side in job.sides)]
+    reviewed = [job.id for job in view.jobs if any(side.get("title") == GATE_TITLE for side in job.sides)]
     if gate is False and reviewed and isinstance(index, dict):
         message = f"{reviewed[0]} is a stop gate review, but the review gate is off now"
         helps = "if you did not turn it off: /codex:setup --enable-review-gate"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
@@ -65,7 +64,7 @@ def make_plan(evidence: Evidence, settings: Settings, validate: Validate) -> Pla
     spared: dict[str, str] = {}
     refused: list[Finding] = []
     while True:
-        view = View(evidence, first_draft(evidence), settings, validate, frozenset(spared))
+        view = View(evidence, first_draft(evidence), settings, validate, frozenset(spared), evidence.quiet)
         plan, culprit = _plan(view)
         if plan.refusal is None or culprit is None or culprit in spared or len(spared) >= _MOST_SPARED:
             troubles = tuple(f"{job} is not repaired: {reason}" for job, reason in spared.items())
@@ -198,10 +197,9 @@ def _violations(view: View) -> set[tuple[str, str | None, str, str]]:
     found: set[tuple[str, str | None, str, str]] = set()
     for name, violation in view.violations():
         pointer, job = violation.pointer, stem_of(name)
-        match = re.match(r"/jobs/(\d+)", pointer) if name == INDEX else None
-        if match:
-            entry = entries[int(match[1])]
+        if name == INDEX and violation.position is not None:
+            entry = entries[violation.position]
             job = text_of(entry, "id") if isinstance(entry, dict) else None
-            pointer = pointer[match.end() :]
+            pointer = pointer.removeprefix(f"/jobs/{violation.position}")
         found.add((name, job, pointer, violation.message))
     return found

@@ -16,14 +16,23 @@ from stateheal.diagnosis.rule import Diagnosed, file_finding, job_finding
 from stateheal.diagnosis.view import Job, Record, View
 from stateheal.jsontext import Json
 from stateheal.model import ACTIVE, FINISHED, INDEX, JOBS, Change, Liveness, Severity
-from stateheal.records import ENDING, ENTRY_LACKS, entries_of, is_active, is_finished, is_plain_id, own_times, text_of
+from stateheal.records import (
+    ENDING,
+    ENTRY_LACKS,
+    IDENTITY,
+    entries_of,
+    is_active,
+    is_finished,
+    is_plain_id,
+    own_times,
+    text_of,
+)
 from stateheal.times import format_time
 
 CAP = 50
 """Entries that the plugin keeps."""
 ROOM = 40
 """Entries up to which one may be added: the plugin's next tasks need the rest."""
-IDENTITY = ("jobClass", "kind", "title", "workspaceRoot", "sessionId", "logFile", "createdAt")
 
 
 def may_live(view: View, job: Job) -> bool:

@@ -89,6 +89,8 @@ class View:
     validate: Validate
     spared: frozenset[str] = frozenset()
     """Jobs that no rule is to see, because a repair of theirs would not cure them."""
+    quiet: frozenset[str] = frozenset()
+    """Jobs that no rule need see, because there is nothing to find."""
 
     @property
     def now(self) -> float:
@@ -140,6 +142,8 @@ class View:
             if ident is None:
                 continue
             named.add(ident)
+            if ident in self.quiet:
+                continue
             record = self.draft.records.get(ident)
             has_file = ident in self.evidence.records or f"{JOBS}/{ident}.json" in broken
             yield Job(ident, position, entry, record if isinstance(record, dict) else None, has_file)
@@ -239,7 +243,8 @@ class View:
         """Every schema violation of the draft, with the name of its file."""
         values = [("state", INDEX, self.evidence.index, self.draft.index)]
         for stem, value in self.draft.records.items():
-            values.append(("job", f"{JOBS}/{stem}.json", self.evidence.records.get(stem), value))
+            if stem not in self.quiet:
+                values.append(("job", f"{JOBS}/{stem}.json", self.evidence.records.get(stem), value))
         if self.evidence.broker is not None and BROKER not in self.draft.removed:
             session = self.evidence.broker.snapshot
             values.append(("broker", BROKER, session, session.value))

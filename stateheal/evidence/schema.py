@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,12 +68,27 @@ def violations(name: str, value: Json) -> tuple[Violation, ...]:
     """Every way in which the value breaks the named schema, in the order of the document."""
     if _acceptor(name)(value):
         return ()
-    errors = sorted(_validator(name).iter_errors(value), key=lambda error: [str(part) for part in error.absolute_path])
-    return tuple(Violation(_pointer(error), _sentence(error)) for error in errors)
+    found = [
+        ([*prefix, *map(str, error.absolute_path)], _sentence(error))
+        for prefix, schema, part in _parts(name, value)
+        for error in _validator(schema).iter_errors(part)
+    ]
+    return tuple(Violation(_pointer(path), sentence) for path, sentence in sorted(found, key=lambda each: each[0]))
 
 
-def _pointer(error: ValidationError) -> str:
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in error.absolute_path)
+def _parts(name: str, value: Json) -> Iterator[tuple[list[str], str, Json]]:
+    """What jsonschema has to look at: of an index the entries that were not accepted, and the index without entries."""
+    entries = value.get("jobs") if name == "state" and isinstance(value, dict) else None
+    if not isinstance(entries, list):
+        yield [], name, value
+        return
+    accept = _acceptor("job")
+    yield [], name, {**value, "jobs": []}
+    yield from ((["jobs", str(n)], "job", entry) for n, entry in enumerate(entries) if not accept(entry))
+
+
+def _pointer(path: list[str]) -> str:
+    return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in path)
 
 
 def _sentence(error: ValidationError) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from stateheal.directory import Directory, file_stat
+from stateheal.directory import Directory, ensure_regular, file_stat
 from stateheal.jsontext import parse
 from stateheal.model import FileStat, LogFacts, Snapshot, Unreadable
 
@@ -19,23 +19,40 @@ def read_snapshot(directory: Directory, name: str, shown: str) -> Snapshot | Unr
     """Read and parse ``name``; ``None`` where there is no such file. ``shown`` is its name in reports."""
     for _ in range(_RETRIES):
         try:
-            before, data, after = _read(directory, name)
+            data, info, settled = _read(directory, name)
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
             return Unreadable(shown, why_unreadable(error))
-        if before == after:
+        if settled:
             break  # else it was written while we read: look again
-    return Snapshot(shown, data, after, parse(data))
+    return Snapshot(shown, data, info, parse(data))
 
 
-def _read(directory: Directory, name: str) -> tuple[FileStat, bytes, FileStat]:
-    with directory.regular(name) as (fd, before):
-        if before.size > MAX_BYTES:
-            raise ValueError(f"is {before.size:,} bytes long; more than {MAX_BYTES:,} are not read")
-        with os.fdopen(fd, "rb", closefd=False) as file:
-            data = file.read(MAX_BYTES + 1)
-        return before, data, file_stat(os.fstat(fd))
+def _read(directory: Directory, name: str) -> tuple[bytes, FileStat, bool]:
+    """All of a file, what it was then, and whether nobody seems to have written to it meanwhile.
+
+    This is done for every file there is, so it is done without a file object or a context manager.
+    """
+    try:
+        fd = directory.open(name, os.O_RDONLY)
+    except OSError:
+        directory.ensure_regular(name)
+        raise
+    try:
+        before = os.fstat(fd)
+        ensure_regular(before.st_mode)
+        size = before.st_size
+        if size > MAX_BYTES:
+            raise ValueError(f"is {size:,} bytes long; more than {MAX_BYTES:,} are not read")
+        data = os.read(fd, size + 1)
+        while 0 < len(data) < size and (more := os.read(fd, size + 1 - len(data))):
+            data += more
+        after = os.fstat(fd)
+    finally:
+        os.close(fd)
+    settled = len(data) == size == after.st_size and before.st_mtime_ns == after.st_mtime_ns
+    return data, file_stat(after), settled
 
 
 def why_unreadable(error: OSError | ValueError) -> str:

@@ -13,7 +13,7 @@ from stateheal.directory import Directory, own_name
 from stateheal.evidence.roots import workspace_hash
 from stateheal.evidence.snapshot import read_snapshot
 from stateheal.jsontext import Json
-from stateheal.model import JOBS, Name, Place, Snapshot, Unreadable
+from stateheal.model import Name, Place, Snapshot, Unreadable
 from stateheal.records import text_of
 
 _JOB = r"(?:task|review)-[0-9a-z]+-[0-9a-z]{6}"
@@ -23,32 +23,26 @@ _JOB_IS_OVER = 60.0
 """Seconds after which a tracked job's temporary file is no write in progress: one takes milliseconds."""
 Originals = Callable[[str, Path], Mapping[str, "frozenset[str]"]]
 """By run and workspace: the digests of the bytes that each file had before that run."""
+_RECORDS = (".json", ".log")
 _TEMPORARY = re.compile(r".*(\.tmp|\.temp|~|\.swp)|.*\.tmp[.-].*", re.DOTALL)
 
 
-def stray_names(directory: Directory) -> tuple[Name, ...]:
-    """Directories and possible temporary files, in the workspace directory and in its ``jobs/``."""
-    found = list(_strays(directory, ""))
-    try:
-        with directory.sub(JOBS) as jobs:
-            found += _strays(jobs, JOBS + "/")
-    except OSError:
-        pass
-    return tuple(found)
+def stray_names(folder: Directory, listing: Mapping[str, bool], prefix: str) -> Iterator[Name]:
+    """Possible temporary files among the names in the workspace directory, or (``prefix``) in its ``jobs/``.
 
-
-def _strays(folder: Directory, prefix: str) -> Iterator[Name]:
-    for name in folder.names():
+    There, directories too: a record may name one as its log.
+    """
+    for name, is_directory in listing.items():
+        if name.endswith(_RECORDS) and not is_directory and ".tmp" not in name:
+            continue
         ours = _OURS.fullmatch(name)
-        if not (ours or _TEMPORARY.fullmatch(name) or prefix):
+        if not (ours or _TEMPORARY.fullmatch(name) or (is_directory and prefix)):
             continue
         try:
             info = folder.stat(name)
         except OSError:
             continue
-        is_directory = stat.S_ISDIR(info.st_mode)
-        if ours or is_directory or _TEMPORARY.fullmatch(name):
-            yield Name(prefix + name, is_directory, info.st_mtime, ours["run"] if ours else None)
+        yield Name(prefix + name, stat.S_ISDIR(info.st_mode), info.st_mtime, ours["run"] if ours else None)
 
 
 def read_leftovers(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -24,6 +24,7 @@ from stateheal.model import (
     BrokerFacts,
     Evidence,
     LogFacts,
+    Name,
     Place,
     ProcessFacts,
     Salvage,
@@ -31,6 +32,7 @@ from stateheal.model import (
     Unreadable,
     Violation,
 )
+from stateheal.quiet import is_quiet
 from stateheal.records import (
     entries_of,
     is_active,
@@ -72,23 +74,30 @@ def gather(place: Place, directory: Directory, sources: Sources) -> Evidence:
     """Read one workspace. Files first, processes last: a dead verdict must be younger than the bytes it judges."""
     troubles: list[Unreadable] = []
     index = _kept(_read_twice(directory, INDEX, INDEX), troubles)
-    records, logs = _read_jobs(directory, index, troubles)
-    salvaged = _salvage(index, records)
+    salvaged = _salvage([index] if index else [])
     entries = [entry for entry in _entries(index, salvaged) if isinstance(entry, dict)]
-    sides = [*entries, *_values(records, salvaged)]
-    names = stray_names(directory)
+    jobs = _read_jobs(directory, entries, troubles)
+    records = jobs.records
+    salvaged |= _salvage(records.values())
+    names = (*stray_names(directory, directory.listing(), ""), *jobs.strays)
     broker = _kept(read_broker(directory, sources.processes, sources.ask), troubles)
+    violations = _validate(index, records, broker)
+    quiet = _quiet(place, index, records, violations, names)
     host = sources.processes.host()
-    home, there = home_of(place, sides)
+    loud = [entry for entry in entries if str(entry.get("id")) not in quiet]
+    loud_records = {stem: record for stem, record in records.items() if stem not in quiet}
+    sides = [*loud, *_values(loud_records, salvaged)]
+    home, there = home_of(place, [*entries, *_values(records, salvaged)])
     movable = bool(sources.twins) or there is False
     return Evidence(
         place=place,
         host=host,
         index=index,
         records=records,
-        logs=logs,
-        processes=_probe(entries, records, salvaged, sources.processes),
-        violations=_validate(index, records, broker),
+        logs=jobs.logs,
+        processes=_probe(loud, loud_records, salvaged, sources.processes),
+        violations=violations,
+        quiet=quiet,
         unreadable=tuple(troubles),
         shared_storage=not host.initial_namespace and on_shared_storage(directory.path),
         salvage=salvaged,
@@ -102,8 +111,39 @@ def gather(place: Place, directory: Directory, sources: Sources) -> Evidence:
         home_exists=there,
         twins=sources.twins,
         turns=turns_of(sides, sources.rollouts),
-        recoveries=recoveries_of(entries, records, logs, host.now, sources.rollouts) if sources.recover else {},
+        recoveries=recoveries_of(entries, records, jobs.logs, host.now, sources.rollouts) if sources.recover else {},
     )
+
+
+def _quiet(
+    place: Place,
+    index: Snapshot | None,
+    records: Mapping[str, Snapshot],
+    violations: Mapping[str, tuple[Violation, ...]],
+    names: Sequence[Name],
+) -> frozenset[str]:
+    """The jobs of which there is nothing to find."""
+    if not place.of_codex or index is None or not isinstance(index.value, dict):
+        return frozenset()
+    broken = {violation.position for violation in violations.get(INDEX, ())}
+    directories = {each.name for each in names if each.is_directory}
+    parent = place.jobs_path
+    found: set[str] = set()
+    seen: set[str] = set()
+    for position, entry in enumerate(entries_of(index.value)):
+        ident = entry.get("id") if isinstance(entry, dict) else None
+        if not isinstance(ident, str):
+            continue
+        if ident in seen:
+            found.discard(ident)
+            continue
+        seen.add(ident)
+        record = records.get(ident)
+        if record is None or record.name in violations or position in broken or not isinstance(record.value, dict):
+            continue
+        if f"{JOBS}/{ident}.log" not in directories and is_quiet(ident, entry, record.value, f"{parent}/{ident}.log"):
+            found.add(ident)
+    return frozenset(found)
 
 
 # --- files ---------------------------------------------------------------------------------------------------------
@@ -125,33 +165,38 @@ def _kept(found: Found | Unreadable | None, troubles: list[Unreadable]) -> Found
     return found
 
 
-def _read_jobs(
-    directory: Directory, index: Snapshot | None, troubles: list[Unreadable]
-) -> tuple[dict[str, Snapshot], dict[str, LogFacts]]:
-    entries = [entry for entry in entries_of(index.value if index else None) if isinstance(entry, dict)]
+class _Jobs(NamedTuple):
+    """What stands in ``jobs/``."""
+
+    records: dict[str, Snapshot]
+    logs: dict[str, LogFacts]
+    strays: tuple[Name, ...] = ()
+
+
+def _read_jobs(directory: Directory, entries: Sequence[Record], troubles: list[Unreadable]) -> _Jobs:
     known = {str(entry.get("id")): entry for entry in entries}
     records: dict[str, Snapshot] = {}
     logs: dict[str, LogFacts] = {}
     try:
         with directory.sub(JOBS) as jobs:
-            names = set(jobs.names())
-            for name in sorted(names):
-                stem = name[: -len(".json")]
-                if not name.endswith(".json") or name.endswith(_NOT_RECORDS):
-                    continue
-                found = _kept(_read_twice(jobs, name, f"{JOBS}/{name}"), troubles)
-                if found and (stem in known or _is_record(found, stem)):
-                    records[stem] = found
+            names = jobs.listing()
+            for name in names:
+                if name.endswith(".json") and not name.endswith(_NOT_RECORDS):
+                    stem = name[: -len(".json")]
+                    found = _kept(_read_twice(jobs, name, f"{JOBS}/{name}"), troubles)
+                    if found and (stem in known or _is_record(found, stem)):
+                        records[stem] = found
             for stem in sorted(known.keys() | records.keys()):
                 wanted = f"{stem}.log" in names and not _is_history(known.get(stem), records.get(stem))
                 log = read_log(jobs, f"{stem}.log") if wanted else None
                 if log:
                     logs[stem] = log
+            return _Jobs(records, logs, tuple(stray_names(jobs, names, JOBS + "/")))
     except FileNotFoundError:
         pass  # a fresh workspace, or a fork that keeps no job files
     except OSError as error:
         troubles.append(Unreadable(JOBS, why_unreadable(error)))
-    return records, logs
+    return _Jobs(records, logs)
 
 
 def _is_history(entry: Record | None, record: Snapshot | None) -> bool:
@@ -172,8 +217,7 @@ def _is_record(found: Snapshot, stem: str) -> bool:
     return isinstance(found.value, dict) and found.value.get("id") == stem and "status" in found.value
 
 
-def _salvage(index: Snapshot | None, records: Mapping[str, Snapshot]) -> dict[str, Salvage]:
-    files = [snapshot for snapshot in (index, *records.values()) if snapshot is not None]
+def _salvage(files: Iterable[Snapshot]) -> dict[str, Salvage]:
     return {file.name: salvage(file.data) for file in files if not isinstance(file.value, dict)}
 
 
@@ -247,7 +291,7 @@ def _validate(
     if broker is not None:
         files[broker.snapshot.name] = ("broker", broker.snapshot)
     return {
-        name: violations(schema, snapshot.value)
+        name: found
         for name, (schema, snapshot) in files.items()
-        if isinstance(snapshot.document, Document)
+        if isinstance(snapshot.document, Document) and (found := violations(schema, snapshot.value))
     }

@@ -17,7 +17,21 @@ from stateheal.engine import audit, heal
 from stateheal.jsonsalvage import gate_in, salvage
 from stateheal.jsontext import write
 from stateheal.model import Outcome, Severity
-from tests.support import FIELD_DATA, HOST, NOW, FakeProcesses, Tree, done, entry_of, files_in, job, journal_in, world
+from tests.support import (
+    FIELD_DATA,
+    HOST,
+    NOW,
+    FakeProcesses,
+    Tree,
+    done,
+    entry_of,
+    files_in,
+    job,
+    journal_in,
+    settle,
+    world,
+    write_json,
+)
 
 INDEX = json.loads(next(FIELD_DATA.rglob("superbem*/state.json")).read_text())
 
@@ -238,3 +252,16 @@ def test_a_live_job_keeps_its_torn_file(tmp_path: Path) -> None:
     alive = FakeProcesses(facts_of_host=HOST._replace()).live(4242, "node", "/x/codex-companion.mjs", "task")
     report = heal([tree.root], world=world(alive), journal=journal_in(tmp_path))
     assert report.run is None and [f.severity for f in report.findings] == [Severity.UNSURE]
+
+
+def test_a_file_that_only_a_torn_index_names_is_its_record(tmp_path: Path) -> None:
+    """Its own id is lost; what can still be read of the index says whose it is, so that one heal settles both."""
+    tree = Tree(tmp_path / "tree").add(done("task-0")).add(job("task-1", threadId="thr_1"))
+    write_json(tree.path / "jobs/task-1.json", {k: v for k, v in tree.record("task-1").items() if k != "id"})
+    path = tree.path / "state.json"
+    path.write_bytes(b"x" + path.read_bytes())
+    settle(tree.path)
+    report = heal([tree.root], world=world(), journal=journal_in(tmp_path))
+    assert {"torn-index", "dead-pid"} <= {finding.rule for finding in report.findings}
+    assert tree.record("task-1")["status"] == tree.entry("task-1")["status"] == "failed"
+    assert heal([tree.root], world=world(), journal=journal_in(tmp_path)).run is None
