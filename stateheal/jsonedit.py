@@ -118,11 +118,24 @@ def _in_order(old: Json, new: Json) -> bool:
         kept = [key for key in old if key in new]
         return kept == list(new)[: len(kept)] and all(_in_order(old[key], new[key]) for key in kept)
     if isinstance(old, list) and isinstance(new, list):
-        if len(old) == len(new):
-            return all(map(_in_order, old, new))
-        known = {id(each) for each in old}
-        return all(id(each) in known for each in new)
+        return all(map(_in_order, old, new)) if len(old) == len(new) else _entries_in_order(old, new)
     return not isinstance(new, (dict, list))
+
+
+def _entries_in_order(old: Sequence[Json], new: Sequence[Json]) -> bool:
+    """The same where entries come or go: whichever old one of its id a new one may be taken for."""
+    known: dict[str, list[Json]] = {}
+    for each in old:
+        if isinstance(each, dict) and isinstance(each.get("id"), str):
+            known.setdefault(each["id"], []).append(each)
+    for each in new:
+        ident = each.get("id") if isinstance(each, dict) else None
+        if isinstance(ident, str):
+            if not all(_in_order(before, each) for before in known.get(ident, ())):
+                return False
+        elif isinstance(each, (dict, list)):
+            return False
+    return True
 
 
 def rewrite_carefully(document: Document, value: Json) -> bytes:

@@ -73,19 +73,24 @@ def _parse_plain(data: bytes) -> Document | None:
         value = orjson.loads(data)
     except ValueError:
         return None
-    if not isinstance(value, (dict, list)) or write_plain(value) != data:
+    if not isinstance(value, (dict, list)) or _plain_text(value) != data:
         return None
     if data.count(b"[") + data.count(b"{") > _MAX_DEPTH and too_deep(data.decode("utf-8")):
         return None
     return Document(data, value, (), True)
 
 
-def write_plain(value: Json) -> bytes | None:
-    """A whole file in the plugin's own layout, quickly; ``None`` where a value in it needs ``write``."""
+def _plain_text(value: Json) -> bytes | None:
     try:
         return orjson.dumps(value, option=_PLAIN_LAYOUT)
     except orjson.JSONEncodeError:  # a number of more than 64 bits, a lone surrogate, or too deep
         return None
+
+
+def write_plain(value: Json) -> bytes | None:
+    """A whole file in the plugin's own layout, quickly; ``None`` where a value in it takes more care."""
+    data = _plain_text(value)
+    return data if data is not None and orjson.loads(data) == value else None  # it would write infinity as null
 
 
 def parse_carefully(data: bytes) -> Document | ParseFailure:
@@ -171,7 +176,16 @@ def _escape_lone_surrogates(text: str) -> str:
 
 def write(value: Json) -> bytes:
     """A whole file in the plugin's own layout: two spaces and a final newline."""
-    return (stringify(value) + "\n").encode("utf-8")
+    quick = write_plain(value)
+    return (stringify(value) + "\n").encode("utf-8") if quick is None else quick
+
+
+def says(data: bytes, value: Json) -> bool:
+    """Whether the bytes are a JSON document of that value."""
+    if data == write_plain(value):
+        return True
+    read_back = parse(data)
+    return isinstance(read_back, Document) and same(read_back.value, value)
 
 
 def same(left: Json, right: Json) -> bool:

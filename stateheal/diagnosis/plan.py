@@ -11,7 +11,7 @@ from stateheal.diagnosis.rules import chosen
 from stateheal.diagnosis.torn import find_torn_index
 from stateheal.diagnosis.view import Validate, View, first_draft
 from stateheal.jsonedit import rewrite
-from stateheal.jsontext import Document, Json, parse, same, write
+from stateheal.jsontext import Document, Json, says, write
 from stateheal.model import (
     INDEX,
     Change,
@@ -167,10 +167,7 @@ def _check(view: View, draft: Draft, files: Iterable[FileChange]) -> tuple[str |
     """Diagnose the plan's own result: why it must not be carried out, and which job is to blame for that."""
     values = {INDEX: draft.index, **{job_file(stem): value for stem, value in draft.records.items()}}
     for change in files:
-        read_back = parse(change.after) if change.after is not None else None
-        if read_back is not None and not (
-            isinstance(read_back, Document) and same(read_back.value, values[change.name])
-        ):
+        if change.after is not None and not says(change.after, values[change.name]):
             return f"{change.name} would not read back as planned", None
     result = replace(view, draft=draft)
     again, last = _run_rules(result, _Ledger())

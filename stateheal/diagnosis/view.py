@@ -6,7 +6,7 @@ rule decides on the work of the rules before it, and two findings on one job mak
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -252,8 +252,24 @@ class View:
             if value is None and snapshot is None:
                 continue
             as_read = snapshot is not None and snapshot.value is value
-            found = self.evidence.violations.get(name, ()) if as_read else self.validate(schema, value)
+            found = self.evidence.violations.get(name, ()) if as_read else self._validated(schema, value)
             yield from ((name, violation) for violation in found)
+
+    def _validated(self, schema: str, value: Json) -> Iterable[Violation]:
+        """What a repair leaves, validated; the entries of quiet jobs are as they were, and those are valid."""
+        entries = entries_of(value) if schema == "state" and self.quiet else []
+        if not entries:
+            return self.validate(schema, value)
+        named = (text_of(entry, "id") if isinstance(entry, dict) else None for entry in entries)
+        loud = [position for position, ident in enumerate(named) if ident not in self.quiet]
+        found = self.validate(schema, {**value, "jobs": [entries[n] for n in loud]})
+        return (each if each.position is None else _at(each, loud[each.position]) for each in found)
+
+
+def _at(violation: Violation, position: int) -> Violation:
+    """The violation, in the entry that stands at another position."""
+    rest = violation.pointer.removeprefix(f"/{JOBS}/{violation.position}")
+    return violation._replace(pointer=f"/{JOBS}/{position}{rest}")
 
 
 def _is_one(version: Json) -> bool:
