@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -45,6 +44,8 @@ class Book:
         except OSError as error:
             self.errors.append(Trouble(str(place.directory), f"cannot be opened: {error.strerror or error}"))
         except Exception as error:  # one hostile record must not keep the other workspaces from being done
+            import traceback
+
             where = traceback.extract_tb(error.__traceback__)[-1]
             reason = f"internal error, please report it: {type(error).__name__}: {error} ({where.name})"
             self.errors.append(Trouble(str(place.directory), reason))

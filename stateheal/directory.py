@@ -8,13 +8,13 @@ opened stays that directory, whatever is put in its place meanwhile (DESIGN.md p
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from stateheal.digest import sha256
 from stateheal.model import FileStat
 
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
@@ -38,7 +38,7 @@ _LONGEST = 120
 def own_name(run: str, name: str, suffix: str) -> str:
     """The name of a temporary file of ours that belongs to a file; of a long name a digest must do."""
     if len(os.fsencode(name)) > _LONGEST:
-        name = hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
+        name = sha256(os.fsencode(name))[:32]
     return f"{TEMP_PREFIX}{run}-{name}{suffix}"
 
 

@@ -6,7 +6,6 @@ never a text from a record.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from stateheal.commit.journal import Journal
 from stateheal.commit.location import journal_path
+from stateheal.digest import sha256
 from stateheal.engine import heal
 from stateheal.errors import StatehealError
 from stateheal.model import Finding, Outcome, Report, Severity
@@ -153,7 +153,7 @@ def _key(finding: Finding) -> str:
     except OSError:
         state = "gone"
     text = f"{finding.path}\0{finding.rule}\0{finding.job}\0{state}"
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:24]
+    return sha256(text.encode("utf-8", "surrogateescape"))[:24]
 
 
 def note(message: str, verbose: bool) -> None:

@@ -11,7 +11,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import SequenceMatcher
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -235,6 +234,8 @@ def _pair_up(old: Sequence[Json], new: Sequence[Json]) -> list[tuple[int | None,
     """For each index of ``new`` the index of ``old`` it grew from, or ``None`` where it is new."""
     if len(old) == len(new):
         return [(i, i) for i in range(len(new))]
+    from difflib import SequenceMatcher  # only where a file of another layout gains or loses entries
+
     matcher = SequenceMatcher(None, [_token(x) for x in old], [_token(x) for x in new], autojunk=False)
     pairs: dict[int, int] = {}
     for block in matcher.get_matching_blocks():

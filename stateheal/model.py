@@ -350,7 +350,7 @@ Patch = Mapping[str, Json | Gone]
 """New values for keys of one object; ``GONE`` removes the key."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Change:
     """What a repair does, as data. ``position`` addresses an entry in the index, ``stem`` a job file."""
 
@@ -378,7 +378,7 @@ class Change:
     """Owners whose death this repair rests on: judged afresh directly before the write."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Draft:
     """A workspace's content as values: as read, or as a repair would leave it."""
 
@@ -394,7 +394,7 @@ class Draft:
     """Stems of jobs whose files the journal keeps a copy of although they do not change."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Evidence:
     """All that was gathered about one workspace. Rules decide from it and touch nothing."""
 

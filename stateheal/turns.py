@@ -6,10 +6,10 @@ Where a job never learnt it, only a single turn of the right time and the right 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from stateheal.digest import sha256
 from stateheal.model import RolloutTurn, TurnEnd
 from stateheal.records import text_of
 
@@ -96,4 +96,4 @@ def _is_prompt(record: Record, turn: RolloutTurn) -> bool:
 
 def digest_of(text: str) -> str:
     """sha256 of a prompt, white space at its ends left out."""
-    return hashlib.sha256(text.strip().encode("utf-8", "surrogatepass")).hexdigest()
+    return sha256(text.strip().encode("utf-8", "surrogatepass"))

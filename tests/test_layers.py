@@ -22,6 +22,7 @@ BASE = {
     "safe",
     "turns",
     "quiet",
+    "digest",
 }
 ALLOWED: dict[str, set[str]] = {
     "diagnosis": BASE,

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from contextlib import suppress
-from difflib import get_close_matches
 from importlib import import_module
 
 import click
@@ -50,8 +48,10 @@ class _Group(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0] if args else ""
-        near = get_close_matches(name, _COMMANDS, 1)
         if name not in _COMMANDS and not name.startswith("-"):
+            from difflib import get_close_matches
+
+            near = get_close_matches(name, _COMMANDS, 1)
             meant = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(_COMMANDS)}"
             ctx.fail(f"there is no command {name!r}{meant}")
         return super().resolve_command(ctx, args)
@@ -104,6 +104,8 @@ def run(argv: Sequence[str] | None = None) -> int:
         return 3
     except Exception as error:  # promise 7: no traceback, ever
         if os.environ.get("STATEHEAL_DEBUG"):
+            import traceback
+
             traceback.print_exc()
         say(f"internal error: {type(error).__name__}: {error} (STATEHEAL_DEBUG=1 shows where; please report it)")
         return 3

@@ -15,7 +15,6 @@ from stateheal.commit.journal import KEEP, Journal
 from stateheal.commit.location import journal_path
 from stateheal.engine import audit, heal
 from stateheal.model import Report, Settings
-from stateheal.report.text import print_report
 from stateheal.visits import World
 
 
@@ -78,6 +77,8 @@ def heal_command(
 def show_report(report: Report, output: Output) -> int:
     """Print a report in the form that was asked for. Returns the exit status."""
     if output.is_text:
+        from stateheal.report.text import print_report  # rich: a program that reads JSON need not wait for it
+
         print_report(output.console, report, quiet=output.quiet, verbose=output.verbose, journal=str(journal_path()))
     else:
         output.print_json(report)

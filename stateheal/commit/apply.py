@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -139,6 +138,8 @@ def _log_items(plan: Plan, directory: Directory) -> Iterator[tuple[Item, FileSta
 
 
 def _log_item(folder: Directory, line: LogLine) -> tuple[Item, FileStat] | None:
+    import hashlib
+
     sha, last = hashlib.sha256(), b"\n"
     with folder.regular(line.name) as (fd, info), os.fdopen(fd, "rb", closefd=False) as file:
         if info.links != 1:

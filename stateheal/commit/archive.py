@@ -6,25 +6,30 @@ files. ``<n>.done`` beside the archive lists the files that were really written;
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import os
-import tarfile
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stateheal.commit.atomic import write_all
+from stateheal.digest import sha256
 from stateheal.errors import JournalError
 from stateheal.model import FileStat
+
+if TYPE_CHECKING:
+    from tarfile import TarFile
 
 MANIFEST = "manifest.json"
 
 
-def digest(data: bytes) -> str:
-    """sha256 in hex."""
-    return hashlib.sha256(data).hexdigest()
+def tarfile() -> ModuleType:
+    """The module, imported when the first archive is opened: an audit opens none."""
+    import tarfile
+
+    return tarfile
 
 
 class State(NamedTuple):
@@ -62,14 +67,14 @@ def is_partly_appended(item: Item, data: bytes) -> bool:
     if item.action != "append" or item.before is None or len(data) <= item.before.size:
         return False
     old, added = data[: item.before.size], data[item.before.size :]
-    return digest(old) == item.before.sha256 and (item.line or "").encode("utf-8", "replace").startswith(added)
+    return sha256(old) == item.before.sha256 and (item.line or "").encode("utf-8", "replace").startswith(added)
 
 
 def state_of(data: bytes, info: FileStat | None = None, member: str | None = None) -> State:
     """The state of a file with these bytes; with ``info``, including what identifies its owner and age."""
     if info is None:
-        return State(digest(data), len(data))
-    return State(digest(data), len(data), info.mode & 0o7777, info.uid, info.gid, info.mtime_ns, member)
+        return State(sha256(data), len(data))
+    return State(sha256(data), len(data), info.mode & 0o7777, info.uid, info.gid, info.mtime_ns, member)
 
 
 class Archive(NamedTuple):
@@ -120,12 +125,12 @@ class Archive(NamedTuple):
     def original(self, item: Item) -> bytes:
         """The bytes that the item's file had. Raises ``JournalError`` where they are not what was recorded."""
         try:
-            with tarfile.open(self.path) as archive:
+            with tarfile().open(self.path) as archive:
                 member = archive.extractfile((item.before.member if item.before else None) or "")
                 data = member.read() if member else b""
-        except (OSError, KeyError, tarfile.TarError) as error:
+        except (OSError, KeyError, tarfile().TarError) as error:
             raise JournalError(f"{self.path}: {error}") from error
-        if item.before is None or digest(data) != item.before.sha256:
+        if item.before is None or sha256(data) != item.before.sha256:
             raise JournalError(f"{self.path}: the original of {item.name} is damaged")
         return data
 
@@ -137,12 +142,12 @@ def _state(raw: dict[str, Any] | None) -> State | None:
 def load(path: Path) -> Archive:
     """Read an archive's manifest. Raises ``JournalError`` where it is none of ours."""
     try:
-        with tarfile.open(path) as tar:
+        with tarfile().open(path) as tar:
             first = tar.next()  # the manifest stands first: the originals need not be walked over
             member = tar.extractfile(first) if first and first.name == MANIFEST else None
             archive = Archive(path, json.loads(member.read() if member else b""))
         _ = (archive.items, archive.undoes, archive.workspace, archive.manifest["started"], archive.manifest["command"])
-    except (OSError, KeyError, TypeError, ValueError, tarfile.TarError) as error:
+    except (OSError, KeyError, TypeError, ValueError, tarfile().TarError) as error:
         raise JournalError(f"{path} is no readable archive of the journal: {error}") from error
     return archive
 
@@ -151,7 +156,7 @@ def pack(head: dict[str, Any], items: Sequence[Item]) -> bytes:
     """The bytes of an archive: the manifest (``head`` and the items), then the originals."""
     manifest = {**head, "files": [_as_json(item) for item in items]}
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
+    with tarfile().open(fileobj=buffer, mode="w") as tar:
         _add(tar, MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
         for item in items:
             if item.original is not None:
@@ -168,8 +173,8 @@ def _state_json(state: State | None) -> dict[str, Any] | None:
     return None if state is None else {key: value for key, value in state._asdict().items() if value is not None}
 
 
-def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
-    info = tarfile.TarInfo(name)
+def _add(tar: TarFile, name: str, data: bytes) -> None:
+    info = tarfile().TarInfo(name)
     info.size, info.mode = len(data), 0o600
     tar.addfile(info, io.BytesIO(data))
 

@@ -8,7 +8,6 @@ that it took back.
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -165,13 +164,19 @@ class Journal:
         oldest = min((_number(run.id) for run in kept), default=0)
         for name in names:
             if _number(name) < oldest and not is_held_by_another(self.runs_path / name):
-                shutil.rmtree(self.runs_path / name, ignore_errors=True)
+                _remove_tree(self.runs_path / name)
 
     def purge(self) -> int:
         """Forget every run: nothing can be undone any more. Returns how many there were."""
         count = len(self.runs())
-        shutil.rmtree(self.runs_path, ignore_errors=True)
+        _remove_tree(self.runs_path)
         return count
+
+
+def _remove_tree(path: Path) -> None:
+    import shutil  # only where something goes
+
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def _has_open_end(folder: Path) -> bool:

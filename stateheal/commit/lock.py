@@ -7,13 +7,13 @@ section 6). Where the system has none (Windows), a lock file of ``filelock`` in 
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from stateheal.digest import sha256
 from stateheal.directory import Directory, open_directory
 from stateheal.errors import Busy
 
@@ -88,7 +88,7 @@ def _lock_file(directory: Directory, journal: Path, wait: float) -> Iterator[Non
     import filelock
 
     journal.mkdir(parents=True, exist_ok=True)
-    digest = hashlib.sha256(str(directory.path).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    digest = sha256(str(directory.path).encode("utf-8", "surrogateescape"))[:16]
     try:
         with filelock.FileLock(journal / f"{digest}.lock", timeout=wait):
             yield

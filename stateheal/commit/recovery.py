@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from stateheal.commit.apply import folder_of
-from stateheal.commit.archive import Archive, Item, digest, is_partly_appended, state_of
+from stateheal.commit.archive import Archive, Item, is_partly_appended, state_of
 from stateheal.commit.atomic import SECOND_SUFFIX, append_line, cut_tail, read_plain
 from stateheal.commit.journal import Journal, RunWriter
+from stateheal.digest import sha256
 from stateheal.directory import TEMP_PREFIX, Directory, own_name
 from stateheal.errors import Conflict, WriteError
 from stateheal.model import INDEX, JOBS
@@ -49,11 +50,11 @@ def _finish_logs(directory: Directory, items: Sequence[Item]) -> None:
         try:
             with folder_of(directory, item.name) as (folder, name):
                 info, data = read_plain(folder, name)
-                whole = digest(data) == (item.after.sha256 if item.after else None)
+                whole = sha256(data) == (item.after.sha256 if item.after else None)
                 if is_partly_appended(item, data) and not whole:
                     cut_tail(folder, name, info, item.before.size, item.before.mtime_ns or 0)
                     info, data = read_plain(folder, name)
-                if digest(data) == item.before.sha256 and info.links == 1:
+                if sha256(data) == item.before.sha256 and info.links == 1:
                     append_line(folder, name, info, item.line or "")
         except (Conflict, WriteError):
             continue  # it has moved on: then the line is not missed
@@ -62,7 +63,7 @@ def _finish_logs(directory: Directory, items: Sequence[Item]) -> None:
 def _digest_of(directory: Directory, name: str) -> str | None:
     try:
         with folder_of(directory, name) as (folder, plain):
-            return digest(read_plain(folder, plain)[1])
+            return sha256(read_plain(folder, plain)[1])
     except (Conflict, OSError):
         return None
 
@@ -89,7 +90,7 @@ def _put_back(directory: Directory, second: str, item: Item, writer: RunWriter) 
             (_, update), (info, current) = read_plain(folder, second_name), read_plain(folder, name)
         except Conflict:
             return
-        if digest(update) == item.before.sha256 or digest(current) != item.after.sha256:
+        if sha256(update) == item.before.sha256 or sha256(current) != item.after.sha256:
             return
         before = state_of(current, info, item.name)
         change = Item(item.name, "replace", before, state_of(update), original=current)

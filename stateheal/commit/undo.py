@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stateheal.commit.apply import folder_of
-from stateheal.commit.archive import Archive, Item, State, digest, is_partly_appended, state_of
+from stateheal.commit.archive import Archive, Item, State, is_partly_appended, state_of
 from stateheal.commit.atomic import Target, append_line, create_file, cut_tail, read_plain, remove_file, replace_file
 from stateheal.commit.journal import Journal, Run, RunWriter
 from stateheal.commit.lock import WAIT, workspace_lock
+from stateheal.digest import sha256
 from stateheal.directory import Directory, open_directory
 from stateheal.errors import Conflict, JournalError, Refused, StatehealError, UsageError
 from stateheal.model import INDEX, JOBS, FileStat, Restored
@@ -139,7 +140,7 @@ def _steps(directory: Directory, archives: Sequence[Archive]) -> Iterator[_Step]
     """The files to restore, the last written first. Raises ``Refused`` where one was changed since the run."""
     for item, archive in reversed(list(_net(archives).values())):
         current = _current(directory, item)
-        now = None if current is None else digest(current[1])
+        now = None if current is None else sha256(current[1])
         if now == (item.before.sha256 if item.before else None):
             continue  # never written, or put back by an undo that was interrupted
         partly = current is not None and is_partly_appended(item, current[1])

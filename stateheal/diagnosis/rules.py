@@ -8,7 +8,6 @@ To add a kind of damage: write its finder, add its ``Rule`` here, and a director
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 from stateheal.diagnosis import notices, recovered, structure, surroundings, torn
@@ -265,6 +264,8 @@ def rule_named(name: str) -> Rule:
     for rule in RULES:
         if rule.name == name:
             return rule
+    import difflib  # only for what is mistyped
+
     near = difflib.get_close_matches(name, [rule.name for rule in RULES], 1)
     hint = f"; did you mean {near[0]}?" if near else ""
     raise UsageError(f"there is no rule {name!r}{hint} ('stateheal rules' lists them)")

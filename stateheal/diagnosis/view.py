@@ -45,7 +45,7 @@ Validate = Callable[[str, Json], tuple[Violation, ...]]
 _STRENGTH = {Liveness.ALIVE: 2, Liveness.UNSURE: 1, Liveness.DEAD: 0}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Job:
     """One job: its index entry, its job file, or both."""
 
@@ -79,7 +79,7 @@ class Judgement(NamedTuple):
     owners: tuple[Owner, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class View:
     """See the module."""
 

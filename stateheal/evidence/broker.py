@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import socket
 from collections.abc import Callable
 
 from stateheal.directory import Directory
@@ -33,6 +32,8 @@ def ask_endpoint(endpoint: object) -> Answer:
     """Connect, and say what happened. Only "no such socket" and "refused" count as no answer; all else is unknown."""
     if not isinstance(endpoint, str) or not endpoint.startswith("unix:/") or "\0" in endpoint:
         return Answer.UNKNOWN  # a relative path would be relative to the broker's directory, not to ours
+    import socket  # few workspaces have a broker
+
     if not hasattr(socket, "AF_UNIX"):
         return Answer.UNKNOWN
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import sys
 import time
 from pathlib import Path
@@ -25,6 +24,10 @@ def read_text(path: Path) -> str | None:
 
 def hostname() -> str:
     """This machine's name."""
+    if hasattr(os, "uname"):
+        return os.uname().nodename
+    import socket
+
     return socket.gethostname()
 
 

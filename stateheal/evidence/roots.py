@@ -5,17 +5,16 @@ Field guide section 1. No git and no other process is ever started here: a works
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import stat
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from stateheal.digest import sha256
 from stateheal.errors import UsageError
 from stateheal.model import INDEX, JOBS, Place, Trouble
 
@@ -47,7 +46,7 @@ def slug(path: str) -> str:
 
 def workspace_hash(path: str) -> str:
     """First 16 hex digits of the sha256 of a path, taken as it stands."""
-    return hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
+    return sha256(os.fsencode(path))[:16]
 
 
 def hashes_of(cwd: str, environ: Mapping[str, str]) -> frozenset[str]:
@@ -80,7 +79,9 @@ def default_roots(environ: Mapping[str, str] | None = None, troubles: list[Troub
     found = [root for data in _data_dirs(env) for root in _roots_in_data(data, noted)]
     if env.get("CLAUDE_PLUGIN_DATA"):
         found += _root(Path(env["CLAUDE_PLUGIN_DATA"]) / "state", noted)
-    for temp in dict.fromkeys((temp_root(env), Path(tempfile.gettempdir()))):
+    from tempfile import gettempdir  # only where no path was given
+
+    for temp in dict.fromkeys((temp_root(env), Path(gettempdir()))):
         found += _root(temp / FALLBACK, noted)
     return _unique(root for root in found if _is_mine(root.path))
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
+from stateheal.digest import sha256
 from stateheal.directory import Directory, own_name
 from stateheal.evidence.roots import workspace_hash
 from stateheal.evidence.snapshot import read_snapshot
@@ -86,7 +86,7 @@ def _is_second_name(directory: Directory, head: str, tail: str, job: str) -> boo
 
 def _is_known(second: Name, snapshot: Snapshot, originals: Mapping[str, frozenset[str]]) -> bool:
     """Whether the journal holds these very bytes, as what the file of this second name was before the run."""
-    digest = hashlib.sha256(snapshot.data).hexdigest()
+    digest = sha256(snapshot.data)
     for target, known in originals.items():
         head, _, name = target.rpartition("/")
         own = own_name(str(second.run), name, ".old")

@@ -1,0 +1,10 @@
+"""sha256 in hex. ``hashlib`` loads OpenSSL, which takes milliseconds, so it is imported when it is first needed."""
+
+from __future__ import annotations
+
+
+def sha256(data: bytes) -> str:
+    """The digest of some bytes, 64 hex digits."""
+    import hashlib
+
+    return hashlib.sha256(data).hexdigest()
