@@ -527,7 +527,7 @@ class DiffText(NamedTuple):
 
     name: str
     lines: tuple[str, ...]
-    """Of the unified diff, behind its two lines of header."""
+    """Of the unified diff, header first."""
     left_out: int = 0
     """How many further lines there are; of a file with too many to be compared, how many it has, before and after."""
     too_large: bool = False

@@ -105,7 +105,7 @@ def _text_of(diff: Diff) -> DiffText:
     compared = sum(data.count(b"\n") for data in (diff.before, diff.after) if data)
     if compared > _MAX_COMPARED:
         return DiffText(diff.name, (), compared, too_large=True)
-    lines = islice(diff_lines(diff), 2, None)
+    lines = diff_lines(diff)
     kept = tuple(_shortened(line) for line in islice(lines, _MAX_LINES))
     return DiffText(diff.name, kept, sum(1 for _ in lines))
 
