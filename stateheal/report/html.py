@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from pathlib import PurePath
 from typing import NamedTuple
 
 from stateheal.model import DiffText, Finding, Portrait, Report, Severity
@@ -86,7 +87,7 @@ def _grounds(report: Report) -> list[Ground]:
     portraits = {portrait.directory: portrait for portrait in report.portraits}
     grounds = []
     for directory in dict.fromkeys((*found, *portraits)):
-        portrait, name = portraits.get(directory), directory.replace("\\", "/").rpartition("/")[2]
+        portrait, name = portraits.get(directory), PurePath(directory).name
         findings = tuple(sorted(found[directory], key=lambda finding: _WORST_FIRST.index(finding.severity)))
         home = report.homes.get(name) or (portrait.home if portrait else None)
         if findings or (portrait and (portrait.spans or portrait.diffs)):
@@ -96,8 +97,8 @@ def _grounds(report: Report) -> list[Ground]:
 
 def _directory(finding: Finding) -> str:
     """The workspace's directory: its name may stand under several roots."""
-    before, name, _ = finding.path.rpartition(finding.workspace)
-    return before + name if name else finding.workspace
+    path = PurePath(finding.path)
+    return next((str(each) for each in (path, *path.parents) if each.name == finding.workspace), finding.workspace)
 
 
 def _severities(findings: Sequence[Finding]) -> list[int]:
