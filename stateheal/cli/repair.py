@@ -30,7 +30,7 @@ from stateheal.visits import World
 def audit_command(
     paths: tuple[str, ...], cwd: str | None, job: str | None, html: str | None, settings: Settings, output: Output
 ) -> int:
-    """Show what is wrong. Writes nothing.
+    """Show what is wrong. Changes nothing.
 
     PATH is a config dir, a plugins/data dir, a plugin's data dir, a state dir, a workspace's state dir, a state.json or
     a job file; by default every place where plugins keep state and that belongs to you.
