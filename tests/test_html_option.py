@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -99,6 +101,18 @@ def test_exit_statuses_are_those_of_audit(tree: Tree, file: Path, capfd: pytest.
     assert run("audit", tree.root, "--html", "-") == 3
     said = capfd.readouterr()
     assert "Could not be read" in said.out and said.err.startswith("stateheal: ") and "task-2" in said.err
+
+
+@pytest.mark.processes
+@pytest.mark.skipif(os.name != "posix", reason="pipes")
+def test_a_reader_that_goes_away_takes_no_page_with_it(tree: Tree, file: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "stateheal", "audit", str(tree.root), "--html", str(file)]
+    child = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60)
+    os.close(writing)
+    assert child.returncode == 141 and child.stderr == f"stateheal: the page is in {file}\n"
+    assert Reader(file.read_text("utf-8")).tags
 
 
 # --- what is refused -----------------------------------------------------------------------------------------------

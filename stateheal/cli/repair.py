@@ -43,11 +43,13 @@ def audit_command(
     with interruptible() as interrupt:
         world = World(stop=interrupt)
         report = audit(paths or None, cwd=cwd, job=job, settings=settings, world=world, portray=html is not None)
-    status = output.finish(report) if html == "-" else show_report(report, output)
-    if html is not None:
-        from stateheal.cli.page import scope_of, show_page  # no other command needs what makes a page
+    try:
+        status = output.finish(report) if html == "-" else show_report(report, output)
+    finally:  # a reader of the report that goes away takes no page with it
+        if html is not None:
+            from stateheal.cli.page import scope_of, show_page  # no other command needs what makes a page
 
-        show_page(html, report, world.processes.host().now, scope_of(paths, cwd, job, settings))
+            show_page(html, report, world.processes.host().now, scope_of(paths, cwd, job, settings))
     return interrupt.status(status)
 
 

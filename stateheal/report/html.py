@@ -150,7 +150,7 @@ def _next(report: Report, scope: Scope) -> Iterator[str]:
         repairs = count_of(repairable(report), "repair")
         commands += [
             (f"heal -n {both}", "shows once more what would be changed, and writes nothing"),
-            (f"heal {both}", f"makes the {repairs}; 'stateheal undo' takes them back"),
+            (f"heal {both}", f"makes {repairs}; 'stateheal undo' takes them back"),
         ]
     if any(finding.rule == "recoverable" for finding in report.findings):
         commands.append((f"recover -n {scope.places}", "shows the answers that can be had from Codex rollouts"))

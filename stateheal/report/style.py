@@ -27,7 +27,8 @@ h1 { font-size: 1.5rem; line-height: 1.25; margin: .2rem 0 1rem; text-wrap: bala
 h2 { font-size: 1.2rem; margin: 2.5rem 0 .6rem; padding-bottom: .3rem; border-bottom: 2px solid var(--line); }
 h3 { font-size: 1rem; margin: 0; display: inline; }
 p { margin: .4rem 0; }
-code, pre { font-family: var(--mono); font-size: .87em; unicode-bidi: isolate; }
+code, pre { font-family: var(--mono); font-size: .87em; }
+code, pre, span { unicode-bidi: isolate; }
 pre { margin: 0; }
 a { color: var(--notice); }
 ol, ul { margin: 0; padding: 0; list-style: none; }
@@ -121,11 +122,11 @@ summary:focus-visible, a:focus-visible { outline: 2px solid var(--notice); outli
 footer { margin-top: 3rem; color: var(--soft); font-size: .85em; }
 
 @media print {
-  body { max-width: none; padding: 0; font-size: 10pt; }
+  body { max-width: none; padding: 0; font-size: 10pt; background: none; }
   * { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
   nav { display: none; }
   .finding, .job-row, .tiles div { break-inside: avoid; }
-  summary { break-after: avoid; }
+  h2, summary { break-after: avoid; }
   .diff pre > * { width: auto; white-space: pre-wrap; }
 }
 """

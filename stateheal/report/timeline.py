@@ -29,7 +29,7 @@ _STRIP_WIDTH, _STRIP_HEIGHT, _THINNEST = 1000.0, 14, 3.0
 
 
 class Axis:
-    """A line of time from the first to the last of some moments, on which long idle stretches are cut short."""
+    """A line of time from the first to the last of some moments; long stretches without an event are cut short."""
 
     def __init__(self, moments: Iterable[float]) -> None:
         self.moments = sorted(set(moments))
@@ -110,7 +110,7 @@ def _legend() -> Iterator[str]:
         if status != "running":
             yield tag("li", tag("i", "", status) + text(named.get(status, status)))
     yield tag("li", tag("i", "", "bad") + "damaged (striped; red in a strip)")
-    yield tag("li", tag("i", "", "cut") + "a stretch without any job, cut short")
+    yield tag("li", tag("i", "", "cut") + "a stretch in which nothing began or ended, cut short")
 
 
 def _reach(axis: Axis, now: float) -> str:
@@ -121,7 +121,7 @@ def _reach(axis: Axis, now: float) -> str:
 
 def _cut_short(axis: Axis) -> str:
     longest = describe_duration(max(after - before for before, after in axis.cuts))
-    return f"{count_of(len(axis.cuts), 'idle stretch').replace('stretchs', 'stretches')} of up to {longest} cut short"
+    return f"{count_of(len(axis.cuts), 'quiet time')} of up to {longest} cut short"
 
 
 def _name(seconds: float, now: float) -> str:
