@@ -106,8 +106,8 @@ summary:focus-visible, a:focus-visible { outline: 2px solid var(--notice); outli
 .job-row i { position: absolute; top: .1rem; bottom: .1rem; min-width: 4px; border-radius: 2px; background: var(--c); }
 .job-row.bad i { outline-offset: -1.5px; }
 @media (min-width: 60rem) {
-  .job-row { grid-template-columns: 15rem 22rem 1fr; column-gap: 1rem; align-items: center; }
-  .ends.wide { padding-left: 39.7rem; }
+  .job-row { grid-template-columns: 15rem 23rem 1fr; column-gap: 1rem; align-items: center; }
+  .ends.wide { padding-left: 40.7rem; }
 }
 
 .title { padding: .45rem .7rem; }

@@ -213,5 +213,5 @@ def _says(span: JobSpan, now: float) -> str:
         return f"{span.status}, no time recorded"
     length = describe_duration(_end(span, now) - span.began)
     if span.ended is None:
-        return f"{span.status} since {moment(span.began)}, so for {length}"
+        return f"{span.status} since {moment(span.began)}, for {length}"
     return f"{span.status}, {moment(span.began)}, {length}"

@@ -276,7 +276,7 @@ def test_a_bar_and_its_words_for_each_job(tmp_path: Path) -> None:
     reader = Reader(page(report, NOW))
     rows = {each["class"] for each in reader.of("li", "job-row")}
     assert rows == {"job-row running", "job-row running bad", "job-row completed"}
-    assert "running since 2026-11-23 06:00, so for 2 h" in reader.text
+    assert "running since 2026-11-23 06:00, for 2 h" in reader.text
     assert "completed, 2026-11-23 06:00, 1 h" in reader.text
     assert "3 jobs: 1 completed, 2 running" in reader.text
 
