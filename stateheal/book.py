@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from stateheal.errors import StatehealError, UsageError
 from stateheal.evidence.roots import Survey
-from stateheal.model import Diff, Evidence, Finding, Outcome, Place, Plan, Report, Trouble
+from stateheal.model import Diff, Evidence, Finding, Outcome, Place, Plan, Portrait, Report, Trouble
 from stateheal.records import entries_of, text_of
 
 
@@ -71,7 +71,7 @@ class Book:
         places = tuple(visit.evidence.place for visit in self.visits)
         self.found = self.found._replace(places=places)
 
-    def report(self, run: str | None) -> Report:
+    def report(self, run: str | None, portraits: Iterable[Portrait] = ()) -> Report:
         """Everything so far; ``run`` where the journal holds originals of it."""
         return Report(
             self.command,
@@ -86,6 +86,7 @@ class Book:
             logs=sum(len(visit.plan.logs) for visit in self.visits if self.dry_run),
             homes={v.evidence.place.name: home for v in self.visits if v.findings and (home := _home(v.evidence))},
             answers=tuple(answer for visit in self.visits for answer in _answers(visit)),
+            portraits=tuple(portraits),
             interrupted=self.interrupted,
         )
 

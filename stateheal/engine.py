@@ -17,6 +17,7 @@ from stateheal.evidence.roots import Survey, survey
 from stateheal.model import (
     Evidence,
     Place,
+    Portrait,
     Report,
     Settings,
     Trouble,
@@ -46,19 +47,27 @@ def audit(
     settings: Settings | None = None,
     journal: Journal | None = None,
     world: World | None = None,
+    portray: bool = False,
 ) -> Report:
     """Look at every workspace and write nothing.
 
     ``paths``: as the command line takes them; ``None`` for every default root, an empty list for nothing. ``cwd``
-    narrows to the workspace of a directory, ``job`` to one job. Raises ``UsageError`` for a path that holds no state.
+    narrows to the workspace of a directory, ``job`` to one job. With ``portray`` the report holds what a page draws of
+    each workspace. Raises ``UsageError`` for a path that holds no state.
     """
     world, settings = world or World(), settings or Settings()
     found = _survey(paths, cwd, job)
     looker = Looker(found, settings, world, journal or Journal(journal_path()))
     book = Book(found, "audit", dry_run=False)
-    _tour(book, looker.look, world)
+    portraits: list[Portrait] = []
+    look = looker.look
+    if portray:
+        from stateheal.portrait import portraying  # a hook must not pay for what only a page needs
+
+        look = portraying(look, portraits)
+    _tour(book, look, world)
     book.narrow(job)
-    return book.report(None)
+    return book.report(None, portraits)
 
 
 def heal(

@@ -92,7 +92,7 @@ class Looker:
         plan = visit.plan
         if plan.refusal:
             return _failed(visit, Refused(plan.refusal))
-        return visit._replace(findings=_with_outcome(visit.findings, Outcome.WOULD_HEAL), diffs=tuple(_diffs(plan)))
+        return visit._replace(findings=_with_outcome(visit.findings, Outcome.WOULD_HEAL), diffs=tuple(diffs_of(plan)))
 
     def plan(self, place: Place, directory: Directory, earlier: Evidence | None, runs: frozenset[str]) -> Visit:
         """Gather and diagnose. A visit is postponed once for files that may be on their way."""
@@ -170,7 +170,8 @@ class Mender:
         )
 
 
-def _diffs(plan: Plan) -> Iterator[Diff]:
+def diffs_of(plan: Plan) -> Iterator[Diff]:
+    """Every file that the plan changes, before and after."""
     for change in plan.files:
         name = str((plan.place.directory / change.name).relative_to(plan.place.root))
         yield Diff(name, change.before.data if change.before else None, change.after)

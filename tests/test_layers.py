@@ -23,6 +23,7 @@ BASE = {
     "turns",
     "quiet",
     "digest",
+    "unified",
 }
 ALLOWED: dict[str, set[str]] = {
     "diagnosis": BASE,
@@ -31,7 +32,8 @@ ALLOWED: dict[str, set[str]] = {
     "report": BASE,
     "book": BASE | {"evidence"},
     "visits": BASE | {"evidence", "diagnosis", "commit", "book"},
-    "engine": BASE | {"evidence", "diagnosis", "commit", "book", "visits"},
+    "portrait": BASE | {"book", "visits"},
+    "engine": BASE | {"evidence", "diagnosis", "commit", "book", "visits", "portrait"},
     "explain": BASE | {"evidence", "diagnosis", "engine", "visits"},
     "tracking": BASE | {"evidence", "commit"},
     "runner": BASE | {"evidence", "commit", "tracking"},

@@ -14,16 +14,22 @@ from stateheal.cli.options import (
 from stateheal.commit.journal import KEEP, Journal
 from stateheal.commit.location import journal_path
 from stateheal.engine import audit, heal
+from stateheal.errors import UsageError
 from stateheal.model import Report, Settings
 from stateheal.visits import World
 
 
 @click.command("audit")
 @scope_options
+@click.option(
+    "--html", metavar="FILE", type=click.Path(), help="Write one HTML page too; '-': to stdout, without the report."
+)
 @rule_options
 @output_options
-def audit_command(paths: tuple[str, ...], cwd: str | None, job: str | None, settings: Settings, output: Output) -> int:
-    """Show what is wrong. Writes nothing.
+def audit_command(
+    paths: tuple[str, ...], cwd: str | None, job: str | None, html: str | None, settings: Settings, output: Output
+) -> int:
+    """Show what is wrong. Changes nothing.
 
     PATH is a config dir, a plugins/data dir, a plugin's data dir, a state dir, a workspace's state dir, a state.json or
     a job file; by default every place where plugins keep state and that belongs to you.
@@ -31,9 +37,19 @@ def audit_command(paths: tuple[str, ...], cwd: str | None, job: str | None, sett
     \b
     Example: stateheal audit --format json ~/.claude | jq .summary
     """
+    if html == "-" and not output.is_text:
+        raise UsageError("--html - takes the place of the report: give it a FILE, or leave --format away")
     with interruptible() as interrupt:
-        report = audit(paths or None, cwd=cwd, job=job, settings=settings, world=World(stop=interrupt))
-    return interrupt.status(show_report(report, output))
+        world = World(stop=interrupt)
+        report = audit(paths or None, cwd=cwd, job=job, settings=settings, world=world, portray=html is not None)
+    try:
+        status = output.finish(report) if html == "-" else show_report(report, output)
+    finally:  # a reader of the report that goes away takes no page with it
+        if html is not None:
+            from stateheal.cli.page import scope_of, show_page  # no other command needs what makes a page
+
+            show_page(html, report, world.processes.host().now, scope_of(paths, cwd, job, settings))
+    return interrupt.status(status)
 
 
 @click.command("heal")

@@ -89,31 +89,32 @@ def summary(report: Report, journal: str) -> Iterator[Text]:
         yield Text(f"No workspaces found in {where}." if where else "No plugin state found on this machine.")
         return
     yield Text(
-        f"{count_of(report.workspaces, 'workspace')}, {count_of(report.jobs, 'job')}: {', '.join(_counts(report))}."
+        f"{count_of(report.workspaces, 'workspace')}, {count_of(report.jobs, 'job')}: {', '.join(counts(report))}."
     )
     if report.interrupted:
         yield Text("Interrupted: the rest was not looked at.", style="yellow")
-    if report.dry_run and _repairable(report):
+    if report.dry_run and repairable(report):
         if report.logs:
             yield Text(f"Besides, one line is added to {count_of(report.logs, 'job log')}.")
         yield Text("Dry run: nothing was written. The same without -n makes the repair.")
-    elif report.command == "audit" and _repairable(report):
+    elif report.command == "audit" and repairable(report):
         yield Text("Next: the same with 'heal -n' shows the diff, with 'heal' it makes the repair.")
     elif report.run:
         yield Text(f"The originals are in {printable(journal)}/runs/{report.run}")
         yield Text("'stateheal undo' puts them back.")
 
 
-def _counts(report: Report) -> Iterator[str]:
+def counts(report: Report) -> Iterator[str]:
+    """What was found, counted, and what became of it: ``12 findings of damage, 12 can be repaired``, ``5 notices``."""
     damage = report.count(Severity.DAMAGE)
-    repairable = sum(finding.outcome is Outcome.WOULD_HEAL for finding in report.findings)
+    foretold = sum(finding.outcome is Outcome.WOULD_HEAL for finding in report.findings)
     if report.command == "audit" and damage:
-        yield f"{count_of(damage, 'finding')} of damage, {_repairable(report):,} can be repaired"
-    elif repairable:
-        yield f"{repairable} would be healed"
+        yield f"{count_of(damage, 'finding')} of damage, {repairable(report):,} can be repaired"
+    elif foretold:
+        yield f"{foretold} would be healed"
     elif report.healed:
         yield f"{report.healed} healed"
-    left = report.remaining - repairable
+    left = report.remaining - foretold
     if report.command != "audit" and left:
         yield f"{left} left"
     if not damage:
@@ -126,7 +127,8 @@ def _counts(report: Report) -> Iterator[str]:
         yield count_of(len(report.errors), "error")
 
 
-def _repairable(report: Report) -> int:
+def repairable(report: Report) -> int:
+    """How much of the damage has a repair."""
     return sum(1 for finding in report.findings if finding.repair and finding.severity is Severity.DAMAGE)
 
 

@@ -1,0 +1,106 @@
+"""``audit --html``: where the page goes, and what may not be overwritten by it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+
+import click
+
+from stateheal.errors import WriteError
+from stateheal.model import Report, Settings
+from stateheal.report.html import GENERATOR, Scope, page
+from stateheal.safe import printable
+
+_NEW_MODE = 0o600
+"""Records hold prompts."""
+_HEAD = 1024
+"""Bytes of a page within which it says who made it."""
+_MADE_BY = GENERATOR.partition(" content=")[0] + ' content="stateheal '
+
+
+def show_page(path: str, report: Report, now: float, scope: Scope) -> None:
+    """Write the page to ``path``, or to stdout for ``-``. Raises ``WriteError``."""
+    made = page(report, now, scope).encode("utf-8", "backslashreplace")
+    if path == "-":
+        click.echo(made, nl=False)
+        return
+    write_page(path, made)
+    click.echo(f"stateheal: the page is in {printable(os.path.abspath(path))}", err=True)
+
+
+def write_page(path: str, made: bytes) -> None:
+    """Put a page where there is none, or in the place of an earlier one, whole or not at all.
+
+    Raises ``WriteError`` where anything else is there (a directory, a link, a device, somebody's file) or it cannot be
+    written.
+    """
+    try:
+        mode = _mode_of(path)
+        _replace(path, made, mode)
+    except OSError as error:
+        raise WriteError(f"{path}: the page cannot be written: {error.strerror or error}") from error
+
+
+def _mode_of(path: str) -> int:
+    """The permissions that the page is to have: those of the earlier one."""
+    if not os.path.basename(path):
+        raise WriteError(f"{path}: the page cannot be written: it is the name of a directory")
+    try:
+        info = os.lstat(path)
+    except FileNotFoundError:
+        return _NEW_MODE
+    if not stat.S_ISREG(info.st_mode):
+        raise WriteError(f"{path}: the page cannot be written: {_kind(info.st_mode)} is there")
+    with open(path, "rb") as file:
+        head = file.read(_HEAD)
+    if head and _MADE_BY.encode() not in head:
+        raise WriteError(f"{path}: there is a file that is no page of stateheal's; remove it or take another name")
+    return stat.S_IMODE(info.st_mode)
+
+
+def _kind(mode: int) -> str:
+    kinds = ((stat.S_ISDIR, "a directory"), (stat.S_ISLNK, "a symbolic link"), (stat.S_ISFIFO, "a pipe"))
+    return next((name for is_kind, name in kinds if is_kind(mode)), "no regular file")
+
+
+def _replace(path: str, made: bytes, mode: int) -> None:
+    fd, temp = tempfile.mkstemp(".tmp", ".stateheal-page-", os.path.dirname(path) or os.curdir)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(made)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temp, mode)
+        os.replace(temp, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temp)
+        raise
+
+
+def scope_of(paths: tuple[str, ...], cwd: str | None, job: str | None, settings: Settings) -> Scope:
+    """The same choice for another command, to be given from whatever directory."""
+    return Scope(shlex.join(_rules(settings)), shlex.join(_places(paths, cwd, job)))
+
+
+def _rules(settings: Settings) -> Iterator[str]:
+    for name, rules in (("--select", settings.select), ("--ignore", settings.ignore)):
+        for rule in sorted(rules):
+            yield from (name, rule)
+    if settings.grace != Settings().grace:
+        yield from ("--grace", f"{settings.grace:f}".rstrip("0").rstrip(".") + "s")
+    if settings.assume_local:
+        yield "--assume-local"
+
+
+def _places(paths: tuple[str, ...], cwd: str | None, job: str | None) -> Iterator[str]:
+    if cwd is not None:
+        yield from ("--cwd", os.path.abspath(cwd))
+    if job is not None:
+        yield from ("--job", job)
+    yield from map(os.path.abspath, paths)

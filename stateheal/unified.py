@@ -1,0 +1,23 @@
+"""Unified diffs as lines of text: what a terminal shows coloured and a page folds away."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+
+from stateheal.model import Diff
+from stateheal.safe import printable
+
+
+def diff_lines(diff: Diff, context: int = 3) -> Iterator[str]:
+    """The lines of a unified diff, header first, nothing in them that a terminal would obey."""
+    old, new = (_lines(data) for data in (diff.before, diff.after))
+    name = printable(diff.name)
+    names = ("/dev/null" if diff.before is None else f"a/{name}", "/dev/null" if diff.after is None else f"b/{name}")
+    for line in difflib.unified_diff(old, new, *names, n=context, lineterm=""):
+        yield printable(line)
+
+
+def _lines(data: bytes | None) -> list[str]:
+    """Split at line feeds only: whatever else ends a line for Python is shown escaped."""
+    return [] if not data else data.decode("utf-8", "backslashreplace").removesuffix("\n").split("\n")
