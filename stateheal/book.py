@@ -1,8 +1,8 @@
-"""Collects what comes of each workspace into one report; trouble in one does not keep the others from being done."""
+"""What comes of each workspace, and one report of it all. The evidence goes as soon as a workspace is written down."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from stateheal.errors import StatehealError, UsageError
@@ -12,7 +12,7 @@ from stateheal.records import entries_of, text_of
 
 
 class Visit(NamedTuple):
-    """What came of one workspace."""
+    """What came of one workspace, with all that was seen there."""
 
     findings: tuple[Finding, ...]
     evidence: Evidence
@@ -22,77 +22,109 @@ class Visit(NamedTuple):
     stopped: bool = False
     postponed: bool = False
     """A file of it may be on its way just now: nothing was concluded or done, it is to be looked at again."""
+    portrait: Portrait | None = None
+
+
+class Note(NamedTuple):
+    """What a report keeps of a visit."""
+
+    place: Place
+    errors: tuple[Trouble, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    diffs: tuple[Diff, ...] = ()
+    answers: tuple[tuple[str, str, str], ...] = ()
+    """What was, or in a dry run would be, recovered: workspace, job, text."""
+    jobs: int = 0
+    logs: int = 0
+    """Lines that logs get."""
+    home: str | None = None
+    knows_job: bool = False
+    """Whether the workspace knows the job that was asked for, where one was."""
+    looked: bool = True
+    """Whether it came to a visit at all."""
+    stopped: bool = False
+    portrait: Portrait | None = None
+
+
+def note_of(visit: Visit, job: str | None) -> Note:
+    """The visit without its evidence; ``job`` is the one that was asked for."""
+    evidence = visit.evidence
+    return Note(
+        evidence.place,
+        visit.errors,
+        visit.findings,
+        visit.diffs,
+        tuple(_answers(visit)),
+        jobs=len(_job_ids(evidence)),
+        logs=len(visit.plan.logs),
+        home=_home(evidence) if visit.findings else None,
+        knows_job=job is not None and _knows(evidence, job),
+        stopped=visit.stopped,
+        portrait=visit.portrait,
+    )
+
+
+def trouble_note(place: Place, error: Exception) -> Note:
+    """A workspace that could not be visited: trouble in one does not keep the others from being done."""
+    if isinstance(error, StatehealError):
+        reason = str(error)
+    elif isinstance(error, OSError):
+        reason = f"cannot be opened: {error.strerror or error}"
+    else:  # one hostile record must not keep the other workspaces from being done
+        import traceback
+
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        reason = f"internal error, please report it: {type(error).__name__}: {error} ({where.name})"
+    return Note(place, (Trouble(str(place.directory), reason),), looked=False)
 
 
 class Book:
-    """See the module."""
+    """Notes, in whatever order they come, and the report."""
 
-    def __init__(self, found: Survey, command: str, dry_run: bool) -> None:
+    def __init__(self, found: Survey, command: str, dry_run: bool, job: str | None = None) -> None:
         self.found = found
         self.command = command
         self.dry_run = dry_run
-        self.visits: list[Visit] = []
-        self.errors: list[Trouble] = list(found.errors)
+        self.job = job
         self.interrupted = False
+        self._notes: dict[Place, Note] = {}
 
-    def visit(self, place: Place, do: Callable[[Place], Visit]) -> Visit | None:
-        """Do one workspace; trouble in it does not keep the others from being done. Returns a postponed visit."""
-        try:
-            visit = do(place)
-        except StatehealError as error:
-            self.errors.append(Trouble(str(place.directory), str(error)))
-        except OSError as error:
-            self.errors.append(Trouble(str(place.directory), f"cannot be opened: {error.strerror or error}"))
-        except Exception as error:  # one hostile record must not keep the other workspaces from being done
-            import traceback
+    def write(self, note: Note) -> None:
+        """Add what came of one workspace."""
+        self._notes[note.place] = note
+        self.interrupted |= note.stopped
 
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            reason = f"internal error, please report it: {type(error).__name__}: {error} ({where.name})"
-            self.errors.append(Trouble(str(place.directory), reason))
-        else:
-            if visit.postponed:
-                return visit
-            self.visits.append(visit)
-            self.errors += visit.errors
-            self.interrupted |= visit.stopped
-        return None
+    def report(self, run: str | None) -> Report:
+        """Everything so far; ``run`` where the journal holds originals of it.
 
-    def narrow(self, job: str | None) -> None:
-        """Keep the visits to workspaces that know a job, where one was asked for.
-
-        Raises ``UsageError`` where none does, and nothing was in the way of seeing it.
+        Narrowed to the workspaces that know the job, where one was asked for. Raises ``UsageError`` where none does and
+        nothing was in the way of seeing it.
         """
-        if job is None:
-            return
-        looked_at = len(self.found.places)
-        self.visits = [visit for visit in self.visits if _knows(visit.evidence, job)]
-        if not self.visits and not self.errors and not self.interrupted:
-            raise UsageError(f"no job {job!r} in {looked_at} workspaces; --job takes a whole id")
-        places = tuple(visit.evidence.place for visit in self.visits)
-        self.found = self.found._replace(places=places)
-
-    def report(self, run: str | None, portraits: Iterable[Portrait] = ()) -> Report:
-        """Everything so far; ``run`` where the journal holds originals of it."""
+        notes = [self._notes[place] for place in self.found.places if place in self._notes]
+        errors = (*self.found.errors, *(error for note in notes for error in note.errors))
+        visited = [note for note in notes if note.looked and (self.job is None or note.knows_job)]
+        if self.job is not None and not visited and not errors and not self.interrupted:
+            raise UsageError(f"no job {self.job!r} in {len(self.found.places)} workspaces; --job takes a whole id")
         return Report(
             self.command,
             self.dry_run,
             run,
             tuple(root.path for root in self.found.roots),
-            workspaces=len(self.found.places),
-            jobs=sum(len(_job_ids(visit.evidence)) for visit in self.visits),
-            findings=tuple(finding for visit in self.visits for finding in visit.findings),
-            errors=tuple(dict.fromkeys(self.errors)),
-            diffs=tuple(diff for visit in self.visits for diff in visit.diffs),
-            logs=sum(len(visit.plan.logs) for visit in self.visits if self.dry_run),
-            homes={v.evidence.place.name: home for v in self.visits if v.findings and (home := _home(v.evidence))},
-            answers=tuple(answer for visit in self.visits for answer in _answers(visit)),
-            portraits=tuple(portraits),
+            workspaces=len(self.found.places if self.job is None else visited),
+            jobs=sum(note.jobs for note in visited),
+            findings=tuple(finding for note in visited for finding in note.findings),
+            errors=tuple(dict.fromkeys(errors)),
+            diffs=tuple(diff for note in visited for diff in note.diffs),
+            logs=sum(note.logs for note in visited if self.dry_run),
+            homes={note.place.name: note.home for note in visited if note.home},
+            answers=tuple(answer for note in visited for answer in note.answers),
+            portraits=tuple(note.portrait for note in visited if note.portrait),
+            reached=len(notes),
             interrupted=self.interrupted,
         )
 
 
 def _answers(visit: Visit) -> Iterator[tuple[str, str, str]]:
-    """What was, or in a dry run would be, recovered: workspace, job, text."""
     for finding in visit.findings:
         recovery = visit.evidence.recoveries.get(finding.job or "")
         told = finding.outcome in (Outcome.HEALED, Outcome.WOULD_HEAL)
@@ -115,5 +147,5 @@ def _knows(evidence: Evidence, job: str) -> bool:
 
 def _home(evidence: Evidence) -> str | None:
     entries = entries_of(evidence.index.value if evidence.index else None)
-    records = [*entries, *(snapshot.value for snapshot in evidence.records.values())]
+    records: Iterable[object] = (*entries, *(snapshot.value for snapshot in evidence.records.values()))
     return next((home for each in records if isinstance(each, dict) and (home := text_of(each, "workspaceRoot"))), None)

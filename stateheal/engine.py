@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from stateheal.book import Book, Visit
+from stateheal.book import Book, Note
 from stateheal.commit.journal import KEEP, Journal
 from stateheal.commit.location import journal_path
 from stateheal.commit.undo import find_run, undo_run
@@ -15,20 +15,18 @@ from stateheal.diagnosis.rules import check_names
 from stateheal.errors import StatehealError, UsageError
 from stateheal.evidence.roots import Survey, survey
 from stateheal.model import (
-    Evidence,
     Place,
-    Portrait,
     Report,
     Settings,
     Trouble,
 )
+from stateheal.spread import WORTH_IT, spread
 from stateheal.times import HOUR
+from stateheal.tour import Do, tour
 from stateheal.version import __version__
 from stateheal.visits import Looker, Mender, World
 
 Paths = Iterable["str | os.PathLike[str]"]
-_ON_ITS_WAY = 0.5
-"""Seconds after which a file that was being written must be whole."""
 
 
 def settings_of(
@@ -58,16 +56,14 @@ def audit(
     world, settings = world or World(), settings or Settings()
     found = _survey(paths, cwd, job)
     looker = Looker(found, settings, world, journal or Journal(journal_path()))
-    book = Book(found, "audit", dry_run=False)
-    portraits: list[Portrait] = []
+    book = Book(found, "audit", False, job)
     look = looker.look
     if portray:
         from stateheal.portrait import portraying  # a hook must not pay for what only a page needs
 
-        look = portraying(look, portraits)
-    _tour(book, look, world)
-    book.narrow(job)
-    return book.report(None, portraits)
+        look = portraying(look)
+    _fill(book, look, world, writes=False)
+    return book.report(None)
 
 
 def heal(
@@ -120,15 +116,14 @@ def heal_found(
 ) -> Report:
     """``heal`` for workspaces that were found already."""
     world, settings = world or World(), settings or Settings()
-    book = Book(found, "heal" if command == "hook" else command, dry_run)
+    book = Book(found, "heal" if command == "hook" else command, dry_run, job)
     journal = journal or Journal(journal_path(), KEEP)
     looker = Looker(found, settings, world, journal)
     run = journal.begin(command, __version__, world.processes.host().now)
     try:
-        _tour(book, looker.foretell if dry_run else Mender(looker, run).mend, world)
+        _fill(book, looker.foretell if dry_run else Mender(looker, run).mend, world, writes=not dry_run)
     finally:
         run.close()
-    book.narrow(job)
     if run.wrote:
         with suppress(StatehealError):
             journal.prune()
@@ -163,17 +158,17 @@ def _survey(paths: Paths | None, cwd: str | None, job: str | None) -> Survey:
     return found._replace(places=tuple(places))
 
 
-def _tour(book: Book, do: Callable[[Place, Evidence | None], Visit], world: World) -> None:
-    """Every workspace once; those with a file that may just be on its way again at the end, after one wait for all."""
-    later: list[Visit] = []
-    for place in book.found.places:
-        if world.stop():
-            book.interrupted = True
-            return
-        postponed = book.visit(place, lambda place: do(place, None))
-        later += [postponed] if postponed else []
-    if later:
-        world.sleep(_ON_ITS_WAY)
-    for visit in later:
-        earlier = visit.evidence
-        book.visit(earlier.place, lambda place, earlier=earlier: do(place, earlier))  # type: ignore[misc]
+def _fill(book: Book, do: Do, world: World, *, writes: bool) -> None:
+    """Tour every workspace and write down what came of it; what writes nothing may be spread over processors."""
+    places = book.found.places
+
+    def go(share: Sequence[Place]) -> Iterator[Note]:
+        return tour(share, do, world, book.job)
+
+    notes = go(places)
+    if world.workers > 1 and not writes and len(places) >= WORTH_IT:
+        notes = spread(places, go, world.workers, world.stop)
+    for done, note in enumerate(notes, 1):
+        book.write(note)
+        world.progress(done, len(places), note.place)
+    book.interrupted |= world.stop()

@@ -617,6 +617,8 @@ class Report:
     """Recovered answers: workspace, job, text."""
     portraits: tuple[Portrait, ...] = ()
     """Every workspace as a page draws it, where a page was asked for."""
+    reached: int = 0
+    """How many of the workspaces were looked at."""
     interrupted: bool = False
     """The command was stopped between two files; what it had not reached is not in the report."""
 

@@ -30,15 +30,13 @@ _MAX_COMPARED = 20_000
 """Lines of a file before and after: more could take the comparison minutes."""
 
 
-def portraying(look: Callable[Asked, Visit], into: list[Portrait]) -> Callable[Asked, Visit]:
-    """The same visits, and of each that is not to be made again a portrait ``into`` the list."""
+def portraying(look: Callable[Asked, Visit]) -> Callable[Asked, Visit]:
+    """The same visits, each that is not to be made again with a portrait."""
 
     @wraps(look)
     def looked(*args: Asked.args, **kwargs: Asked.kwargs) -> Visit:
         visit = look(*args, **kwargs)
-        if not visit.postponed:
-            into.append(portrait_of(visit))
-        return visit
+        return visit if visit.postponed else visit._replace(portrait=portrait_of(visit))
 
     return looked
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 
 MINUTE = 60.0
 HOUR = 60 * MINUTE
@@ -23,7 +24,13 @@ def parse_time(value: object) -> float | None:
 
     Nothing is guessed: ``7``, ``"yesterday"`` and a time without a zone are no times.
     """
-    match = _ISO.fullmatch(value) if isinstance(value, str) else None
+    return _parse(value) if isinstance(value, str) else None
+
+
+@lru_cache(maxsize=1024)
+def _parse(text: str) -> float | None:
+    """A job's times are asked for again by rule after rule."""
+    match = _ISO.fullmatch(text)
     if match is None:
         return None
     year, month, day, hour, minute, second = (int(match[i]) for i in range(1, 7))

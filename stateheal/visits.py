@@ -50,6 +50,10 @@ def _never() -> bool:
     return False
 
 
+def _untold(done: int, of: int, place: Place) -> None:
+    pass
+
+
 @dataclass(frozen=True)
 class World:
     """What the engine takes from outside; tests bring their own."""
@@ -65,6 +69,10 @@ class World:
     wait: float = WAIT
     """Seconds to wait for another stateheal in the same workspace."""
     sleep: Callable[[float], None] = time.sleep
+    workers: int = 1
+    """Processes that a tour of many workspaces may be spread over, where it writes nothing; one: none is started."""
+    progress: Callable[[int, int, Place], None] = _untold
+    """Told after each workspace: how many are done, of how many, and which it was."""
 
 
 class Looker:

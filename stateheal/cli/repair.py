@@ -16,6 +16,7 @@ from stateheal.commit.location import journal_path
 from stateheal.engine import audit, heal
 from stateheal.errors import UsageError
 from stateheal.model import Report, Settings
+from stateheal.spread import processors
 from stateheal.visits import World
 
 
@@ -40,7 +41,7 @@ def audit_command(
     if html == "-" and not output.is_text:
         raise UsageError("--html - takes the place of the report: give it a FILE, or leave --format away")
     with interruptible() as interrupt:
-        world = World(stop=interrupt)
+        world = World(stop=interrupt, workers=processors())
         report = audit(paths or None, cwd=cwd, job=job, settings=settings, world=world, portray=html is not None)
     try:
         status = output.finish(report) if html == "-" else show_report(report, output)
@@ -85,7 +86,7 @@ def heal_command(
             job=job,
             settings=settings._replace(recover=recover),
             journal=Journal(journal_path(), keep),
-            world=World(stop=interrupt),
+            world=World(stop=interrupt, workers=processors()),
         )
     return interrupt.status(show_report(report, output))
 

@@ -25,6 +25,7 @@ from stateheal.model import (
     Plan,
     Settings,
     Snapshot,
+    Violation,
     job_file,
     stem_of,
 )
@@ -61,6 +62,7 @@ def make_plan(evidence: Evidence, settings: Settings, validate: Validate) -> Pla
     A job whose repair would not cure what it claims is spared: its findings are refused, the others are planned anew
     without it. Where no single job is to blame the whole plan carries a ``refusal``.
     """
+    validate = _remembering(validate)
     spared: dict[str, str] = {}
     refused: list[Finding] = []
     while True:
@@ -74,28 +76,49 @@ def make_plan(evidence: Evidence, settings: Settings, validate: Validate) -> Pla
         refused += [finding._replace(outcome=Outcome.REFUSED) for finding in mine]
 
 
+def _remembering(validate: Validate) -> Validate:
+    """The same, each record once: the rules go by many times, and most records stay what they are."""
+    known: dict[int, tuple[Json, tuple[Violation, ...]]] = {}
+
+    def remembered(schema: str, value: Json) -> tuple[Violation, ...]:
+        if schema != "job":
+            return validate(schema, value)
+        before = known.get(id(value))
+        if before is None or before[0] is not value:
+            before = known[id(value)] = (value, validate(schema, value))
+        return before[1]
+
+    return remembered
+
+
 def _plan(view: View) -> tuple[Plan, str | None]:
     """The plan, and the job to blame where it is refused."""
     ledger, evidence = _Ledger(), view.evidence
-    findings, draft = _until_settled(view, ledger)
+    findings, draft, last_word = _until_settled(view, ledger)
     files = tuple(_changes(evidence, draft, ledger))
     logs = tuple(LogLine(f"{stem}.log", text) for stem, text in draft.logs.items() if stem in evidence.logs)
-    refusal, culprit = _check(view, draft, files) if files else (None, None)
+    refusal, culprit = _check(view, draft, files, last_word) if files else (None, None)
     return Plan(evidence.place, tuple(findings), files, logs, draft.keeps, refusal), culprit
 
 
-def _until_settled(view: View, ledger: _Ledger) -> tuple[list[Finding], Draft]:
-    """Run the rules again while that finds more to repair: one repair may settle what an earlier rule was unsure of."""
+def _until_settled(view: View, ledger: _Ledger) -> tuple[list[Finding], Draft, list[Finding]]:
+    """Run the rules again while that finds more to repair: one repair may settle what an earlier rule was unsure of.
+
+    The draft is what they leave at last; beside it stands what they still find there, which ought to be nothing to
+    repair.
+    """
     findings, draft = _run_rules(view, ledger)
-    for _ in range(_PASSES - 1 if draft is not view.draft else 0):
+    if draft is view.draft:
+        return findings, draft, []
+    for _ in range(_PASSES - 1):
         more, further = _run_rules(replace(view, draft=draft), ledger)
         if further is draft:
-            break
+            return findings, draft, more
         repaired = {(each.rule, each.job): each for each in more if each.repair}
         findings = [each for each in findings if each.repair or (each.rule, each.job) not in repaired]
         findings += repaired.values()
         draft = further
-    return findings, draft
+    return findings, draft, _run_rules(replace(view, draft=draft), _Ledger())[0]
 
 
 def _run_rules(view: View, ledger: _Ledger) -> tuple[list[Finding], Draft]:
@@ -163,17 +186,18 @@ def _stakes(ledger: _Ledger, name: str) -> tuple[Owner, ...]:
     return tuple(once)
 
 
-def _check(view: View, draft: Draft, files: Iterable[FileChange]) -> tuple[str | None, str | None]:
-    """Diagnose the plan's own result: why it must not be carried out, and which job is to blame for that."""
+def _check(
+    view: View, draft: Draft, files: Iterable[FileChange], again: Iterable[Finding]
+) -> tuple[str | None, str | None]:
+    """Why the plan must not be carried out, and which job is to blame; ``again``: what is found in its own result."""
     values = {INDEX: draft.index, **{job_file(stem): value for stem, value in draft.records.items()}}
     for change in files:
         if change.after is not None and not says(change.after, values[change.name]):
             return f"{change.name} would not read back as planned", None
+    for finding in again:
+        if finding.repair:
+            return f"{finding.rule} would still be found after the repair", finding.job
     result = replace(view, draft=draft)
-    again, last = _run_rules(result, _Ledger())
-    if last is not draft:
-        cured = next(finding for finding in again if finding.repair)
-        return f"{cured.rule} would still be found after the repair", cured.job
     before = {known[1:] for known in _violations(view)}  # in whichever of its two records a job has it already
     for name, *broken in sorted(_violations(result), key=str):
         job, pointer, message = broken

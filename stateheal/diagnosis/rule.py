@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -74,7 +75,7 @@ def file_finding(
         rule=rule,
         severity=severity,
         workspace=place.name,
-        path=str(place.directory / name),
+        path=os.path.join(place.directory, name) if name else str(place.directory),
         message=message,
         evidence=evidence,
         pointer=pointer,

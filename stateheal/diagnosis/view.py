@@ -6,7 +6,7 @@ rule decides on the work of the rules before it, and two findings on one job mak
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -137,18 +137,17 @@ class View:
     def _all_jobs(self) -> Iterator[Job]:
         named: set[str] = set()
         broken = {trouble.name for trouble in self.evidence.unreadable}
+        quiet = self.quiet
         for position, entry in enumerate(entries_of(self.draft.index)):
-            ident = text_of(entry, "id") if isinstance(entry, dict) else None
-            if ident is None:
+            ident = entry.get("id") if isinstance(entry, dict) else None
+            if not isinstance(ident, str) or not ident or ident in quiet:
                 continue
             named.add(ident)
-            if ident in self.quiet:
-                continue
             record = self.draft.records.get(ident)
             has_file = ident in self.evidence.records or f"{JOBS}/{ident}.json" in broken
             yield Job(ident, position, entry, record if isinstance(record, dict) else None, has_file)
         for stem, record in self.draft.records.items():
-            if stem not in named and isinstance(record, dict):
+            if stem not in named and stem not in quiet and isinstance(record, dict):
                 yield Job(stem, None, None, record, True)
 
     def signs(self, job: Job) -> list[float]:
@@ -241,35 +240,32 @@ class View:
 
     def violations(self) -> Iterator[tuple[str, Violation]]:
         """Every schema violation of the draft, with the name of its file."""
-        values = [("state", INDEX, self.evidence.index, self.draft.index)]
-        for stem, value in self.draft.records.items():
-            if stem not in self.quiet:
-                values.append(("job", f"{JOBS}/{stem}.json", self.evidence.records.get(stem), value))
-        if self.evidence.broker is not None and BROKER not in self.draft.removed:
-            session = self.evidence.broker.snapshot
-            values.append(("broker", BROKER, session, session.value))
-        for schema, name, snapshot, value in values:
-            if value is None and snapshot is None:
+        evidence, draft = self.evidence, self.draft
+        index = evidence.index
+        if index is not None and index.value is draft.index:
+            yield from ((INDEX, violation) for violation in evidence.violations.get(INDEX, ()))
+        elif index is not None or draft.index is not None:
+            yield from ((INDEX, violation) for violation in self._in_index(draft.index))
+        for stem, value in draft.records.items():
+            if stem in self.quiet:
                 continue
+            snapshot, name = evidence.records.get(stem), f"{JOBS}/{stem}.json"
             as_read = snapshot is not None and snapshot.value is value
-            found = self.evidence.violations.get(name, ()) if as_read else self._validated(schema, value)
+            found = evidence.violations.get(name, ()) if as_read else self.validate("job", value)
             yield from ((name, violation) for violation in found)
+        if evidence.broker is not None and BROKER not in draft.removed:
+            yield from ((BROKER, violation) for violation in evidence.violations.get(BROKER, ()))
 
-    def _validated(self, schema: str, value: Json) -> Iterable[Violation]:
-        """What a repair leaves, validated; the entries of quiet jobs are as they were, and those are valid."""
-        entries = entries_of(value) if schema == "state" and self.quiet else []
-        if not entries:
-            return self.validate(schema, value)
-        named = (text_of(entry, "id") if isinstance(entry, dict) else None for entry in entries)
-        loud = [position for position, ident in enumerate(named) if ident not in self.quiet]
-        found = self.validate(schema, {**value, "jobs": [entries[n] for n in loud]})
-        return (each if each.position is None else _at(each, loud[each.position]) for each in found)
-
-
-def _at(violation: Violation, position: int) -> Violation:
-    """The violation, in the entry that stands at another position."""
-    rest = violation.pointer.removeprefix(f"/{JOBS}/{violation.position}")
-    return violation._replace(pointer=f"/{JOBS}/{position}{rest}")
+    def _in_index(self, index: Json) -> Iterator[Violation]:
+        """What a repair leaves, validated entry by entry; those of quiet jobs are as they were, and those are valid."""
+        entries = entries_of(index)
+        yield from self.validate("state", {**index, "jobs": []} if entries else index)
+        for position, entry in enumerate(entries):
+            ident = entry.get("id") if isinstance(entry, dict) else None
+            if isinstance(ident, str) and ident in self.quiet:
+                continue
+            for each in self.validate("job", entry):
+                yield each._replace(pointer=f"/{JOBS}/{position}{each.pointer}")
 
 
 def _is_one(version: Json) -> bool:

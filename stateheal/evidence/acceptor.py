@@ -37,13 +37,13 @@ def compile_schema(schema: Any, resolve: Resolve) -> Accept:
     """
     if not isinstance(schema, Mapping):
         raise Unknown(str(schema))
-    checks: list[Accept] = []
-    for keyword, limit in schema.items():
-        if keyword in _IGNORED:
-            continue
-        if keyword not in _KEYWORDS:
-            raise Unknown(keyword)
-        checks.append(_KEYWORDS[keyword](limit, resolve))
+    told = {keyword: limit for keyword, limit in schema.items() if keyword not in _IGNORED}
+    unknown = told.keys() - _KEYWORDS.keys()
+    if unknown:
+        raise Unknown(min(unknown))
+    if told.keys() == {"type", "pattern"}:
+        return _text(told["type"], told["pattern"])
+    checks = [_KEYWORDS[keyword](limit, resolve) for keyword, limit in told.items()]
     if len(checks) == 1:
         return checks[0]
 
@@ -56,10 +56,20 @@ def compile_schema(schema: Any, resolve: Resolve) -> Accept:
     return accept
 
 
-def _type(limit: Any, resolve: Resolve) -> Accept:
+def _kinds(limit: Any) -> frozenset[type]:
     names = [limit] if isinstance(limit, str) else limit
-    accepted = frozenset(kind for name in names for kind in _TYPES[name])
+    return frozenset(kind for name in names for kind in _TYPES[name])
+
+
+def _type(limit: Any, resolve: Resolve) -> Accept:
+    accepted = _kinds(limit)
     return lambda value: type(value) in accepted
+
+
+def _text(kinds: Any, pattern: str) -> Accept:
+    """A type and a pattern in one step: most of a record's times."""
+    accepted, search = _kinds(kinds), re.compile(pattern).search
+    return lambda value: type(value) in accepted and (type(value) is not str or search(value) is not None)
 
 
 def _required(limit: Any, resolve: Resolve) -> Accept:
@@ -67,17 +77,27 @@ def _required(limit: Any, resolve: Resolve) -> Accept:
 
 
 def _properties(limit: Any, resolve: Resolve) -> Accept:
-    inner = {key: compile_schema(schema, resolve) for key, schema in limit.items()}
+    # Most fields have a type and nothing else: these are told without a call.
+    plain = {key: schema for key, schema in limit.items() if isinstance(schema, Mapping) and _is_plain(schema)}
+    kinds = {key: _kinds(schema["type"]) for key, schema in plain.items()}
+    inner = {key: compile_schema(schema, resolve) for key, schema in limit.items() if key not in plain}
 
     def accept(value: Any) -> bool:
         if isinstance(value, dict):
             for key, each in value.items():
-                check = inner.get(key)
-                if check is not None and not check(each):
+                accepted = kinds.get(key)
+                if accepted is not None:
+                    if type(each) not in accepted:
+                        return False
+                elif key in inner and not inner[key](each):
                     return False
         return True
 
     return accept
+
+
+def _is_plain(schema: Mapping[str, Any]) -> bool:
+    return schema.keys() - _IGNORED == {"type"}
 
 
 def _items(limit: Any, resolve: Resolve) -> Accept:

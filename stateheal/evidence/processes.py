@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import time
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +19,7 @@ from stateheal.evidence.host import boot_time, read_host, read_text, start_ticks
 from stateheal.model import HostFacts, ProcessFacts
 
 _PROC = Path("/proc")
+_HOST_AGE = 1.0
 
 
 class ProcessTable(Protocol):
@@ -43,9 +45,17 @@ class SystemProcesses:
             return ProcessFacts(pid, exists=False, why="no such process")
         return facts
 
+    def __init__(self) -> None:
+        self._host: tuple[float, HostFacts] | None = None
+        """What was read of this machine, and when."""
+
     def host(self) -> HostFacts:
-        """This machine now."""
-        return read_host(boot_time() or _boot_time())
+        """This machine now. What hardly ever changes is read once a second: a tour asks in every workspace."""
+        moment = time.monotonic()
+        if self._host is None or moment - self._host[0] > _HOST_AGE:
+            self._host = moment, read_host(boot_time() or _boot_time())
+            return self._host[1]
+        return self._host[1]._replace(now=time.time())
 
 
 def _boot_time() -> float | None:
