@@ -20,6 +20,7 @@ from stateheal.model import Place, Trouble
 
 WORTH_IT = 16
 """Workspaces below which a second process costs more than it saves."""
+_ENDING = (signal.SIGINT, signal.SIGTERM)
 _LENGTH = 8
 _MOST = 8
 _PATIENCE = 0.1
@@ -51,7 +52,12 @@ def spread(
 ) -> Iterator[Note]:
     """``go`` over all places in ``workers`` processes: the notes as they come. Ends early where ``stop`` says so."""
     gc.freeze()  # what is there already is not looked through again by each child
-    children = [_start(places[number::workers], go) for number in range(workers)]
+    # What arrives between fork and a child's first step is the parent's to handle.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    try:
+        children = [_start(places[number::workers], go) for number in range(workers)]
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     told: set[Place] = set()
     try:
         for note in _listen(children, stop):
@@ -87,6 +93,7 @@ def _work(fd: int, share: Sequence[Place], go: Callable[[Sequence[Place]], Itera
         # The terminal's Ctrl-C reaches children too: it is the parent that decides and ends them.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
         gc.set_threshold(100_000, 20, 20)  # a workspace's values go all together
         for note in go(share):
             data = pickle.dumps(note, pickle.HIGHEST_PROTOCOL)
