@@ -1,6 +1,6 @@
 """Trees of any size, as the plugin writes them, with every kind of damage: what the benchmarks measure.
 
-``python -m tests.bench.trees DIRECTORY [--workspaces 50] [--jobs 50] [--clean]``. The same arguments make the same tree,
+``python -m tests.bench.trees DIRECTORY [--workspaces 50] [--jobs 50] [--clean]``. Same arguments, same tree,
 but for times (relative to now) and two pids: one of a process that is gone, one of a process that lives.
 """
 
