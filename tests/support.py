@@ -156,7 +156,7 @@ def tool(name: str) -> str:
     found = shutil.which(name, path=os.environ.get("STATEHEAL_TEST_TOOLS") or None)
     if found is None:
         pytest.skip(f"needs {name}")
-    return found
+    return os.path.abspath(found)
 
 
 def settle(root: Path) -> None:

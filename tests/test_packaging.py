@@ -92,7 +92,14 @@ def test_the_wheel_holds_the_package_and_its_schemas(packages: Packages) -> None
 
 def test_the_sdist_holds_what_the_readme_speaks_of(packages: Packages) -> None:
     names = sdist_names(packages)
-    for name in ("README.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "pyproject.toml", "tests/test_packaging.py"):
+    for name in (
+        "README.md",
+        "LICENSE",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "pyproject.toml",
+        "tests/test_packaging.py",
+    ):
         assert name in names
     for folder in ("samples/polluted", "samples/fleet", "samples/ci", "tests/cases", "schemas"):
         assert any(name.startswith(folder + "/") for name in names), folder
