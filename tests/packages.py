@@ -1,4 +1,4 @@
-"""Builds and installs the project as its users get it."""
+"""Builds and installs the project as its users get it, and finds the programs that do so."""
 
 from __future__ import annotations
 
@@ -27,6 +27,17 @@ class Packages:
 
     wheel: Path
     sdist: Path
+
+
+def tool(name: str) -> str:
+    """A program that is not the project's own (Ansible, pre-commit, …); without it the test is skipped.
+
+    STATEHEAL_TEST_TOOLS names a directory of such programs, the ``bin`` of a virtual environment for example.
+    """
+    found = shutil.which(name, path=os.environ.get("STATEHEAL_TEST_TOOLS") or None)
+    if found is None:
+        pytest.skip(f"needs {name}")
+    return os.path.abspath(found)
 
 
 def sources(target: Path) -> Path:

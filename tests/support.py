@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from stateheal.commit.journal import Journal
 from stateheal.evidence.roots import slug, workspace_hash
@@ -146,17 +143,6 @@ class Tree:
 
     def record(self, ident: str) -> dict[str, Any]:
         return json.loads((self.path / "jobs" / f"{ident}.json").read_text())
-
-
-def tool(name: str) -> str:
-    """A program that is not the project's own (Ansible, pre-commit, …); without it the test is skipped.
-
-    STATEHEAL_TEST_TOOLS names a directory of such programs, the ``bin`` of a virtual environment for example.
-    """
-    found = shutil.which(name, path=os.environ.get("STATEHEAL_TEST_TOOLS") or None)
-    if found is None:
-        pytest.skip(f"needs {name}")
-    return os.path.abspath(found)
 
 
 def settle(root: Path) -> None:

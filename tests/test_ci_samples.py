@@ -20,8 +20,8 @@ import yaml
 
 from stateheal.evidence.roots import slug, workspace_hash
 from stateheal.times import format_time
-from tests.packages import Packages, skip_without_registry
-from tests.support import PROJECT, Tree, job, tool
+from tests.packages import Packages, skip_without_registry, tool
+from tests.support import PROJECT, Tree, job
 
 SAMPLE = PROJECT / "samples" / "ci"
 WORKFLOW = yaml.safe_load((SAMPLE / "codex-task.yml").read_text())

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.support import PROJECT, Tree, files_in, job, tool, write_json
+from tests.packages import tool
+from tests.support import PROJECT, Tree, files_in, job, write_json
 
 SAMPLE = PROJECT / "samples" / "fleet"
 PROGRAM = Path(sys.executable).parent / "stateheal"

@@ -17,8 +17,8 @@ import pytest
 
 import stateheal
 from stateheal.evidence.schema import NAMES
-from tests.packages import Packages, build, install, skip_without_registry, sources
-from tests.support import PROJECT, tool
+from tests.packages import Packages, build, install, skip_without_registry, sources, tool
+from tests.support import PROJECT
 
 pytestmark = pytest.mark.processes
 SAMPLE = PROJECT / "samples" / "polluted"
