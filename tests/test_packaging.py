@@ -81,10 +81,11 @@ def test_the_sdist_builds_the_same_packages(packages: Packages, tmp_path: Path) 
 def test_the_wheel_holds_the_package_and_its_schemas(packages: Packages) -> None:
     names = wheel_names(packages)
     info = f"stateheal-{stateheal.__version__}.dist-info"
-    modules = {str(path.relative_to(PROJECT)) for path in (PROJECT / "stateheal").rglob("*.py")}
+    files = [path for path in (PROJECT / "stateheal").rglob("*") if path.is_file()]
+    package = {path.relative_to(PROJECT).as_posix() for path in files if "__pycache__" not in path.parts}
     schemas = {f"stateheal/schemas/{name}.schema.json" for name in NAMES}
     about = {f"{info}/{name}" for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE")}
-    assert names == {each.replace(os.sep, "/") for each in modules} | schemas | about | {"stateheal/py.typed"}
+    assert names == package | schemas | about and "stateheal/py.typed" in names
     with zipfile.ZipFile(packages.wheel) as archive:
         assert {entry.external_attr >> 16 & 0o777 for entry in archive.infolist()} == {0o644}
         assert "Root-Is-Purelib: true" in archive.read(f"{info}/WHEEL").decode()
