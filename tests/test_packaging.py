@@ -111,8 +111,10 @@ def test_the_sdist_holds_what_the_readme_speaks_of(packages: Packages) -> None:
 
 
 def ask(*command: str | Path, cwd: Path, status: int = 0) -> str:
-    """Run a program away from the project's directory. Returns its output."""
-    done = subprocess.run([str(each) for each in command], cwd=cwd, capture_output=True, text=True, timeout=120)
+    """Run a program away from the project's directory and path. Returns its output."""
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    words = [str(each) for each in command]
+    done = subprocess.run(words, cwd=cwd, env=env, capture_output=True, text=True, timeout=120)
     assert done.returncode == status, done.stdout + done.stderr
     return done.stdout
 
