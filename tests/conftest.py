@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.packages import Packages, build, sources
+
 settings.register_profile(
     "suite",
     deadline=None,
@@ -45,3 +47,10 @@ def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (home / folder).mkdir(parents=True)
     monkeypatch.setattr(tempfile, "tempdir", None)
     return home
+
+
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Packages:
+    """The wheel and the sdist of this tree, built once."""
+    place = tmp_path_factory.mktemp("packages")
+    return build(sources(place / "source"), place / "dist")

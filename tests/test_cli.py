@@ -16,7 +16,6 @@ import pytest
 
 import stateheal
 from stateheal import cli
-from stateheal.cli import group
 from stateheal.diagnosis.rules import RULES
 from stateheal.evidence.schema import NAMES, violations
 from tests.support import PROJECT, Tree, done, entry_of, files_in, job, write_json
@@ -355,13 +354,6 @@ def test_hostile_text_is_shown_escaped(run: Any, tmp_path: Path, field: str) -> 
 
 
 # --- commands ------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", sorted(group.commands))
-def test_every_command_has_help_with_an_example(run: Any, name: str) -> None:
-    for flag in ("-h", "--help"):
-        said = run(name, flag)
-        assert said.status == 0 and "Example: stateheal " + name in said.out
 
 
 def test_version(run: Any) -> None:

@@ -71,6 +71,9 @@ def group() -> None:
     stateheal heal             repair it
     stateheal undo             take the last repair back
 
+    \b
+    Example: stateheal heal -n ~/.claude
+
     Exit status: 0 nothing wrong or all healed, 1 damage found or left, 2 usage error, 3 something could not be read or
     written, 128+n on a signal.
     """

@@ -79,10 +79,23 @@ class Output:
 def output_options(command: Command) -> Command:
     """--format, -q, -v, --color, --exit-zero; the command gets them as one ``output``."""
     decorators = (
-        click.option("--format", "format_", type=click.Choice(["text", "json", "ndjson"]), default="text"),
+        click.option(
+            "--format",
+            "format_",
+            type=click.Choice(["text", "json", "ndjson"]),
+            default="text",
+            show_default=True,
+            help="json: one object; ndjson: a finding a line, then the summary.",
+        ),
         click.option("-q", "--quiet", is_flag=True, help="Text: the summary only."),
         click.option("-v", "--verbose", is_flag=True, help="Text: the path of every finding too."),
-        click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto"),
+        click.option(
+            "--color",
+            type=click.Choice(["auto", "always", "never"]),
+            default="auto",
+            show_default=True,
+            help="auto: on a terminal, unless NO_COLOR is set.",
+        ),
         click.option("--exit-zero", is_flag=True, help="Exit with 0 where it would be 1."),
     )
 

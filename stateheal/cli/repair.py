@@ -56,7 +56,9 @@ def audit_command(
 @click.command("heal")
 @scope_options
 @click.option("-n", "--dry-run", is_flag=True, help="Show the diff and write nothing.")
-@click.option("--keep", type=click.IntRange(1), default=KEEP, show_default=True, help="Runs to keep in the journal.")
+@click.option(
+    "--keep", metavar="N", type=click.IntRange(1), default=KEEP, show_default=True, help="Runs to keep in the journal."
+)
 @click.option("--recover", is_flag=True, help="Fill lost task jobs from finished Codex rollouts, too.")
 @rule_options
 @output_options

@@ -1,0 +1,140 @@
+"""Help, README and samples say what the command line takes, and nothing else."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from stateheal import cli
+from stateheal.cli import group
+from tests.reference import README, commands, context_of_all, example, help_of, reference, section
+from tests.support import PROJECT
+
+COMMANDS = commands()
+DOCUMENTS = [README, PROJECT / "CONTRIBUTING.md", *sorted((PROJECT / "samples").rglob("*.md"))]
+
+
+def test_the_readme_s_reference_is_up_to_date() -> None:
+    assert section(README.read_text("utf-8")) == reference(), "run: python -m tests.reference"
+
+
+# --- help ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "words", [[], *([name] for name in COMMANDS)], ids=lambda words: " ".join(words) or "stateheal"
+)
+def test_every_help_has_an_example(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    for flag in ("-h", "--help"):
+        assert cli.run([*words, flag]) == 0
+        (line,) = re.findall(r"^ *Example: (.+)$", capsys.readouterr().out, re.MULTILINE)
+        assert line.startswith(" ".join(["stateheal", *words]))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_says_what_it_means(name: str) -> None:
+    for param in COMMANDS[name].params:
+        if isinstance(param, click.Option):
+            assert param.help and param.help.rstrip().endswith((".", "].")), param.opts
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_help_begins_with_a_short_sentence(name: str) -> None:
+    first = help_of(COMMANDS[name]).split("\n\n")[0]
+    assert first.endswith(".") and "\n" not in first and len(first) < 60
+
+
+# --- command lines in documents ------------------------------------------------------------------------------------
+
+
+def blocks(text: str) -> Iterator[tuple[str, str]]:
+    """The fenced blocks of a document: language and content."""
+    yield from re.findall(r"^```(\w*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def shown_lines(text: str) -> Iterator[str]:
+    """The lines that a reader is to type: after a prompt, and in blocks that are nothing but commands."""
+    for language, content in blocks(text):
+        lines = content.replace("\\\n", " ").splitlines()
+        prompted = [line[2:] for line in lines if line.startswith("$ ")]
+        if prompted or language == "sh":
+            yield from prompted or lines
+
+
+def calls(line: str) -> Iterator[list[str]]:
+    """The arguments of every stateheal that a shell line calls."""
+    lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+    lexer.whitespace_split = True
+    words: list[str] = []
+    for token in [*lexer, ";"]:
+        if not set(token) <= set("();<>|&"):
+            words.append(token)
+            continue
+        program = next((at for at, word in enumerate(words) if word.split("/")[-1] == "stateheal"), None)
+        if program is not None and words[0]:
+            yield words[program + 1 :]
+        words = []
+        if set(token) & set("<>"):
+            words = [""]  # a file's name follows, not a program's
+
+
+def lines_of(document: Path) -> list[tuple[str, list[str]]]:
+    return [(line, call) for line in shown_lines(document.read_text("utf-8")) for call in calls(line)]
+
+
+def parse(arguments: list[str]) -> None:
+    """Let click read a command line, and run nothing. Raises click's errors."""
+    try:
+        if arguments[:1] and arguments[0].startswith("-"):
+            group.make_context("stateheal", list(arguments))
+            return
+        name, command, rest = group.resolve_command(context_of_all(), list(arguments))
+        assert command is not None
+        command.make_context(name, rest, parent=context_of_all())
+    except click.exceptions.Exit:
+        pass  # --version, --help
+
+
+def test_the_reader_of_command_lines_reads_them() -> None:
+    assert [*calls("a && .venv/bin/stateheal heal -n x | head  # y")] == [["heal", "-n", "x"]]
+    assert [*calls("timeout 3 stateheal run --title 'a b' -- sh -c 'x; y'")] == [
+        ["run", "--title", "a b", "--", "sh", "-c", "x; y"]
+    ]
+    assert [*calls("python -m stateheal audit > x; stateheal undo")] == [["audit"], ["undo"]]
+    assert [*calls("pip install 'stateheal[zstd]'")] == []
+    for wrong in (["audit", "--nope"], ["nope"], ["run"], ["audit", "--format", "xml"]):
+        with pytest.raises(click.UsageError):
+            parse(wrong)
+    assert len(lines_of(README)) >= 8, "they are found at all"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(PROJECT)))
+def test_every_shown_command_line_is_one_that_stateheal_takes(document: Path) -> None:
+    for line, arguments in lines_of(document):
+        try:
+            parse(arguments)
+        except click.UsageError as error:
+            pytest.fail(f"{document.name}: {line}: {error.format_message()}")
+
+
+def test_every_example_in_a_help_is_one_that_stateheal_takes() -> None:
+    for command in [group, *COMMANDS.values()]:
+        for arguments in calls(str(example(command))):
+            parse(arguments)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(PROJECT)))
+def test_every_command_named_in_a_sentence_exists_with_its_options(document: Path) -> None:
+    """``stateheal …`` between backticks may hold placeholders; the command and its options must be there."""
+    for text in re.findall(r"`stateheal ([^`]+)`", document.read_text("utf-8")):
+        name, *rest = text.split(" -- ")[0].split()
+        known = group if name.startswith("-") else COMMANDS.get(name)
+        assert known is not None, text
+        options = {each for param in known.params for each in param.opts} | {"-h", "--help"}
+        used = re.findall(r"(?<![\w-])--?[a-z][\w-]*", " ".join(rest if known is not group else [name, *rest]))
+        assert set(used) <= options, f"{document.name}: stateheal {text}"
