@@ -592,6 +592,19 @@ class Moved(NamedTuple):
     """The archive that the source was packed into before it was removed."""
 
 
+class Scope(NamedTuple):
+    """What a command was asked to look at, as a shell takes it behind a command."""
+
+    rules: str = ""
+    """Options about rules, which only some commands have."""
+    places: str = ""
+
+    @property
+    def command(self) -> str:
+        """What to write behind ``stateheal heal``, a space before it; nothing for everything."""
+        return "".join(f" {each}" for each in (self.rules, self.places) if each)
+
+
 @dataclass(frozen=True)
 class Report:
     """What a command found and did."""

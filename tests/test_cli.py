@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -74,9 +75,11 @@ def test_the_whole_way(run: Any, tree: Tree) -> None:
 
 def test_audit_text_at_80_columns(run: Any, tree: Tree) -> None:
     said = run("audit", tree.root)
-    assert max(map(len, said.out.splitlines())) <= 80
+    *lines, following = said.out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert following.endswith(f"stateheal heal -n {tree.root}"), "a command is never broken"
     assert tree.path.name in said.out and "/home/dev/projects/somewhere" in said.out
-    for word in ("dead-pid", "task-orphan", str(GONE), "1 finding of damage", "with 'heal -n' shows"):
+    for word in ("dead-pid", "task-orphan", str(GONE), "1 finding of damage"):
         assert word in said.out, word
     assert "task-done" not in said.out
     assert said.err == ""
@@ -302,9 +305,17 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     made = Tree(tmp_path / "tree")
     for n in range(30):
         Tree(made.root, f"/home/dev/projects/p{n}").add(job(f"task-{n}", pid=0))
-    shell = f"{sys.executable} -m stateheal heal -n {made.root} | head -n 1"
-    child = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, timeout=60)
+    command = [sys.executable, "-m", "stateheal", "heal", "-n", str(made.root)]
+    child = subprocess.run(
+        ["sh", "-c", f"{shlex.join(command)} | head -n 1"], capture_output=True, text=True, timeout=60
+    )
     assert child.stderr == "" and len(child.stdout.splitlines()) == 1
+    for options in ([], ["--format", "json"], ["--format", "ndjson"]):
+        reading, writing = os.pipe()
+        os.close(reading)
+        gone = subprocess.run([*command, *options], stdout=writing, stderr=subprocess.PIPE, timeout=60)
+        os.close(writing)
+        assert (gone.returncode, gone.stderr) == (141, b"")
 
 
 @pytest.mark.processes

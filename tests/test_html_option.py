@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from stateheal import cli
-from stateheal.cli.page import scope_of
+from stateheal.cli.scope import scope_of
 from stateheal.engine import settings_of
 from tests.report.test_html import Reader
 from tests.support import Tree, done, files_in, job
@@ -185,7 +185,7 @@ def test_the_same_choice_for_the_next_command(tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
     assert scope_of((), None, None, settings_of()) == ("", "")
     settings = settings_of(select=["dead-pid", "schema"], ignore=["silent"], grace=90.5, assume_local=True)
-    rules, places = scope_of(("a b", "/x"), ".", "task-1", settings)
+    rules, places = scope_of(("a b", "/x"), ".", "task-1", settings, absolute=True)
     assert rules == "--select dead-pid --select schema --ignore silent --grace 90.5s --assume-local"
     assert places == f"--cwd {tmp_path} --job task-1 '{tmp_path}/a b' /x"
 

@@ -13,8 +13,8 @@ from stateheal.cli.options import Output, interruptible, output_options
 from stateheal.errors import UsageError
 from stateheal.migrate import Options, Pair, migrate, pairs_between, pairs_in_place, pairs_of_move
 from stateheal.model import Moved, Report
-from stateheal.report.diff import render_diff
-from stateheal.report.text import count_of, print_lines
+from stateheal.report.summary import count_of
+from stateheal.report.text import print_diffs, print_lines
 from stateheal.safe import printable
 from stateheal.tracking.place import workplace
 from stateheal.visits import World
@@ -54,6 +54,7 @@ def migrate_command(
     with interruptible() as interrupt:
         report = migrate(pairs, options, world=World(stop=interrupt))
     if output.is_text:
+        print_diffs(output.console, () if output.quiet else report.diffs)
         print_lines(output.console, list(_lines(report, output.quiet)))
     else:
         output.print_json(report)
@@ -82,9 +83,6 @@ def _pairs(
 
 
 def _lines(report: Report, quiet: bool) -> Iterator[str | Text]:
-    for diff in () if quiet else report.diffs:
-        yield from render_diff(diff)
-        yield ""
     for each in () if quiet else report.moved:
         yield from _moved(each, report.dry_run)
     refused = sum(each.refusal is not None for each in report.moved)

@@ -65,8 +65,11 @@ class Output:
 
     def print_json(self, report: Report, **extra: Any) -> None:
         """The report in the JSON form that was asked for."""
-        for line in lines(as_json(report, **extra), self.format == "ndjson"):
-            print(line)
+        try:
+            for line in lines(as_json(report, **extra), self.format == "ndjson"):
+                print(line)
+        except BrokenPipeError:
+            raise BrokenPipeError from None  # one with a number click would take for itself, and end with 1
 
     def finish(self, report: Report) -> int:
         """Say on stderr what went wrong, and return the exit status."""

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import shlex
 import stat
 import tempfile
-from collections.abc import Iterator
 from contextlib import suppress
 
 import click
 
 from stateheal.errors import WriteError
-from stateheal.model import Report, Settings
-from stateheal.report.html import GENERATOR, Scope, page
+from stateheal.model import Report, Scope
+from stateheal.report.html import GENERATOR, page
 from stateheal.safe import printable
 
 _NEW_MODE = 0o600
@@ -81,26 +79,3 @@ def _replace(path: str, made: bytes, mode: int) -> None:
         with suppress(OSError):
             os.unlink(temp)
         raise
-
-
-def scope_of(paths: tuple[str, ...], cwd: str | None, job: str | None, settings: Settings) -> Scope:
-    """The same choice for another command, to be given from whatever directory."""
-    return Scope(shlex.join(_rules(settings)), shlex.join(_places(paths, cwd, job)))
-
-
-def _rules(settings: Settings) -> Iterator[str]:
-    for name, rules in (("--select", settings.select), ("--ignore", settings.ignore)):
-        for rule in sorted(rules):
-            yield from (name, rule)
-    if settings.grace != Settings().grace:
-        yield from ("--grace", f"{settings.grace:f}".rstrip("0").rstrip(".") + "s")
-    if settings.assume_local:
-        yield "--assume-local"
-
-
-def _places(paths: tuple[str, ...], cwd: str | None, job: str | None) -> Iterator[str]:
-    if cwd is not None:
-        yield from ("--cwd", os.path.abspath(cwd))
-    if job is not None:
-        yield from ("--job", job)
-    yield from map(os.path.abspath, paths)

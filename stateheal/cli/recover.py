@@ -10,12 +10,14 @@ import click
 from rich.text import Text
 
 from stateheal.cli.options import Output, interruptible, output_options, scope_options
+from stateheal.cli.progress import progress_bar
 from stateheal.cli.repair import show_report
+from stateheal.cli.scope import scope_of
 from stateheal.commit.journal import KEEP, Journal
 from stateheal.commit.location import journal_path
 from stateheal.engine import recover
 from stateheal.errors import WriteError
-from stateheal.model import Report
+from stateheal.model import Report, Settings
 from stateheal.report.text import print_lines
 from stateheal.safe import printable
 from stateheal.visits import World
@@ -43,18 +45,18 @@ def recover_command(
     \b
     Example: stateheal recover -n --cwd .
     """
-    with interruptible() as interrupt:
+    with interruptible() as interrupt, progress_bar(output.quiet) as bar:
         report = recover(
             paths or None,
             dry_run=dry_run,
             cwd=cwd,
             job=job,
             journal=Journal(journal_path(), KEEP),
-            world=World(stop=interrupt),
+            world=World(stop=interrupt, progress=bar),
         )
     if dry_run and output.is_text and not output.quiet:
         print_lines(output.console, list(_excerpts(report)))
-    status = show_report(report, output)
+    status = show_report(report, output, scope_of(paths, cwd, job, Settings()))
     if export and not dry_run:
         for workspace, ident, text in report.answers:
             path = write_answer(Path(export), workspace, ident, text)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
 from stateheal.cli.options import (
@@ -11,11 +13,13 @@ from stateheal.cli.options import (
     rule_options,
     scope_options,
 )
+from stateheal.cli.progress import progress_bar
+from stateheal.cli.scope import scope_of
 from stateheal.commit.journal import KEEP, Journal
 from stateheal.commit.location import journal_path
 from stateheal.engine import audit, heal
 from stateheal.errors import UsageError
-from stateheal.model import Report, Settings
+from stateheal.model import Report, Scope, Settings
 from stateheal.spread import processors
 from stateheal.visits import World
 
@@ -40,16 +44,17 @@ def audit_command(
     """
     if html == "-" and not output.is_text:
         raise UsageError("--html - takes the place of the report: give it a FILE, or leave --format away")
-    with interruptible() as interrupt:
-        world = World(stop=interrupt, workers=processors())
+    with interruptible() as interrupt, progress_bar(output.quiet) as bar:
+        world = World(stop=interrupt, workers=processors(), progress=bar)
         report = audit(paths or None, cwd=cwd, job=job, settings=settings, world=world, portray=html is not None)
+    scope = partial(scope_of, paths, cwd, job, settings)
     try:
-        status = output.finish(report) if html == "-" else show_report(report, output)
+        status = output.finish(report) if html == "-" else show_report(report, output, scope(absolute=False))
     finally:  # a reader of the report that goes away takes no page with it
         if html is not None:
-            from stateheal.cli.page import scope_of, show_page  # no other command needs what makes a page
+            from stateheal.cli.page import show_page  # no other command needs what makes a page
 
-            show_page(html, report, world.processes.host().now, scope_of(paths, cwd, job, settings))
+            show_page(html, report, world.processes.host().now, scope(absolute=True))
     return interrupt.status(status)
 
 
@@ -80,25 +85,27 @@ def heal_command(
     \b
     Example: stateheal heal -n --cwd .
     """
-    with interruptible() as interrupt:
+    settings = settings._replace(recover=recover)
+    with interruptible() as interrupt, progress_bar(output.quiet) as bar:
         report = heal(
             paths or None,
             dry_run=dry_run,
             cwd=cwd,
             job=job,
-            settings=settings._replace(recover=recover),
+            settings=settings,
             journal=Journal(journal_path(), keep),
-            world=World(stop=interrupt, workers=processors()),
+            world=World(stop=interrupt, workers=processors(), progress=bar),
         )
-    return interrupt.status(show_report(report, output))
+    return interrupt.status(show_report(report, output, scope_of(paths, cwd, job, settings)))
 
 
-def show_report(report: Report, output: Output) -> int:
-    """Print a report in the form that was asked for. Returns the exit status."""
+def show_report(report: Report, output: Output, scope: Scope) -> int:
+    """Print a report in the form that was asked for; ``scope`` is for what to run next. Returns the exit status."""
     if output.is_text:
         from stateheal.report.text import print_report  # rich: a program that reads JSON need not wait for it
 
-        print_report(output.console, report, quiet=output.quiet, verbose=output.verbose, journal=str(journal_path()))
+        journal = str(journal_path())
+        print_report(output.console, report, quiet=output.quiet, verbose=output.verbose, journal=journal, scope=scope)
     else:
         output.print_json(report)
     return output.finish(report)

@@ -13,7 +13,8 @@ from stateheal.commit.journal import Journal, Run
 from stateheal.commit.location import journal_path
 from stateheal.engine import undo
 from stateheal.model import Report, Trouble
-from stateheal.report.text import count_of, print_lines
+from stateheal.report.summary import count_of
+from stateheal.report.text import print_lines
 from stateheal.safe import printable
 
 

@@ -11,30 +11,21 @@ from itertools import groupby
 from pathlib import PurePath
 from typing import NamedTuple
 
-from stateheal.model import DiffText, Finding, Portrait, Report, Severity
+from stateheal.model import DiffText, Finding, Portrait, Report, Scope, Severity
 from stateheal.report.markup import data, folded, listed, moment, tag, text
 from stateheal.report.style import STYLE
-from stateheal.report.text import count_of, counts, repairable
+from stateheal.report.summary import WORST_FIRST, count_of, counts, repairable
 from stateheal.report.timeline import timeline
 from stateheal.version import __version__
 
 GENERATOR = f'<meta name="generator" content="stateheal {__version__}">'
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-_WORST_FIRST = (Severity.DAMAGE, Severity.UNSURE, Severity.NOTICE)
 _SIGNS = {Severity.DAMAGE: "✖ damage", Severity.UNSURE: "? unsure", Severity.NOTICE: "i notice"}
 _MEANING = {
     0: "nothing is wrong",
     1: "damage was found",
     3: "something could not be read",
 }
-
-
-class Scope(NamedTuple):
-    """What an audit was asked to look at, as a shell takes it behind a command."""
-
-    rules: str = ""
-    """Options about rules, which only some commands have."""
-    places: str = ""
 
 
 class Ground(NamedTuple):
@@ -88,7 +79,7 @@ def _grounds(report: Report) -> list[Ground]:
     grounds = []
     for directory in dict.fromkeys((*found, *portraits)):
         portrait, name = portraits.get(directory), PurePath(directory).name
-        findings = tuple(sorted(found[directory], key=lambda finding: _WORST_FIRST.index(finding.severity)))
+        findings = tuple(sorted(found[directory], key=lambda finding: WORST_FIRST.index(finding.severity)))
         home = report.homes.get(name) or (portrait.home if portrait else None)
         if findings or (portrait and (portrait.spans or portrait.diffs)):
             grounds.append(Ground(name, home, findings, portrait))
@@ -103,7 +94,7 @@ def _directory(finding: Finding) -> str:
 
 def _severities(findings: Sequence[Finding]) -> list[int]:
     told = Counter(finding.severity for finding in findings)
-    return [told[severity] for severity in _WORST_FIRST]
+    return [told[severity] for severity in WORST_FIRST]
 
 
 # --- summary -------------------------------------------------------------------------------------------------------
@@ -130,7 +121,7 @@ def _tiles(report: Report) -> Iterator[str]:
     numbers = {
         "workspaces": report.workspaces,
         "jobs": report.jobs,
-        **{severity.value: report.count(severity) for severity in _WORST_FIRST},
+        **{severity.value: report.count(severity) for severity in WORST_FIRST},
         "errors": len(report.errors),
     }
     for name, number in numbers.items():
@@ -198,7 +189,7 @@ def _title(ground: Ground) -> str:
 
 
 def _tally(findings: Sequence[Finding]) -> str:
-    numbers = zip(_severities(findings), _WORST_FIRST, strict=True)
+    numbers = zip(_severities(findings), WORST_FIRST, strict=True)
     told = (
         (count_of(number, "notice") if severity is Severity.NOTICE else f"{number:,} {severity.value}")
         for number, severity in numbers

@@ -79,10 +79,18 @@ def _restored(each: Restored) -> dict[str, Any]:
     return {"workspace": each.workspace.name, "path": str(each.workspace), "message": message}
 
 
+def _indented(key: str, value: Any) -> str:
+    if key == "findings" and value:  # there may be thousands, and json indents slowly
+        return "[\n    " + ",\n    ".join(map(json.dumps, value)) + "\n  ]"
+    return json.dumps(value, indent=2).replace("\n", "\n  ")
+
+
 def lines(whole: dict[str, Any], ndjson: bool) -> Iterator[str]:
-    """The object as text: indented, or (``ndjson``) one finding a line and then the rest."""
+    """The object as text: indented, each finding on a line, or (``ndjson``) one finding a line and then the rest."""
     if not ndjson:
-        yield json.dumps(whole, indent=2)
+        yield (
+            "{\n" + ",\n".join(f"  {json.dumps(key)}: {_indented(key, value)}" for key, value in whole.items()) + "\n}"
+        )
         return
     for finding in whole["findings"]:
         yield json.dumps(finding)

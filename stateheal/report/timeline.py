@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from stateheal.model import ACTIVE, FINISHED, JobSpan, Portrait, Severity
 from stateheal.report.markup import data, folded, listed, moment, tag, text
-from stateheal.report.text import count_of
+from stateheal.report.summary import count_of
 from stateheal.times import HOUR, describe_duration
 
 ROWS = 3000

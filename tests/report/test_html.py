@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stateheal.engine import audit, heal
-from stateheal.model import DiffText, Finding, JobSpan, Portrait, Report, Severity, Trouble
+from stateheal.model import DiffText, Finding, JobSpan, Portrait, Report, Scope, Severity, Trouble
 from stateheal.portrait import NEWEST
-from stateheal.report.html import Scope, page
+from stateheal.report.html import page
 from stateheal.report.markup import LIMIT, text
 from stateheal.report.timeline import ROWS, STRIPS, Axis
 from stateheal.safe import printable

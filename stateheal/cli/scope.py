@@ -1,0 +1,37 @@
+"""What a command was asked to look at, for the command that is to be run next."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator
+
+from stateheal.model import Scope, Settings
+
+
+def scope_of(
+    paths: tuple[str, ...], cwd: str | None, job: str | None, settings: Settings, *, absolute: bool = False
+) -> Scope:
+    """The same choice for another command; ``absolute``: to be given from whatever directory."""
+
+    def place(path: str) -> str:
+        return os.path.abspath(path) if absolute else path
+
+    places: list[str] = []
+    if cwd is not None:
+        places += ["--cwd", place(cwd)]
+    if job is not None:
+        places += ["--job", job]
+    return Scope(shlex.join(_rules(settings)), shlex.join([*places, *map(place, paths)]))
+
+
+def _rules(settings: Settings) -> Iterator[str]:
+    for name, rules in (("--select", settings.select), ("--ignore", settings.ignore)):
+        for rule in sorted(rules):
+            yield from (name, rule)
+    if settings.grace != Settings().grace:
+        yield from ("--grace", f"{settings.grace:f}".rstrip("0").rstrip(".") + "s")
+    if settings.assume_local:
+        yield "--assume-local"
+    if settings.recover:
+        yield "--recover"
