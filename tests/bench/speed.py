@@ -1,0 +1,131 @@
+"""What an audit and a heal cost, in ratios to a bare node walk over the same files in the same run (``walk.mjs``).
+
+``python -m tests.bench.speed [--sizes 50x50,1000x50] [--runs 9] [--stateheal PATH]``. What is measured is the console
+script beside this interpreter. Each round runs each command once; medians of wall time, the greatest peak memory of any
+process. Ends with the exponent of time in files, from a quarter of the largest tree to the whole of it. Needs node.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+from tests.bench.trees import make_tree
+
+WALK = Path(__file__).with_name("walk.mjs")
+GOALS = {"audit --format json": {50: 2.5, 1000: 1.5}, "audit": {50: 3.5, 1000: 2.5}, "heal": {50: 16.0}}
+
+
+class Cost(NamedTuple):
+    """Of one run: seconds of wall time, megabytes at the peak."""
+
+    seconds: float
+    peak: float
+
+
+def once(command: list[str], environ: dict[str, str], watch: bool = False) -> Cost:
+    """Run a command. With ``watch`` the memory of all its processes is sampled, else only its own is known."""
+    begun = time.perf_counter()
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environ)
+    peak = [0.0]
+    if watch:
+        watcher = threading.Thread(target=_watch, args=(child.pid, peak))
+        watcher.start()
+    _, _, usage = os.wait4(child.pid, 0)
+    seconds = time.perf_counter() - begun
+    if watch:
+        watcher.join()
+    return Cost(seconds, max(peak[0], usage.ru_maxrss / 1024))
+
+
+def _watch(pid: int, peak: list[float]) -> None:
+    """The memory of a process and its children together; what they share counts once, where the system tells."""
+    try:
+        process = psutil.Process(pid)
+        while True:
+            family = [process, *process.children(recursive=True)]
+            peak[0] = max(peak[0], sum(_memory(each) for each in family) / 2**20)
+            time.sleep(0.01)
+    except psutil.Error:
+        return
+
+
+def _memory(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_full_info().pss)
+    except (psutil.Error, AttributeError):
+        return 0
+
+
+def environment(home: Path) -> dict[str, str]:
+    """Nothing of this machine's own state, and compiled modules as an installed program has them."""
+    environ = dict(os.environ)
+    for name in ("NODE_EXTRA_CA_CERTS", "PYTHONDONTWRITEBYTECODE", "CLAUDE_PLUGIN_DATA"):
+        environ.pop(name, None)
+    return {**environ, "HOME": str(home), "STATEHEAL_STATE_DIR": str(home / "journal"), "COLUMNS": "100"}
+
+
+def measure(size: tuple[int, int], runs: int, program: str) -> dict[str, list[Cost]]:
+    """Every run's cost by what was run, over a tree of so many workspaces and jobs."""
+    costs: dict[str, list[Cost]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        config, environ = make_tree(home / "tree", *size), environment(home)
+        state = config / "plugins/data/codex-openai-codex/state"
+        commands = {
+            "node walk": ["node", str(WALK), str(state)],
+            "audit --format json": [program, "audit", "--format", "json", str(config)],
+            "audit": [program, "audit", str(config)],
+        }
+        once(commands["audit"], environ)  # whatever is compiled or cached at the first run
+        for number in range(runs):
+            for name, command in commands.items():
+                costs.setdefault(name, []).append(once(command, environ, watch=number == 0 and name != "node walk"))
+        if size[0] <= 100:
+            for number in range(min(runs, 5)):
+                damaged = make_tree(home / f"damaged-{number}", *size)
+                costs.setdefault("heal", []).append(once([program, "heal", str(damaged)], environ))
+                shutil.rmtree(home / f"damaged-{number}")
+    return costs
+
+
+def show(size: tuple[int, int], costs: dict[str, list[Cost]]) -> float:
+    """A row a command. Returns the seconds of the JSON audit."""
+    medians = {name: statistics.median(cost.seconds for cost in each) for name, each in costs.items()}
+    print(f"{size[0]} workspaces x {size[1]} jobs")
+    for name, seconds in medians.items():
+        goal = GOALS.get(name, {}).get(size[0])
+        shown = f"   goal {goal}" if goal else ""
+        peak = max(cost.peak for cost in costs[name])
+        print(f"  {name:20}{seconds * 1000:9.0f} ms{seconds / medians['node walk']:7.2f} x{peak:7.0f} MB{shown}")
+    return medians["audit --format json"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sizes", default="50x50,1000x50")
+    parser.add_argument("--runs", type=int, default=9)
+    parser.add_argument("--stateheal", default=str(Path(sys.executable).parent / "stateheal"))
+    given = parser.parse_args()
+    sizes = [(int(a), int(b)) for a, b in (each.split("x") for each in given.sizes.split(","))]
+    for size in sizes:
+        last = show(size, measure(size, given.runs, given.stateheal))
+    quarter = (sizes[-1][0] // 4, sizes[-1][1])
+    small = show(quarter, measure(quarter, given.runs, given.stateheal))
+    print(f"time grows with files to the power of {math.log(last / small) / math.log(4):.2f}")
+
+
+if __name__ == "__main__":
+    main()
