@@ -40,6 +40,8 @@ class Note(NamedTuple):
     home: str | None = None
     knows_job: bool = False
     """Whether the workspace knows the job that was asked for, where one was."""
+    like_job: tuple[str, ...] = ()
+    """Otherwise, jobs of it with ids much like that."""
     looked: bool = True
     """Whether it came to a visit at all."""
     stopped: bool = False
@@ -59,6 +61,7 @@ def note_of(visit: Visit, job: str | None) -> Note:
         logs=len(visit.plan.logs),
         home=_home(evidence) if visit.findings else None,
         knows_job=job is not None and _knows(evidence, job),
+        like_job=_like(evidence, job) if job is not None else (),
         stopped=visit.stopped,
         portrait=visit.portrait,
     )
@@ -104,7 +107,7 @@ class Book:
         errors = (*self.found.errors, *(error for note in notes for error in note.errors))
         visited = [note for note in notes if note.looked and (self.job is None or note.knows_job)]
         if self.job is not None and not visited and not errors and not self.interrupted:
-            raise UsageError(f"no job {self.job!r} in {len(self.found.places)} workspaces; --job takes a whole id")
+            raise UsageError(f"no job {self.job!r} in {len(self.found.places)} workspaces{self._meant(notes)}")
         return Report(
             self.command,
             self.dry_run,
@@ -122,6 +125,17 @@ class Book:
             reached=len(notes),
             interrupted=self.interrupted,
         )
+
+    def _meant(self, notes: Iterable[Note]) -> str:
+        near = next((ident for note in notes for ident in note.like_job), None)
+        return f"; did you mean {near}? (--job takes a whole id)" if near else "; --job takes a whole id"
+
+
+def _like(evidence: Evidence, job: str) -> tuple[str, ...]:
+    from difflib import get_close_matches  # only where a job was asked for
+
+    ids = sorted(_job_ids(evidence))
+    return (*[ident for ident in ids if job and ident.startswith(job)], *get_close_matches(job, ids, 1, 0.8))
 
 
 def _answers(visit: Visit) -> Iterator[tuple[str, str, str]]:

@@ -439,3 +439,30 @@ def test_grace(run: Any, tree: Tree) -> None:
 def test_python_dash_m() -> None:
     child = subprocess.run([sys.executable, "-m", "stateheal", "--version"], capture_output=True, text=True, timeout=60)
     assert child.stdout == f"stateheal {stateheal.__version__}\n"
+
+
+# --- what was meant ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        (["adit"], "'audit'"),
+        (["audit", "--select", "dead-pdi"], "dead-pid"),
+        (["audit", "TREE/plugins/dtaa"], "TREE/plugins/data?"),
+        (["audit", "TREE/plugin/data"], "TREE/plugins/data?"),
+        (["audit", "TREE/plugin/elsewhere"], "TREE/plugins?"),
+        (["audit", "TREE", "--job", "task-orphn"], "task-orphan"),
+        (["heal", "-n", "TREE", "--job", "task-or"], "task-orphan"),
+        (["audit", "--formt", "json"], "'--format'"),
+    ],
+)
+def test_what_is_mistyped_is_answered_with_what_is_nearest(run: Any, tree: Tree, typed: list[str], meant: str) -> None:
+    said = run(*(each.replace("TREE", str(tree.root)) for each in typed))
+    assert said.status == 2 and meant.replace("TREE", str(tree.root)) in said.err, said.err
+
+
+@pytest.mark.parametrize("typed", [["audit", "/nowhere-at-all/x"], ["audit", "TREE", "--job", "zzz"]])
+def test_nothing_is_suggested_where_nothing_is_near(run: Any, tree: Tree, typed: list[str]) -> None:
+    said = run(*(each.replace("TREE", str(tree.root)) for each in typed))
+    assert said.status == 2 and "did you mean" not in said.err

@@ -231,7 +231,7 @@ def _requested(
 def _classify(given: Path, env: Mapping[str, str], troubles: list[Trouble]) -> list[tuple[Root, Place | None]]:
     """What a PATH argument names (DESIGN.md, commands)."""
     if not given.exists():
-        raise UsageError(f"{given}: there is no such file or directory")
+        raise UsageError(f"{given}: there is no such file or directory{_meant(given)}")
     path = given.resolve()
     if path.name == INDEX and is_workspace(path.parent):
         return [_workspace(path.parent)]
@@ -249,6 +249,20 @@ def _classify(given: Path, env: Mapping[str, str], troubles: list[Trouble]) -> l
             " data dir, a state dir, a workspace's state dir, a state.json or a job file"
         )
     return [(root, None) for root in roots]
+
+
+def _meant(given: Path) -> str:
+    """What a mistyped path may have meant: the name nearest to its first part that does not exist."""
+    from difflib import get_close_matches
+
+    missing = next(path for path in reversed([given, *given.parents]) if not path.exists())
+    names = [path.name for path in _children(missing.parent, [])]
+    near = get_close_matches(missing.name, names, 1)
+    if not near:
+        return ""
+    meant = missing.with_name(near[0])
+    whole = meant / given.relative_to(missing)
+    return f"; did you mean {whole if whole.exists() else meant}?"
 
 
 def _workspace(path: Path, jobs: frozenset[str] | None = None) -> tuple[Root, Place]:
