@@ -20,13 +20,14 @@ from stateheal.model import (
     Settings,
     Trouble,
 )
-from stateheal.spread import WORTH_IT, spread
 from stateheal.times import HOUR
 from stateheal.tour import Do, tour
 from stateheal.version import __version__
 from stateheal.visits import Looker, Mender, World
 
 Paths = Iterable["str | os.PathLike[str]"]
+_WORTH_IT = 16
+"""Workspaces below which a second process costs more than it saves."""
 
 
 def settings_of(
@@ -166,7 +167,9 @@ def _fill(book: Book, do: Do, world: World, *, writes: bool) -> None:
         return tour(share, do, world, book.job)
 
     notes = go(places)
-    if world.workers > 1 and not writes and len(places) >= WORTH_IT:
+    if world.workers > 1 and not writes and len(places) >= _WORTH_IT:
+        from stateheal.spread import spread  # a hook must not pay for what only a long tour needs
+
         notes = spread(places, go, world.workers, world.stop)
     for done, note in enumerate(notes, 1):
         book.write(note)

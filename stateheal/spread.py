@@ -18,8 +18,6 @@ from typing import NamedTuple, NoReturn
 from stateheal.book import Note
 from stateheal.model import Place, Trouble
 
-WORTH_IT = 16
-"""Workspaces below which a second process costs more than it saves."""
 _ENDING = (signal.SIGINT, signal.SIGTERM)
 _LENGTH = 8
 _MOST = 8

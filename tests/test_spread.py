@@ -20,7 +20,7 @@ from stateheal.engine import audit, heal
 from stateheal.evidence.roots import survey
 from stateheal.model import Finding, Place, Severity
 from stateheal.report.json import as_json
-from stateheal.spread import WORTH_IT, processors, spread
+from stateheal.spread import processors, spread
 from stateheal.visits import World
 from tests.bench.trees import make_tree
 from tests.support import files_in, journal_in
@@ -66,7 +66,7 @@ def test_portraits_and_a_job_that_was_asked_for_come_along(config: Path) -> None
 
 
 def test_a_heal_that_writes_is_never_spread(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    copy = make_tree(tmp_path / "copy", workspaces=WORTH_IT, jobs=12)
+    copy = make_tree(tmp_path / "copy", workspaces=20, jobs=12)
 
     def no_fork() -> int:
         raise AssertionError("a writing run forked")

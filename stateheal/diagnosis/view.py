@@ -138,10 +138,11 @@ class View:
         named: set[str] = set()
         broken = {trouble.name for trouble in self.evidence.unreadable}
         quiet = self.quiet
-        for position, entry in enumerate(entries_of(self.draft.index)):
-            ident = entry.get("id") if isinstance(entry, dict) else None
+        ids = [entry.get("id") if isinstance(entry, dict) else None for entry in entries_of(self.draft.index)]
+        for position, ident in enumerate(ids):
             if not isinstance(ident, str) or not ident or ident in quiet:
                 continue
+            entry = self.draft.index["jobs"][position]
             named.add(ident)
             record = self.draft.records.get(ident)
             has_file = ident in self.evidence.records or f"{JOBS}/{ident}.json" in broken

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
 from stateheal.directory import Directory
@@ -83,6 +84,7 @@ def gather(place: Place, directory: Directory, sources: Sources) -> Evidence:
     broker = _kept(read_broker(directory, sources.processes, sources.ask), troubles)
     violations = _validate(index, records, broker)
     quiet = _quiet(place, index, records, violations, names)
+    logs = _read_logs(directory, jobs.names, entries, records, quiet, troubles)
     host = sources.processes.host()
     loud = [entry for entry in entries if str(entry.get("id")) not in quiet]
     loud_records = {stem: record for stem, record in records.items() if stem not in quiet}
@@ -94,7 +96,7 @@ def gather(place: Place, directory: Directory, sources: Sources) -> Evidence:
         host=host,
         index=index,
         records=records,
-        logs=jobs.logs,
+        logs=logs,
         processes=_probe(loud, loud_records, salvaged, sources.processes),
         violations=violations,
         quiet=quiet,
@@ -111,7 +113,7 @@ def gather(place: Place, directory: Directory, sources: Sources) -> Evidence:
         home_exists=there,
         twins=sources.twins,
         turns=turns_of(sides, sources.rollouts),
-        recoveries=recoveries_of(entries, records, jobs.logs, host.now, sources.rollouts) if sources.recover else {},
+        recoveries=recoveries_of(entries, records, logs, host.now, sources.rollouts) if sources.recover else {},
     )
 
 
@@ -169,14 +171,14 @@ class _Jobs(NamedTuple):
     """What stands in ``jobs/``."""
 
     records: dict[str, Snapshot]
-    logs: dict[str, LogFacts]
+    names: Mapping[str, bool] = MappingProxyType({})
+    """Every name, and whether a directory stands under it."""
     strays: tuple[Name, ...] = ()
 
 
 def _read_jobs(directory: Directory, entries: Sequence[Record], troubles: list[Unreadable]) -> _Jobs:
-    known = {str(entry.get("id")): entry for entry in entries}
+    known = {str(entry.get("id")) for entry in entries}
     records: dict[str, Snapshot] = {}
-    logs: dict[str, LogFacts] = {}
     try:
         with directory.sub(JOBS) as jobs:
             names = jobs.listing()
@@ -186,17 +188,35 @@ def _read_jobs(directory: Directory, entries: Sequence[Record], troubles: list[U
                     found = _kept(_read_twice(jobs, name, f"{JOBS}/{name}"), troubles)
                     if found and (stem in known or _is_record(found, stem)):
                         records[stem] = found
-            for stem in sorted(known.keys() | records.keys()):
-                wanted = f"{stem}.log" in names and not _is_history(known.get(stem), records.get(stem))
-                log = read_log(jobs, f"{stem}.log") if wanted else None
-                if log:
-                    logs[stem] = log
-            return _Jobs(records, logs, tuple(stray_names(jobs, names, JOBS + "/")))
+            return _Jobs(records, names, tuple(stray_names(jobs, names, JOBS + "/")))
     except FileNotFoundError:
         pass  # a fresh workspace, or a fork that keeps no job files
     except OSError as error:
         troubles.append(Unreadable(JOBS, why_unreadable(error)))
-    return _Jobs(records, logs)
+    return _Jobs(records)
+
+
+def _read_logs(
+    directory: Directory,
+    names: Mapping[str, bool],
+    entries: Sequence[Record],
+    records: Mapping[str, Snapshot],
+    quiet: frozenset[str],
+    troubles: list[Unreadable],
+) -> dict[str, LogFacts]:
+    """What the logs tell of jobs that somebody may ask about."""
+    known = {ident: entry for entry in entries if (ident := str(entry.get("id"))) not in quiet}
+    stems = sorted(stem for stem in {*known, *records} - quiet if f"{stem}.log" in names)
+    wanted = [stem for stem in stems if not _is_history(known.get(stem), records.get(stem))]
+    if not wanted:
+        return {}
+    try:
+        with directory.sub(JOBS) as jobs:
+            found = {stem: read_log(jobs, f"{stem}.log") for stem in wanted}
+    except OSError as error:  # it was there a moment ago
+        troubles.append(Unreadable(JOBS, why_unreadable(error)))
+        return {}
+    return {stem: log for stem, log in found.items() if log}
 
 
 def _is_history(entry: Record | None, record: Snapshot | None) -> bool:
