@@ -239,3 +239,8 @@ def test_a_live_job_keeps_its_torn_file(tmp_path: Path) -> None:
     alive = FakeProcesses(facts_of_host=replace(HOST)).live(4242, "node", "/x/codex-companion.mjs", "task")
     report = heal([tree.root], world=world(alive), journal=journal_in(tmp_path))
     assert report.run is None and [f.severity for f in report.findings] == [Severity.UNSURE]
+
+
+def test_a_wrong_escape_in_a_key_ends_what_stands_whole() -> None:
+    """It once ended the whole audit."""
+    assert salvage(b'{"id": "task-1", "\\created": 1, "pid": 7').members == {"id": "task-1"}
