@@ -21,6 +21,12 @@ BASE = {
     "version",
     "safe",
     "turns",
+    "masking",
+    "redactrules",
+    "redact",
+    "redactlog",
+    "neutral",
+    "packing",
 }
 ALLOWED: dict[str, set[str]] = {
     "diagnosis": BASE,
@@ -51,7 +57,10 @@ ALLOWED: dict[str, set[str]] = {
         "hookconfig",
         "migrate",
         "doctor",
+        "export",
     },
+    "parcel": BASE | {"evidence"},
+    "export": BASE | {"evidence", "engine", "visits", "parcel"},
     "moving": BASE | {"evidence", "diagnosis", "commit", "visits"},
     "migrate": BASE | {"evidence", "commit", "moving", "visits"},
     "doctor": BASE | {"evidence", "commit"},
