@@ -28,6 +28,7 @@ _COMMANDS = {
     "rules": "catalogue",
     "explain": "catalogue",
     "doctor": "doctor",
+    "export": "export",
     "schema": "catalogue",
     "completion": "completion",
 }
