@@ -32,11 +32,21 @@ class Packer:
         return self
 
     def __exit__(self, *error: object) -> None:
-        if error[0] is None:
+        if error[0] is not None:
+            self._give_up()
+            return
+        try:
             self._tar.close()
             self._gzip.close()
-        else:
-            self._gzip.fileobj = None  # type: ignore[assignment]  # nothing more is written, not even on collection
+        except OSError:
+            self._give_up()
+            raise
+
+    def _give_up(self) -> None:
+        """Close without writing where it failed, which would fail again, or when nobody looks."""
+        self._gzip.fileobj = io.BytesIO()
+        with suppress(Exception):
+            self._gzip.close()
 
     def file(self, name: str, data: bytes, stat: FileStat) -> None:
         """A regular file."""
