@@ -57,7 +57,9 @@ def _whole_members(text: str, start: int) -> dict[str, Json]:
     members: dict[str, Json] = {}
     position = start + 1
     while match := _KEY.match(text, position):
-        key = json.loads(match[1])
+        key = _key(match[1])
+        if key is None:
+            break
         value, end = _value_at(text, match.end())
         if end < 0:
             inner = _whole_members(text, match.end()) if text.startswith("{", match.end()) else {}
@@ -65,6 +67,14 @@ def _whole_members(text: str, start: int) -> dict[str, Json]:
         members[key] = value
         position = end
     return members
+
+
+def _key(quoted: str) -> str | None:
+    """A key's text; ``None`` where an escape in it is wrong: then the member does not stand whole."""
+    try:
+        return str(json.loads(quoted))
+    except ValueError:
+        return None
 
 
 def _value_at(text: str, position: int) -> tuple[Json, int]:

@@ -24,6 +24,12 @@ BASE = {
     "quiet",
     "digest",
     "unified",
+    "masking",
+    "redactrules",
+    "redact",
+    "redactlog",
+    "neutral",
+    "packing",
 }
 ALLOWED: dict[str, set[str]] = {
     "diagnosis": BASE,
@@ -58,7 +64,10 @@ ALLOWED: dict[str, set[str]] = {
         "hookconfig",
         "migrate",
         "doctor",
+        "export",
     },
+    "parcel": BASE | {"evidence"},
+    "export": BASE | {"evidence", "engine", "visits", "parcel"},
     "moving": BASE | {"evidence", "diagnosis", "commit", "visits"},
     "migrate": BASE | {"evidence", "commit", "moving", "visits"},
     "doctor": BASE | {"evidence", "commit"},

@@ -26,6 +26,7 @@ _COMMANDS = {
     "rules": "catalogue",
     "explain": "catalogue",
     "doctor": "doctor",
+    "export": "export",
     "schema": "catalogue",
     "completion": "completion",
 }

@@ -265,3 +265,8 @@ def test_a_file_that_only_a_torn_index_names_is_its_record(tmp_path: Path) -> No
     assert {"torn-index", "dead-pid"} <= {finding.rule for finding in report.findings}
     assert tree.record("task-1")["status"] == tree.entry("task-1")["status"] == "failed"
     assert heal([tree.root], world=world(), journal=journal_in(tmp_path)).run is None
+
+
+def test_a_wrong_escape_in_a_key_ends_what_stands_whole() -> None:
+    """It once ended the whole audit."""
+    assert salvage(b'{"id": "task-1", "\\created": 1, "pid": 7').members == {"id": "task-1"}

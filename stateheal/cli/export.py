@@ -1,0 +1,91 @@
+"""``stateheal export``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from stateheal.cli.options import Interrupt, Output, interruptible, output_options, scope_options
+from stateheal.errors import UsageError
+from stateheal.export import MANIFEST, Exported, Found, find, pack
+from stateheal.model import Report
+from stateheal.packing import new_file
+from stateheal.report.summary import count_of
+from stateheal.report.text import print_lines
+from stateheal.safe import printable
+from stateheal.visits import World
+
+
+@click.command("export")
+@scope_options
+@click.option(
+    "--redact/--no-redact",
+    default=True,
+    help="Replace what is private (default), or NOTHING OF IT.",
+)
+@click.option("-o", "--output", "target", metavar="FILE", help="The archive to write; '-' is stdout.")
+@output_options
+def export_command(
+    paths: tuple[str, ...], cwd: str | None, job: str | None, redact: bool, target: str | None, output: Output
+) -> int:
+    """Pack state for a bug report, without what is private.
+
+    Packs the job index, job records, logs and broker.json into one tar.gz, in which prompts, titles, summaries,
+    results, messages, what logs say, paths, and names of projects, users and hosts are replaced by placeholders. Equal
+    texts get equal ones, and the damage stays as it is. Of other files only name, size and age are told. MANIFEST.json
+    in it says what was done and what an audit finds.
+
+    --no-redact PACKS THE SAME FILES AS THEY ARE: PROMPTS, ANSWERS, SECRETS AND ALL.
+
+    The archive is stateheal-export-TIME.tar.gz in the current directory unless -o names another; nothing is ever
+    overwritten. PATH as for audit. Look at it before you send it.
+
+    \b
+    Example: stateheal export --cwd .
+    """
+    if target == "-" and not output.is_text:
+        raise UsageError("-o - and --format both want stdout")
+    with interruptible() as interrupt:
+        world = World(stop=interrupt)
+        found = find(paths or None, cwd=cwd, job=job, world=world)
+        if not found.places:
+            return output.finish(Report("export", roots=found.audit.roots, errors=found.errors))
+        if target == "-":
+            exported = pack(found, sys.stdout.buffer, redact=redact, world=world)
+            click.echo("\n".join(_lines(exported, None, redact)), err=True)
+        else:
+            path = Path(target or time.strftime("stateheal-export-%Y%m%dT%H%M%SZ.tar.gz", time.gmtime()))
+            exported = _write(found, path, redact, interrupt)
+            _show(exported, path, redact, output)
+    return interrupt.status(output.finish(exported.report))
+
+
+def _write(found: Found, path: Path, redact: bool, interrupt: Interrupt) -> Exported:
+    with new_file(path) as (file, keep):
+        exported = pack(found, file, redact=redact, world=World(stop=interrupt))
+        if not exported.report.interrupted:
+            keep()
+    return exported
+
+
+def _show(exported: Exported, path: Path, redact: bool, output: Output) -> None:
+    if not output.is_text:
+        done = None if exported.report.interrupted else str(path)
+        output.print_json(exported.report, archive={"path": done, "redacted": redact, "files": exported.files})
+    elif exported.report.interrupted:
+        print_lines(output.console, ["Interrupted: nothing was written."])
+    else:
+        print_lines(output.console, list(_lines(exported, path, redact))[: 1 if output.quiet else None])
+
+
+def _lines(exported: Exported, path: Path | None, redact: bool) -> Iterator[str]:
+    count = f"{count_of(exported.files, 'file')} of {count_of(exported.report.workspaces, 'workspace')}"
+    name = printable(str(path)) if path else "stdout"
+    how = "redacted" if redact else "NOT REDACTED: prompts, answers and paths are in it"
+    yield f"Packed {count} into {name}, {how}."
+    if path:
+        yield f"Look at it before you send it: tar tzf {name}; tar xzOf {name} {MANIFEST}"
