@@ -11,7 +11,6 @@ import stat
 import tarfile
 import tempfile
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +114,7 @@ def world_of_copy(bench: Bench, copy: Path) -> World:
     table: FakeProcesses = bench.world.processes  # type: ignore[assignment]
     for pid, facts in table.table.items():
         argv = tuple(new.get(each, each) for each in facts.argv) if facts.argv else facts.argv
-        table.table[pid] = replace(facts, argv=argv)
+        table.table[pid] = facts._replace(argv=argv)
     turns = {
         "/".join(new.get(part, part) for part in key.split("/")): end for key, end in told.get("turns", {}).items()
     }
