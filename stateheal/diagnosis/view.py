@@ -129,6 +129,20 @@ class View:
             return ()
         return tuple(job for job in self._all_jobs() if self.wants(job.id))
 
+    @cached_property
+    def loud_entries(self) -> list[tuple[int, Json]]:
+        """The entries of the index that are not quiet jobs', each with its position."""
+        entries = entries_of(self.draft.index)
+        quiet = self.quiet
+        ids = [entry.get("id") if type(entry) is dict else None for entry in entries]
+        return [(n, entries[n]) for n, ident in enumerate(ids) if type(ident) is not str or ident not in quiet]
+
+    @cached_property
+    def loud_records(self) -> dict[str, Json]:
+        """The job files that are not quiet jobs', by stem."""
+        quiet = self.quiet
+        return {stem: record for stem, record in self.draft.records.items() if stem not in quiet}
+
     def wants(self, job: str | None) -> bool:
         """Whether the user asked for this job, or for all."""
         only = self.evidence.place.jobs
@@ -137,18 +151,16 @@ class View:
     def _all_jobs(self) -> Iterator[Job]:
         named: set[str] = set()
         broken = {trouble.name for trouble in self.evidence.unreadable}
-        quiet = self.quiet
-        ids = [entry.get("id") if isinstance(entry, dict) else None for entry in entries_of(self.draft.index)]
-        for position, ident in enumerate(ids):
-            if not isinstance(ident, str) or not ident or ident in quiet:
+        for position, entry in self.loud_entries:
+            ident = text_of(entry, "id") if isinstance(entry, dict) else None
+            if ident is None:
                 continue
-            entry = self.draft.index["jobs"][position]
             named.add(ident)
             record = self.draft.records.get(ident)
             has_file = ident in self.evidence.records or f"{JOBS}/{ident}.json" in broken
             yield Job(ident, position, entry, record if isinstance(record, dict) else None, has_file)
-        for stem, record in self.draft.records.items():
-            if stem not in named and stem not in quiet and isinstance(record, dict):
+        for stem, record in self.loud_records.items():
+            if stem not in named and isinstance(record, dict):
                 yield Job(stem, None, None, record, True)
 
     def signs(self, job: Job) -> list[float]:
@@ -247,9 +259,7 @@ class View:
             yield from ((INDEX, violation) for violation in evidence.violations.get(INDEX, ()))
         elif index is not None or draft.index is not None:
             yield from ((INDEX, violation) for violation in self._in_index(draft.index))
-        for stem, value in draft.records.items():
-            if stem in self.quiet:
-                continue
+        for stem, value in self.loud_records.items():
             snapshot, name = evidence.records.get(stem), f"{JOBS}/{stem}.json"
             as_read = snapshot is not None and snapshot.value is value
             found = evidence.violations.get(name, ()) if as_read else self.validate("job", value)
@@ -259,12 +269,8 @@ class View:
 
     def _in_index(self, index: Json) -> Iterator[Violation]:
         """What a repair leaves, validated entry by entry; those of quiet jobs are as they were, and those are valid."""
-        entries = entries_of(index)
-        yield from self.validate("state", {**index, "jobs": []} if entries else index)
-        for position, entry in enumerate(entries):
-            ident = entry.get("id") if isinstance(entry, dict) else None
-            if isinstance(ident, str) and ident in self.quiet:
-                continue
+        yield from self.validate("state", {**index, "jobs": []} if entries_of(index) else index)
+        for position, entry in self.loud_entries:
             for each in self.validate("job", entry):
                 yield each._replace(pointer=f"/{JOBS}/{position}{each.pointer}")
 
