@@ -1,19 +1,52 @@
 """Jobs of which there is nothing to find: ended, by two records that stand in their places and tell the same.
 
 Most jobs of most workspaces are of this kind, and no rule need look at them. A property test shows that the rules, when
-they do look, find nothing. Pure; whether both records are valid by their schema is known to whoever asks.
+they do look, find nothing. Whoever adds a rule about jobs that ended plainly adds its condition here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from stateheal.jsontext import Json
-from stateheal.model import FINISHED, GATE_TITLE
-from stateheal.records import IDENTITY, LOST_PHASES
+from stateheal.model import FINISHED, GATE_TITLE, INDEX, JOBS, Name, Place, Snapshot, Violation
+from stateheal.records import IDENTITY, LOST_PHASES, entries_of
 
 _IDENTITY = frozenset(IDENTITY)
 
 
-def is_quiet(ident: str, entry: dict[str, Json], record: dict[str, Json], log: str) -> bool:
+def quiet_jobs(
+    place: Place,
+    index: Snapshot | None,
+    records: Mapping[str, Snapshot],
+    violations: Mapping[str, tuple[Violation, ...]],
+    names: Sequence[Name],
+) -> frozenset[str]:
+    """The jobs of a workspace of which there is nothing to find: their records are valid, and ``_is_quiet`` says so."""
+    if not place.of_codex or index is None or not isinstance(index.value, dict):
+        return frozenset()
+    broken = {violation.position for violation in violations.get(INDEX, ())}
+    directories = {each.name for each in names if each.is_directory}
+    parent = place.jobs_path
+    found: set[str] = set()
+    seen: set[str] = set()
+    for position, entry in enumerate(entries_of(index.value)):
+        ident = entry.get("id") if isinstance(entry, dict) else None
+        if not isinstance(ident, str):
+            continue
+        if ident in seen:
+            found.discard(ident)
+            continue
+        seen.add(ident)
+        record = records.get(ident)
+        if record is None or record.name in violations or position in broken or not isinstance(record.value, dict):
+            continue
+        if f"{JOBS}/{ident}.log" not in directories and _is_quiet(ident, entry, record.value, f"{parent}/{ident}.log"):
+            found.add(ident)
+    return frozenset(found)
+
+
+def _is_quiet(ident: str, entry: dict[str, Json], record: dict[str, Json], log: str) -> bool:
     """Whether no rule has anything to say of a job of a codex companion. ``log``: the one right path of its log."""
     said, told = entry.get, record.get
     status = told("status")

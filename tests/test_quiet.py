@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,9 @@ from stateheal.evidence.schema import violations
 from stateheal.evidence.workspace import Sources, gather
 from stateheal.model import GATE_TITLE, Answer, Evidence, Place, Settings
 from tests.bench.trees import make_tree
-from tests.support import FIELD_DATA, FakeProcesses, Tree, done, entry_of, settle, write_json
+from tests.support import FIELD_DATA, HERE, FakeProcesses, Tree, done, entry_of, settle, write_json
+
+CASES = HERE / "cases"
 
 
 def evidence_of(place: Place) -> Evidence:
@@ -100,6 +103,15 @@ def test_rules_find_nothing_in_a_quiet_job_beside_every_kind_of_damage(tmp_path:
         compare(evidence)
         quiet += len(evidence.quiet)
     assert quiet > 100
+
+
+@pytest.mark.parametrize("case", sorted(path.parent.name for path in CASES.glob("*/before")))
+def test_no_rule_finds_what_it_is_there_for_in_a_quiet_job(tmp_path: Path, case: str) -> None:
+    """A new rule's own case shows whether ``quiet`` must know of it."""
+    state = tmp_path / "plugins/data/codex-openai-codex/state"
+    shutil.copytree(CASES / case / "before", state, symlinks=True)
+    for place in survey([state]).places:
+        compare(evidence_of(place))
 
 
 @pytest.mark.parametrize("odd", ["a\\b", ".", "task-1"])

@@ -33,7 +33,7 @@ from stateheal.model import (
     Unreadable,
     Violation,
 )
-from stateheal.quiet import is_quiet
+from stateheal.quiet import quiet_jobs
 from stateheal.records import (
     entries_of,
     is_active,
@@ -83,7 +83,7 @@ def gather(place: Place, directory: Directory, sources: Sources) -> Evidence:
     names = (*stray_names(directory, directory.listing(), ""), *jobs.strays)
     broker = _kept(read_broker(directory, sources.processes, sources.ask), troubles)
     violations = _validate(index, records, broker)
-    quiet = _quiet(place, index, records, violations, names)
+    quiet = quiet_jobs(place, index, records, violations, names)
     logs = _read_logs(directory, jobs.names, entries, records, quiet, troubles)
     host = sources.processes.host()
     loud = [entry for entry in entries if str(entry.get("id")) not in quiet]
@@ -115,37 +115,6 @@ def gather(place: Place, directory: Directory, sources: Sources) -> Evidence:
         turns=turns_of(sides, sources.rollouts),
         recoveries=recoveries_of(entries, records, logs, host.now, sources.rollouts) if sources.recover else {},
     )
-
-
-def _quiet(
-    place: Place,
-    index: Snapshot | None,
-    records: Mapping[str, Snapshot],
-    violations: Mapping[str, tuple[Violation, ...]],
-    names: Sequence[Name],
-) -> frozenset[str]:
-    """The jobs of which there is nothing to find."""
-    if not place.of_codex or index is None or not isinstance(index.value, dict):
-        return frozenset()
-    broken = {violation.position for violation in violations.get(INDEX, ())}
-    directories = {each.name for each in names if each.is_directory}
-    parent = place.jobs_path
-    found: set[str] = set()
-    seen: set[str] = set()
-    for position, entry in enumerate(entries_of(index.value)):
-        ident = entry.get("id") if isinstance(entry, dict) else None
-        if not isinstance(ident, str):
-            continue
-        if ident in seen:
-            found.discard(ident)
-            continue
-        seen.add(ident)
-        record = records.get(ident)
-        if record is None or record.name in violations or position in broken or not isinstance(record.value, dict):
-            continue
-        if f"{JOBS}/{ident}.log" not in directories and is_quiet(ident, entry, record.value, f"{parent}/{ident}.log"):
-            found.add(ident)
-    return frozenset(found)
 
 
 # --- files ---------------------------------------------------------------------------------------------------------
