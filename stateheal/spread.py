@@ -11,6 +11,7 @@ import os
 import pickle
 import selectors
 import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple, NoReturn
@@ -48,21 +49,20 @@ def spread(
     workers: int,
     stop: Callable[[], bool],
 ) -> Iterator[Note]:
-    """``go`` over all places in ``workers`` processes: the notes as they come. Ends early where ``stop`` says so."""
-    gc.freeze()  # what is there already is not looked through again by each child
-    # What arrives between fork and a child's first step is the parent's to handle.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
-    try:
-        children = [_start(places[number::workers], go) for number in range(workers)]
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    """``go`` over all places in ``workers`` processes: the notes as they come. Ends early where ``stop`` says so.
+
+    In this process alone where the system has no further process to give.
+    """
+    children = _started([places[number::workers] for number in range(workers)], go)
+    if not children:
+        yield from go(places)
+        return
     told: set[Place] = set()
     try:
         for note in _listen(children, stop):
             told.add(note.place)
             yield note
     finally:
-        gc.unfreeze()
         for child in children:
             _end(child)
     if not stop():
@@ -73,9 +73,35 @@ def spread(
                     yield Note(place, (Trouble(str(place.directory), message),), looked=False)
 
 
+def _started(shares: Iterable[Sequence[Place]], go: Callable[[Sequence[Place]], Iterable[Note]]) -> list[_Child]:
+    """All the children, or none."""
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
+        return []  # where nobody waits for children their pids are given away at once: none could be ended safely
+    children: list[_Child] = []
+    gc.freeze()  # what is there already is not looked through again by each child
+    # What arrives between fork and a child's first step is the parent's to handle.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    try:
+        for share in shares:
+            children.append(_start(share, go))
+    except OSError:
+        for child in children:
+            _end(child)
+        return []
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        gc.unfreeze()
+    return children
+
+
 def _start(share: Sequence[Place], go: Callable[[Sequence[Place]], Iterable[Note]]) -> _Child:
     reading, writing = os.pipe()
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError:
+        os.close(reading)
+        os.close(writing)
+        raise
     if pid == 0:
         os.close(reading)
         _work(writing, share, go)

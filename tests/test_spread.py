@@ -123,6 +123,37 @@ def test_an_abandoned_tour_leaves_nobody_behind(config: Path) -> None:
         os.waitpid(-1, os.WNOHANG)
 
 
+@pytest.mark.parametrize("refused", ["fork", "pipe"])
+def test_where_no_process_can_be_had_it_goes_on_alone(
+    config: Path, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    """The second child cannot be started: the first is ended, and nothing is lost."""
+    alone, real, calls = audit([config]), getattr(os, refused), 0
+
+    def once() -> Any:
+        nonlocal calls
+        calls += 1
+        if calls > 1:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        return real()
+
+    monkeypatch.setattr(os, refused, once)
+    open_before = len(os.listdir("/dev/fd"))
+    assert audit([config], world=World(workers=2)) == alone and calls == 2
+    assert len(os.listdir("/dev/fd")) == open_before
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+def test_where_nobody_waits_for_children_none_are_started(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fork", lambda: 1 // 0)
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        assert audit([config], world=World(workers=2)) == audit([config])
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
 def test_processors_can_be_told() -> None:
     assert 1 <= processors() <= 8
 
