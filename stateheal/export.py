@@ -20,10 +20,10 @@ from typing import IO, Any
 from stateheal.engine import Paths, audit
 from stateheal.errors import UsageError
 from stateheal.evidence.roots import survey
+from stateheal.exporting.neutral import TOP, UNPACK_IN, Layout, shown_finding
+from stateheal.exporting.packing import Packer
+from stateheal.exporting.parcel import Packed, pack_workspace
 from stateheal.model import FileStat, HostFacts, Place, Report, Trouble
-from stateheal.neutral import TOP, UNPACK_IN, Layout, shown_finding
-from stateheal.packing import Packer
-from stateheal.parcel import Packed, pack_workspace
 from stateheal.times import format_time
 from stateheal.version import __version__
 from stateheal.visits import World

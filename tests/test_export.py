@@ -24,12 +24,12 @@ from stateheal.errors import UsageError, WriteError
 from stateheal.evidence.roots import survey
 from stateheal.evidence.schema import violations
 from stateheal.export import MANIFEST, find, pack
+from stateheal.exporting.masking import Masks, is_simple_id
+from stateheal.exporting.neutral import TOP, UNPACK_IN
+from stateheal.exporting.packing import new_file
+from stateheal.exporting.redact import redact_json
 from stateheal.jsontext import ParseFailure, parse
-from stateheal.masking import Masks, is_simple_id
 from stateheal.model import Answer, Report
-from stateheal.neutral import TOP, UNPACK_IN
-from stateheal.packing import new_file
-from stateheal.redact import redact_json
 from stateheal.visits import World
 from tests.support import FakeProcesses, Tree, at, done, job, journal_in, settle, stats_in, world, write_json
 from tests.test_cases import NAMES, Bench, FakeRollouts
@@ -640,7 +640,7 @@ def test_a_record_that_nobody_has_thought_of(run: Any, tree: Tree, monkeypatch: 
     def broken(*args: Any) -> None:
         raise ValueError("of all things")
 
-    monkeypatch.setattr("stateheal.parcel.redact_json", broken)
+    monkeypatch.setattr("stateheal.exporting.parcel.redact_json", broken)
     status, _, err = run(tree.root, "-o", "a.gz")
     assert status == 3 and err.count("\n") == 1 and "internal error, please report it" in err
     assert MANIFEST in members_of(Path("a.gz").read_bytes())

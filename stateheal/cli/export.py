@@ -12,8 +12,8 @@ import click
 from stateheal.cli.options import Interrupt, Output, interruptible, output_options, scope_options
 from stateheal.errors import UsageError
 from stateheal.export import MANIFEST, Exported, Found, find, pack
+from stateheal.exporting.packing import new_file
 from stateheal.model import Report
-from stateheal.packing import new_file
 from stateheal.report.summary import count_of
 from stateheal.report.text import print_lines
 from stateheal.safe import printable

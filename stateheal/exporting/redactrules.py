@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from stateheal.masking import Masks, words
+from stateheal.exporting.masking import Masks, words
 from stateheal.model import ACTIVE, FINISHED
 from stateheal.records import TIME_FIELDS, is_companion_id
 

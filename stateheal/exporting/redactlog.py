@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-from stateheal.masking import Masks
-from stateheal.redactrules import ISO_TIME, TITLES, split_phrase
+from stateheal.exporting.masking import Masks
+from stateheal.exporting.redactrules import ISO_TIME, TITLES, split_phrase
 
 _STAMP = re.compile(rf"\[{ISO_TIME}\] ")
 _STARTED = "|".join([*TITLES, "Codex task thread", "Codex review thread"])

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from stateheal.masking import Masks
+from stateheal.exporting.masking import Masks
+from stateheal.exporting.redactrules import KNOWN_KEYS, LONGEST_PID
 from stateheal.model import JOBS, Finding, Place
-from stateheal.redactrules import KNOWN_KEYS, LONGEST_PID
 
 TOP = "stateheal-export"
 UNPACK_IN = "/tmp"

@@ -11,8 +11,8 @@ import json
 import re
 from collections.abc import Iterator
 
-from stateheal.masking import Masks
-from stateheal.redactrules import CHILDREN, is_literal, key_instead, number_instead, text_instead
+from stateheal.exporting.masking import Masks
+from stateheal.exporting.redactrules import CHILDREN, is_literal, key_instead, number_instead, text_instead
 
 _PLAIN = r'[^\x00-\x20{}\[\],:"]'
 _TOKEN = re.compile(
