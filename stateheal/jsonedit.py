@@ -8,13 +8,14 @@ have written; in any other layout new lines use the file's own indent (field gui
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
 
-from stateheal.jsontext import Document, Json, one_line, same, stringify, write_plain
+from stateheal.jsontext import Document, Json, one_line, plain_text, same, stringify
 
 _STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _TOKEN = re.compile(_STRING.pattern + r'|[{}\[\]]|[^\s,:\]}"{\[]+', re.DOTALL)
@@ -105,20 +106,36 @@ def rewrite(document: Document, value: Json) -> bytes:
 
     New object keys go last. Array items are matched by equality, and by ``id`` where they are objects with one.
     """
-    quick = write_plain(value) if document.plain and _in_order(document.value, value) else None
+    quick = plain_text(value) if document.plain and _in_order(document.value, value) else None
     return rewrite_carefully(document, value) if quick is None else quick
 
 
 def _in_order(old: Json, new: Json) -> bool:
-    """Whether an edit of the old value's text puts every key where the new value has it: then that is all there is."""
+    """Whether an edit of the old value's text puts every key where the new value has it: then that is all there is.
+
+    ``old`` is known to be finite; what is new must be, too.
+    """
     if old is new:
         return True
     if isinstance(old, dict) and isinstance(new, dict):
         kept = [key for key in old if key in new]
-        return kept == list(new)[: len(kept)] and all(_in_order(old[key], new[key]) for key in kept)
+        return (
+            kept == list(new)[: len(kept)]
+            and all(_in_order(old[key], new[key]) for key in kept)
+            and (len(kept) == len(new) or all(_is_finite(new[key]) for key in new if key not in old))
+        )
     if isinstance(old, list) and isinstance(new, list):
         return all(map(_in_order, old, new)) if len(old) == len(new) else _entries_in_order(old, new)
-    return not isinstance(new, (dict, list))
+    return not isinstance(new, (dict, list)) and _is_finite(new)
+
+
+def _is_finite(value: Json) -> bool:
+    """Whether there is no infinity in it: orjson would write null."""
+    if isinstance(value, dict):
+        return all(map(_is_finite, value.values()))
+    if isinstance(value, list):
+        return all(map(_is_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _entries_in_order(old: Sequence[Json], new: Sequence[Json]) -> bool:
@@ -130,9 +147,10 @@ def _entries_in_order(old: Sequence[Json], new: Sequence[Json]) -> bool:
     for each in new:
         ident = each.get("id") if isinstance(each, dict) else None
         if isinstance(ident, str):
-            if not all(_in_order(before, each) for before in known.get(ident, ())):
+            before = known.get(ident)
+            if not (_is_finite(each) if before is None else all(_in_order(one, each) for one in before)):
                 return False
-        elif isinstance(each, (dict, list)):
+        elif isinstance(each, (dict, list)) or not _is_finite(each):
             return False
     return True
 

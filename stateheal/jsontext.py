@@ -35,6 +35,11 @@ class ParseFailure(NamedTuple):
     too_deep: bool = False
     """The text is nested deeper than this program can read: not damage, only out of reach."""
 
+    @property
+    def value(self) -> None:
+        """What a text says that does not parse: nothing."""
+        return None
+
 
 class Document(NamedTuple):
     """A JSON text and what it says."""
@@ -73,14 +78,15 @@ def _parse_plain(data: bytes) -> Document | None:
         value = orjson.loads(data)
     except ValueError:
         return None
-    if not isinstance(value, (dict, list)) or _plain_text(value) != data:
+    if not isinstance(value, (dict, list)) or plain_text(value) != data:
         return None
     if data.count(b"[") + data.count(b"{") > _MAX_DEPTH and too_deep(data.decode("utf-8")):
         return None
     return Document(data, value, (), True)
 
 
-def _plain_text(value: Json) -> bytes | None:
+def plain_text(value: Json) -> bytes | None:
+    """What orjson makes of a value in which every number is finite; ``None`` where it can make nothing of it."""
     try:
         return orjson.dumps(value, option=_PLAIN_LAYOUT)
     except orjson.JSONEncodeError:  # a number of more than 64 bits, a lone surrogate, or too deep
@@ -89,7 +95,7 @@ def _plain_text(value: Json) -> bytes | None:
 
 def write_plain(value: Json) -> bytes | None:
     """A whole file in the plugin's own layout, quickly; ``None`` where a value in it takes more care."""
-    data = _plain_text(value)
+    data = plain_text(value)
     return data if data is not None and orjson.loads(data) == value else None  # it would write infinity as null
 
 

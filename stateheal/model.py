@@ -100,7 +100,7 @@ class Snapshot(NamedTuple):
     @property
     def value(self) -> Json:
         """The parsed value; ``None`` where the bytes do not parse."""
-        return self.document.value if isinstance(self.document, Document) else None
+        return self.document.value
 
 
 class Unreadable(NamedTuple):

@@ -41,7 +41,9 @@ def quiet_jobs(
         record = records.get(ident)
         if record is None or record.name in violations or position in broken or not isinstance(record.value, dict):
             continue
-        if f"{JOBS}/{ident}.log" not in directories and _is_quiet(ident, entry, record.value, f"{parent}/{ident}.log"):
+        if directories and f"{JOBS}/{ident}.log" in directories:
+            continue
+        if _is_quiet(ident, entry, record.value, f"{parent}/{ident}.log"):
             found.add(ident)
     return frozenset(found)
 

@@ -14,7 +14,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from stateheal.jsonedit import rewrite, rewrite_carefully
-from stateheal.jsontext import Document, ParseFailure, parse, parse_carefully, same, stringify, write, write_plain
+from stateheal.jsontext import Document, ParseFailure, parse, parse_carefully, same, says, stringify, write, write_plain
 from tests.support import FIELD_DATA
 
 NODE = shutil.which("node")
@@ -244,6 +244,28 @@ def test_the_quick_edit_never_disagrees_with_the_careful_one(pair: tuple[Any, An
         # What a repair leaves alone stays the very same object, as it does in a draft.
         assert before.plain and rewrite(before, new) == rewrite_carefully(before, new)
         assert rewrite(before, _shared(before.value, new)) == rewrite_carefully(before, new)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda old, big: {**old, "a": big},
+        lambda old, big: {**old, "new": [{"deep": big}]},
+        lambda old, big: {**old, "jobs": [{**old["jobs"][0], "x": big}, *old["jobs"][1:]]},
+        lambda old, big: {**old, "jobs": [{"id": "z", "x": [big]}, *old["jobs"]]},
+        lambda old, big: {**old, "jobs": [*old["jobs"], big]},
+        lambda old, big: {**old, "jobs": [*old["jobs"], {"x": big}]},
+        lambda old, big: {**old, "jobs": [old["jobs"][0], big]},
+    ],
+)
+def test_infinity_never_becomes_null(change: Any) -> None:
+    """``1e999`` is legal JSON and reads as infinity, of which orjson would make null."""
+    before = parse(write({"a": 1, "jobs": [{"id": "x"}, {"id": "y"}]}))
+    assert isinstance(before, Document) and before.plain
+    wanted = change(before.value, document('{"a": 1e999}').value["a"])
+    after = rewrite(before, wanted)
+    assert b"null" not in after and same(document(after.decode()).value, wanted)
+    assert write_plain(wanted) is None and says(after, wanted) and not says(after.replace(b'"a"', b'"b"'), wanted)
 
 
 def _has_exponent(text: str) -> bool:

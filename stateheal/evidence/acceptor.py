@@ -14,6 +14,7 @@ from typing import Any
 
 Accept = Callable[[Any], bool]
 Resolve = Callable[[str], Accept]
+_REMEMBERED = 1000
 _IGNORED = {"$schema", "$id", "title", "description", "$defs"}
 _TYPES: dict[str, tuple[type, ...]] = {
     "null": (type(None),),
@@ -67,9 +68,23 @@ def _type(limit: Any, resolve: Resolve) -> Accept:
 
 
 def _text(kinds: Any, pattern: str) -> Accept:
-    """A type and a pattern in one step: most of a record's times."""
+    """A type and a pattern in one step: a record's times, which its index entry mostly repeats."""
     accepted, search = _kinds(kinds), re.compile(pattern).search
-    return lambda value: type(value) in accepted and (type(value) is not str or search(value) is not None)
+    known: set[str] = set()
+
+    def accept(value: Any) -> bool:
+        if type(value) is not str:
+            return type(value) in accepted
+        if value in known:
+            return True
+        if str not in accepted or search(value) is None:
+            return False
+        if len(known) >= _REMEMBERED:
+            known.clear()
+        known.add(value)
+        return True
+
+    return accept
 
 
 def _required(limit: Any, resolve: Resolve) -> Accept:
