@@ -92,20 +92,28 @@ def _required(limit: Any, resolve: Resolve) -> Accept:
 
 
 def _properties(limit: Any, resolve: Resolve) -> Accept:
-    # Most fields have a type and nothing else: these are told without a call.
+    # Most fields have a type and nothing else, and most records have the same fields of the same types: which checks
+    # are left for such a shape is told once.
     plain = {key: schema for key, schema in limit.items() if isinstance(schema, Mapping) and _is_plain(schema)}
     kinds = {key: _kinds(schema["type"]) for key, schema in plain.items()}
     inner = {key: compile_schema(schema, resolve) for key, schema in limit.items() if key not in plain}
 
+    known: dict[tuple[object, ...], tuple[tuple[str, Accept], ...]] = {}
+
     def accept(value: Any) -> bool:
-        if isinstance(value, dict):
-            for key, each in value.items():
-                accepted = kinds.get(key)
-                if accepted is not None:
-                    if type(each) not in accepted:
-                        return False
-                elif key in inner and not inner[key](each):
-                    return False
+        if not isinstance(value, dict):
+            return True
+        shape = (*value, *map(type, value.values()))
+        left = known.get(shape)
+        if left is None:
+            if any(key in kinds and type(each) not in kinds[key] for key, each in value.items()):
+                return False
+            if len(known) >= _REMEMBERED:
+                known.clear()
+            left = known[shape] = tuple((key, inner[key]) for key in value if key in inner)
+        for key, check in left:  # noqa: SIM110 (as above)
+            if not check(value[key]):
+                return False
         return True
 
     return accept
