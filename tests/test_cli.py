@@ -85,7 +85,7 @@ def test_audit_text_at_80_columns(run: Any, tree: Tree) -> None:
     assert said.err == ""
 
 
-@pytest.mark.parametrize("columns", [20, 40, 80, 200])
+@pytest.mark.parametrize("columns", [1, 20, 40, 80, 200])
 def test_ids_are_never_wrapped_or_cut(run: Any, tmp_path: Path, columns: int) -> None:
     ident = "task-" + "x" * 115
     made = Tree(tmp_path / "tree").add(job(ident, pid=GONE, **LONG_AGO))
@@ -93,6 +93,24 @@ def test_ids_are_never_wrapped_or_cut(run: Any, tmp_path: Path, columns: int) ->
         said = run(*command, made.root, columns=columns)
         assert any(ident in line for line in said.out.splitlines() if "dead-pid" in line)
         assert any(made.path.name in line for line in said.out.splitlines())
+
+
+def test_one_workspace_under_two_roots_is_told_apart(run: Any, tmp_path: Path) -> None:
+    trees = [Tree(tmp_path / "tree", plugin=plugin).add(job("task-1", pid=0)) for plugin in ("codex-a", "codex-b")]
+    said = run("audit", tmp_path / "tree", columns=300)
+    for made in trees:
+        (line,) = (line for line in said.out.splitlines() if line.endswith(str(made.path)))
+        assert line.startswith("/home/dev/projects/somewhere")
+
+
+def test_the_worst_comes_first(run: Any, tmp_path: Path) -> None:
+    notice = Tree(tmp_path / "tree", "/home/dev/projects/a").add(job("task-odd", status="crashed"))
+    unsure = Tree(tmp_path / "tree", "/home/dev/projects/b").add(job("task-far", owner={"hostname": "elsewhere"}))
+    damage = Tree(tmp_path / "tree", "/home/dev/projects/c").add(job("task-odd", status="crashed"))
+    damage.add(job("task-bad", pid=0))
+    out = run("audit", tmp_path / "tree").out
+    places = [out.index(each.path.name) for each in (damage, unsure, notice)]
+    assert places == sorted(places) and out.index("task-bad") < out.index("task-odd")
 
 
 def test_a_dry_run_shows_a_diff_of_each_file(run: Any, tree: Tree) -> None:

@@ -38,13 +38,15 @@ def print_report(
     """The whole report of ``audit`` and ``heal``; ``scope`` is for the command to run next."""
     paint = painter(console)
     if not quiet:
-        for name, findings in _workspaces(report.findings):
-            home = report.homes.get(name)
-            _write(console, [*_workspace_lines(name, home, findings, console.width, verbose, paint), ""])
+        several = len(report.roots) > 1
+        for (root, name), findings in _workspaces(report.findings):
+            place = _short(os.path.join(root, name)) if several else name
+            lines = _workspace_lines(place, report.homes.get(name), findings, console.width, verbose, paint)
+            _write(console, [*lines, ""])
         print_diffs(console, report.diffs)
     for line in summary(report, journal, scope):
-        lines = folded(line, console.width) if line.startswith("By rule") else (line,)
-        _write(console, [paint(each, "yellow" if each.startswith("Interrupted") else "") for each in lines])
+        fits = folded(line, max(_MIN_WHY, console.width)) if line.startswith("By rule") else iter((line,))
+        _write(console, [paint(each, "yellow" if each.startswith("Interrupted") else "") for each in fits])
 
 
 def _write(console: Console, lines: Iterable[str]) -> None:
@@ -62,20 +64,21 @@ def print_diffs(console: Console, diffs: Iterable[Diff]) -> None:
         _write(console, [*painted_diff(diff, paint), ""])
 
 
-def _workspaces(findings: Iterable[Finding]) -> list[tuple[str, list[Finding]]]:
-    """Findings by workspace, the worst first, and in each the worst first."""
-    by_name: dict[str, list[Finding]] = {}
+def _workspaces(findings: Iterable[Finding]) -> list[tuple[tuple[str, str], list[Finding]]]:
+    """Findings by root and workspace, the worst first, and in each the worst first."""
+    by_place: dict[tuple[str, str], list[Finding]] = {}
     for finding in findings:
-        by_name.setdefault(finding.workspace, []).append(finding)
-    for found in by_name.values():
+        root = finding.path[: max(0, finding.path.rfind(os.sep + finding.workspace))]
+        by_place.setdefault((root, finding.workspace), []).append(finding)
+    for found in by_place.values():
         found.sort(key=worst_first)
-    return sorted(by_name.items(), key=lambda item: worst_first(item[1][0]))
+    return sorted(by_place.items(), key=lambda item: worst_first(item[1][0]))
 
 
 def _workspace_lines(
-    name: str, home: str | None, findings: Sequence[Finding], width: int, verbose: bool, paint: Paint
+    place: str, home: str | None, findings: Sequence[Finding], width: int, verbose: bool, paint: Paint
 ) -> Iterator[str]:
-    yield from _heading(printable(name), home and printable(home), width, paint)
+    yield from _heading(printable(place), home and printable(home), width, paint)
     rules = max(len(finding.rule) for finding in findings)
     jobs = max(width_of(printable(finding.job or "")) for finding in findings)
     for finding in findings:
@@ -85,7 +88,7 @@ def _workspace_lines(
         lead = len(_INDENT) + rules + 2 + (jobs + 2 if job else 0)
         beside = width - lead >= _MIN_WHY
         margin = " " * (lead if beside else 2 * len(_INDENT))
-        lines = list(_why(finding, width - len(margin), verbose, paint))
+        lines = list(_why(finding, max(_MIN_WHY, width - len(margin)), verbose, paint))
         if beside:
             yield head + " " * (jobs + 2 - width_of(job) if job else 0) + lines.pop(0)
         else:
@@ -93,15 +96,15 @@ def _workspace_lines(
         yield from (margin + line for line in lines)
 
 
-def _heading(name: str, home: str | None, width: int, paint: Paint) -> Iterator[str]:
-    """The project, and the directory of its state; ids are never broken."""
+def _heading(place: str, home: str | None, width: int, paint: Paint) -> Iterator[str]:
+    """The project, and the directory of its state; neither is ever broken."""
     if not home:
-        yield paint(name, "bold")
-    elif width_of(home) + 2 + width_of(name) <= width:
-        yield f"{paint(_short(home), 'bold')}  {paint(name, 'dim')}"
+        yield paint(place, "bold")
+    elif width_of(home) + 2 + width_of(place) <= width:
+        yield f"{paint(_short(home), 'bold')}  {paint(place, 'dim')}"
     else:
         yield paint(_short(home), "bold")
-        yield paint(name, "dim")
+        yield paint(place, "dim")
 
 
 def _short(path: str) -> str:
