@@ -367,3 +367,20 @@ def test_a_real_killed_process_is_healed_and_a_real_live_one_is_not(tmp_path: Pa
     live.wait()
     assert [(f.job, f.outcome) for f in report.findings] == [("task-killed", Outcome.HEALED)]
     assert tree.entry("task-live")["status"] == "running"
+
+
+def test_pointers_lead_to_the_file_as_it_is(tmp_path: Path) -> None:
+    """Repairs before have shifted the entries of the draft: a null has gone, a job has come in front."""
+    tree = Tree(tmp_path / "tree").add(job("task-1", pid=0)).add(job("task-2", title=["odd"])).file(done("task-new"))
+    tree.index(None, *tree.read_index()["jobs"], 7)
+    report = audit([tree.root], world=world(), journal=journal_in(tmp_path))
+    entries = tree.read_index()["jobs"]
+    led = {each.rule: each for each in report.findings if each.pointer and each.path.endswith("state.json")}
+    assert {"null-entry", "unsafe-pid", "dead-pid", "schema", "wrong-shape"} <= led.keys()
+    for finding in led.values():
+        at = entries[int(finding.pointer.split("/")[2])]
+        assert at == {"null-entry": None, "wrong-shape": 7}.get(finding.rule, at)
+        assert finding.job is None or at["id"] == finding.job, finding
+    assert f"state.json{led['schema'].pointer}:" in led["schema"].message
+    (fresh,) = (finding for finding in report.findings if finding.rule == "unindexed")
+    assert fresh.pointer is None and fresh.path.endswith("task-new.json")

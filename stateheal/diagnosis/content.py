@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stateheal.diagnosis.rule import Diagnosed, file_finding, job_finding
+from stateheal.diagnosis.rule import Diagnosed, file_finding, job_finding, on_disk
 from stateheal.diagnosis.torn import is_shape
 from stateheal.diagnosis.view import View
 from stateheal.jsontext import ParseFailure
@@ -41,7 +41,8 @@ def _job_of(view: View, name: str, violation: Violation) -> str | None:
 
 
 def _violation(view: View, name: str, violation: Violation, job: str | None) -> Finding:
-    message = f"{name}{violation.pointer}: {violation.message}"
+    pointer = on_disk(view, violation.pointer) if name == INDEX else violation.pointer
+    message = f"{name}{pointer or ''}: {violation.message}"
     return file_finding(view, "schema", name, message, pointer=violation.pointer, job=job)
 
 

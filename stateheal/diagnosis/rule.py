@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from stateheal.diagnosis.view import Job, View
 from stateheal.jsontext import Document
-from stateheal.model import INDEX, Change, Finding, Severity
+from stateheal.model import INDEX, Change, Finding, Severity, Violation
 from stateheal.records import pid_of
 
 
@@ -69,7 +69,10 @@ def file_finding(
     pointer: str | None = None,
     job: str | None = None,
 ) -> Finding:
-    """A finding about a file of the workspace, or a place in it, rather than about one job."""
+    """A finding about a file of the workspace, or a place in it, rather than about one job.
+
+    ``pointer`` is one into the draft, and is told as one into the file on disk.
+    """
     place = view.evidence.place
     return Finding(
         rule=rule,
@@ -78,10 +81,21 @@ def file_finding(
         path=os.path.join(place.directory, name) if name else str(place.directory),
         message=message,
         evidence=evidence,
-        pointer=pointer,
+        pointer=on_disk(view, pointer) if name == INDEX else pointer,
         job=job,
         repair=repair,
     )
+
+
+def on_disk(view: View, pointer: str | None) -> str | None:
+    """A pointer into the draft's index as one into the file, which repairs before may have shifted; ``None`` where what
+    it points at is not there.
+    """
+    position = Violation(pointer, "").position if pointer else None
+    if pointer is None or position is None:
+        return pointer
+    there = view.position_on_disk(position)
+    return None if there is None else f"/jobs/{there}{pointer.removeprefix(f'/jobs/{position}')}"
 
 
 def _doubled_keys(view: View, job: Job) -> Iterable[str]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from stateheal.diagnosis.change import patched
 from stateheal.diagnosis.endings import ending
-from stateheal.diagnosis.rule import Diagnosed, file_finding, job_finding
+from stateheal.diagnosis.rule import Diagnosed, file_finding, job_finding, on_disk
 from stateheal.diagnosis.view import Job, Record, View
 from stateheal.jsonsalvage import gate_in
 from stateheal.jsontext import Json, ParseFailure
@@ -198,7 +198,8 @@ def find_wrong_shape(view: View) -> Iterator[Diagnosed]:
         )
     for name, violation in view.violations():
         if name == INDEX and is_shape(view, violation.pointer):
-            message = f"{violation.pointer}: {violation.message}; no single meaning can be read from it"
+            where = on_disk(view, violation.pointer) or INDEX
+            message = f"{where}: {violation.message}; no single meaning can be read from it"
             yield Diagnosed(file_finding(view, "wrong-shape", INDEX, message, pointer=violation.pointer))
 
 
