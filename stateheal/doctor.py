@@ -77,7 +77,7 @@ def _journal(journal: Journal) -> Promise:
     except (StatehealError, OSError) as error:
         return Promise("journal", False, f"{error}; nothing can be repaired without it")
     damaged = f"; {len(journal.damaged)} damaged" if journal.damaged else ""
-    return Promise("journal", not journal.damaged, f"{journal.path}, {runs} runs{damaged}")
+    return Promise("journal", not journal.damaged, f"{journal.path}, {runs} run{'' if runs == 1 else 's'}{damaged}")
 
 
 def _root(root: Root, journal: Journal) -> Promise:

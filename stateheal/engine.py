@@ -20,7 +20,7 @@ from stateheal.model import (
     Settings,
     Trouble,
 )
-from stateheal.times import HOUR
+from stateheal.times import HOUR, parse_duration
 from stateheal.tour import Do, tour
 from stateheal.version import __version__
 from stateheal.visits import Looker, Mender, World
@@ -31,9 +31,19 @@ _WORTH_IT = 16
 
 
 def settings_of(
-    select: Iterable[str] = (), ignore: Iterable[str] = (), grace: float = HOUR, assume_local: bool = False
+    select: Iterable[str] = (), ignore: Iterable[str] = (), grace: float | str = HOUR, assume_local: bool = False
 ) -> Settings:
-    """Checked settings; a text is one rule. Raises ``UsageError`` for a rule that does not exist."""
+    """Checked settings; a text is one rule. ``grace``: seconds, or a text such as ``"2h"``.
+
+    Raises ``UsageError`` for a rule that does not exist, or a grace that is no duration.
+    """
+    if isinstance(grace, str):
+        try:
+            grace = parse_duration(grace)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+    if not isinstance(grace, (int, float)) or not grace >= 0:
+        raise UsageError(f"{grace!r} is no grace time")
     select, ignore = ((each,) if isinstance(each, str) else each for each in (select, ignore))
     return Settings(grace, assume_local, check_names(select), check_names(ignore))
 

@@ -49,7 +49,9 @@ def _in_place(place: Place, job: str, settings: Settings, world: World) -> Itera
         trials = tuple(_trials(view, each)) if any(map(is_active, each.sides)) else ()
         mine = tuple(finding for finding in findings if finding.job == each.id)
         last = view.last_sign(each)
-        yield Explanation(place, each.id, each.entry, each.record, evidence.host, last, trials, mine)
+        log = evidence.logs.get(each.id)
+        written = log.mtime if log else None
+        yield Explanation(place, each.id, each.entry, each.record, evidence.host, last, written, trials, mine)
 
 
 def _trials(view: View, job: Job) -> Iterator[Trial]:

@@ -598,6 +598,8 @@ class Scope(NamedTuple):
     rules: str = ""
     """Options about rules, which only some commands have."""
     places: str = ""
+    cwd: str | None = None
+    """The project directory that it was narrowed to."""
 
     @property
     def command(self) -> str:
@@ -687,6 +689,8 @@ class Explanation(NamedTuple):
     record: Mapping[str, Json] | None
     host: HostFacts
     last_sign: float | None
+    log_written: float | None
+    """When the job's log was last written: it counts as a sign of life."""
     trials: tuple[Trial, ...]
     """Empty where no side of the job is active: then nothing is judged."""
     findings: tuple[Finding, ...]

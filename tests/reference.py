@@ -67,7 +67,7 @@ def rows(command: click.Command) -> list[Row]:
 
 
 def row(option: click.Option) -> Row:
-    names = ", ".join(sorted(option.opts, key=len))
+    names = ", ".join([*sorted(option.opts, key=len), *option.secondary_opts])
     value = option.metavar or (
         "|".join(option.type.choices) if isinstance(option.type, click.Choice) else option.type.name.upper()
     )

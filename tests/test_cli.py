@@ -19,6 +19,7 @@ import stateheal
 from stateheal import cli
 from stateheal.diagnosis.rules import RULES
 from stateheal.evidence.schema import NAMES, violations
+from stateheal.model import Severity
 from tests.support import PROJECT, Tree, done, entry_of, files_in, job, write_json
 
 LONG_AGO = {"createdAt": "2020-01-01T00:00:00.000Z", "startedAt": "2020-01-01T00:00:01.000Z"}
@@ -393,7 +394,8 @@ def test_rules_prints_the_catalogue(run: Any) -> None:
     everything = run("rules").out
     for rule in RULES:
         one = run("rules", rule.name).out
-        assert one in everything and one.startswith(rule.name + "\n")
+        kind = "" if rule.severity is Severity.DAMAGE else "  a notice"
+        assert one in everything and one.startswith(f"{rule.name}{kind}\n")
         assert rule.repair.split()[0] in one
     assert [rule["name"] for rule in run("rules", "--format", "json").json["rules"]] == [rule.name for rule in RULES]
 
@@ -419,7 +421,7 @@ def test_explain_shows_the_facts_and_the_row_that_decided(run: Any, tree: Tree) 
 def test_quiet_and_verbose(run: Any, tree: Tree) -> None:
     quiet, verbose = run("audit", "-q", tree.root).out, run("audit", "-v", tree.root, columns=300).out
     assert "task-orphan" not in quiet and "1 finding of damage" in quiet
-    assert f"{tree.path}/state.json/jobs/0" in verbose
+    assert f"{tree.path}/state.json at /jobs/0" in verbose
 
 
 def test_cwd_and_job_narrow(run: Any, tmp_path: Path) -> None:
@@ -434,7 +436,7 @@ def test_cwd_and_job_narrow(run: Any, tmp_path: Path) -> None:
     assert jobs("--cwd", project / "src") == ["task-1", "task-2"]
     assert jobs("--job", "task-3") == ["task-3"]
     nobody = run("audit", made.root, "--job", "task-3", "--cwd", project)
-    assert nobody.status == 2 and "no job 'task-3' in 1 workspaces" in nobody.err
+    assert nobody.status == 2 and "no job 'task-3' in 1 workspace; did you mean task-2?" in nobody.err
     assert run("audit", made.root, "--cwd", tmp_path / "nowhere").status == 2
 
 

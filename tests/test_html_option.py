@@ -183,9 +183,9 @@ def test_a_page_is_whole_or_not_there(
 
 def test_the_same_choice_for_the_next_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert scope_of((), None, None, settings_of()) == ("", "")
+    assert scope_of((), None, None, settings_of()) == ("", "", None)
     settings = settings_of(select=["dead-pid", "schema"], ignore=["silent"], grace=90.5, assume_local=True)
-    rules, places = scope_of(("a b", "/x"), ".", "task-1", settings, absolute=True)
+    rules, places, _ = scope_of(("a b", "/x"), ".", "task-1", settings, absolute=True)
     assert rules == "--select dead-pid --select schema --ignore silent --grace 90.5s --assume-local"
     assert places == f"--cwd {tmp_path} --job task-1 '{tmp_path}/a b' /x"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tarfile
@@ -509,7 +510,10 @@ def test_a_gone_workspace_is_named_with_the_command(tmp_path: Path, isolated: Pa
     Tree(isolated / "home/.claude", project=str(gone)).add(done("task-1", workspaceRoot=str(gone)))
     (finding,) = json.loads(command("audit", "--format", "json").stdout)["findings"]
     assert finding["rule"] == "gone-workspace" and str(gone) in finding["message"]
-    assert f"stateheal migrate --workspace '{tmp_path}/it'\"'\"'s gone' NEW" in finding["evidence"]
+    said = shlex.join(
+        ["stateheal", "migrate", "--from", str(Path(finding["path"]).parent), "--workspace", str(gone), "NEW"]
+    )
+    assert said in finding["evidence"]
     (tmp_path / "new home").mkdir()
     moved = command("migrate", "--workspace", str(gone), str(tmp_path / "new home"))
     assert moved.returncode == 0, moved.stdout + moved.stderr

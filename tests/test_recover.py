@@ -371,7 +371,7 @@ def test_the_command(home: Home) -> None:
     assert dry.returncode == 1 and "  First line.\n  \\x1b[31mSecond.\n" in dry.stdout and "lines more" in dry.stdout
     assert '+  "rendered": "First line.' in dry.stdout
     done = command(home, "--export", str(home.path / "out"))
-    assert done.returncode == 0 and "1 healed" in done.stdout
+    assert done.returncode == 0 and "1 recovered" in done.stdout
     (exported,) = (home.path / "out").glob("*.md")
     assert IDENT in exported.name and exported.read_text().startswith(f"# {IDENT}\n\nFirst line.\n")
     assert str(exported) in done.stderr

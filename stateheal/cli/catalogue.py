@@ -13,7 +13,7 @@ from stateheal.diagnosis.rule import Rule
 from stateheal.diagnosis.rules import RULES, rule_named
 from stateheal.evidence.schema import NAMES, schema_text
 from stateheal.explain import explain
-from stateheal.model import Report, Settings
+from stateheal.model import Report, Settings, Severity
 from stateheal.report.explanation import explanation_json, explanation_lines
 from stateheal.report.text import print_lines
 
@@ -39,7 +39,7 @@ def rules_command(rule: str | None, output: Output) -> int:
 
 
 def _rule_lines(rule: Rule, width: int) -> Iterator[str | Text]:
-    yield Text(rule.name, style="bold")
+    yield Text(rule.name, style="bold").append("" if rule.severity is Severity.DAMAGE else "  a notice", style="dim")
     for label, text in (("means", rule.means), ("repair", rule.repair)):
         lead = f"  {label + ':':8}"
         yield textwrap.fill(text, min(width, 100), initial_indent=lead, subsequent_indent=" " * len(lead))
@@ -52,7 +52,7 @@ def _as_json(rule: Rule) -> dict[str, str]:
 @click.command("explain")
 @click.argument("job")
 @click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path())
-@click.option("--cwd", type=click.Path(), help="Only the workspace of this project directory.")
+@click.option("--cwd", type=click.Path(), help="Only the workspaces of this directory: its own and its parents'.")
 @rule_options
 @output_options
 def explain_command(job: str, paths: tuple[str, ...], cwd: str | None, settings: Settings, output: Output) -> int:

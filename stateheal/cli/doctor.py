@@ -40,7 +40,9 @@ def doctor_command(output: Output) -> int:
 def _lines(promise: Promise, width: int) -> list[Text]:
     word = "yes" if promise.kept else "limited"
     lead = f"{word:8} {promise.name:17} "
-    text = textwrap.wrap(printable(promise.detail), max(20, min(width, 100) - len(lead)), break_long_words=False)
+    text = textwrap.wrap(
+        printable(promise.detail), max(20, min(width, 100) - len(lead)), break_long_words=False, break_on_hyphens=False
+    )
     style = "green" if promise.kept else "yellow"
     first = Text(lead, style=style).append(text[0] if text else "", style="default")
     return [first, *(Text(" " * len(lead) + line) for line in text[1:])]

@@ -25,7 +25,7 @@ from stateheal.visits import World
 @click.option(
     "--redact/--no-redact",
     default=True,
-    help="Replace what is private (default), or NOTHING OF IT.",
+    help="Replace what is private (the default); --no-redact packs every byte as it is.",
 )
 @click.option("-o", "--output", "target", metavar="FILE", help="The archive to write; '-' is stdout.")
 @output_options
@@ -49,6 +49,8 @@ def export_command(
     """
     if target == "-" and not output.is_text:
         raise UsageError("-o - and --format both want stdout")
+    if target == "-" and sys.stdout.isatty():
+        raise UsageError("an archive is nothing for a terminal: give -o FILE, or pipe it somewhere")
     with interruptible() as interrupt:
         world = World(stop=interrupt)
         found = find(paths or None, cwd=cwd, job=job, world=world)

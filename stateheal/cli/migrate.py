@@ -23,7 +23,7 @@ from stateheal.visits import World
 @click.command("migrate")
 @click.option("--from", "source", metavar="ROOT", help="Where the state is: a path, 'temp', or a plugin's name.")
 @click.option("--to", "target", metavar="ROOT", help="Where it is to go: a plugin's data dir or state dir may be new.")
-@click.option("--cwd", type=click.Path(), help="Only the workspace of this project directory.")
+@click.option("--cwd", type=click.Path(), help="Only the workspaces of this directory: its own and its parents'.")
 @click.option("--workspace", nargs=2, metavar="OLD NEW", help="A project directory that was renamed or moved.")
 @click.option("--gate", type=click.Choice(["on", "off"]), help="What the review gate is to be where the two differ.")
 @click.option("--archive", is_flag=True, help="Pack a source that was moved whole, and remove it.")

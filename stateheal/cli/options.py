@@ -90,8 +90,8 @@ def output_options(command: Command) -> Command:
             show_default=True,
             help="json: one object; ndjson: a finding a line, then the summary.",
         ),
-        click.option("-q", "--quiet", is_flag=True, help="Text: the summary only."),
-        click.option("-v", "--verbose", is_flag=True, help="Text: the path of every finding too."),
+        click.option("-q", "--quiet", is_flag=True, help="Text: say less; of findings only the summary."),
+        click.option("-v", "--verbose", is_flag=True, help="Text: say more; of findings the path, too."),
         click.option(
             "--color",
             type=click.Choice(["auto", "always", "never"]),
@@ -113,7 +113,9 @@ def scope_options(command: Command) -> Command:
     """PATH…, --cwd, --job: what to look at."""
     decorators = (
         click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path()),
-        click.option("--cwd", type=click.Path(), help="Only the workspace of this project directory."),
+        click.option(
+            "--cwd", type=click.Path(), help="Only the workspaces of this directory: its own and its parents'."
+        ),
         click.option("--job", metavar="ID", help="Only this job."),
     )
     return _decorate(command, command, decorators)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,7 @@ from stateheal.model import Report, Trouble
 from stateheal.report.summary import count_of
 from stateheal.report.text import print_lines
 from stateheal.safe import printable
+from stateheal.times import describe_age, parse_time
 
 
 @click.command("undo")
@@ -70,7 +72,7 @@ def history_command(purge: bool, output: Output) -> int:
     if purge:
         count = journal.purge()
         if output.is_text:
-            print_lines(output.console, [f"{count} runs forgotten."])
+            print_lines(output.console, [f"{count_of(count, 'run')} forgotten."])
         else:
             output.print_json(report, runs=[])
         return 0
@@ -89,7 +91,9 @@ def _history_lines(runs: list[Run], journal: Journal) -> Iterator[str | Text]:
         state = {"no": "", "partly": "  partly undone", "yes": "  undone"}[run.undone_word]
         state += "" if entry["complete"] else "  interrupted"
         size = f"{count_of(entry['files'], 'file')} in {count_of(entry['workspaces'], 'workspace')}"
-        yield Text(f"{run.id}  {run.command:8} {size}{state}", style="dim" if state else "")
+        began = parse_time(run.started)
+        age = f"  {describe_age(began, time.time())}" if began is not None else ""
+        yield Text(f"{run.id}  {run.command:8} {size}{age}{state}", style="dim" if state else "")
     yield f"{count_of(len(runs), 'run')} in {printable(str(journal.path))}"
 
 

@@ -22,7 +22,7 @@ def scope_of(
         places += ["--cwd", place(cwd)]
     if job is not None:
         places += ["--job", job]
-    return Scope(shlex.join(_rules(settings)), shlex.join([*places, *map(place, paths)]))
+    return Scope(shlex.join(_rules(settings)), shlex.join([*places, *map(place, paths)]), cwd)
 
 
 def _rules(settings: Settings) -> Iterator[str]:

@@ -122,7 +122,9 @@ def find_gone_workspace(view: View) -> Iterator[Diagnosed]:
     if view.evidence.home_exists is False:
         home, size = str(view.evidence.home), _size(view, str(view.evidence.place.directory))
         message = f"the project directory {home} that this state ({size}) belongs to is not there any more"
-        helps = f"if it was moved: stateheal migrate --workspace {shlex.quote(home)} NEW; else its state can be deleted"
+        root = shlex.quote(str(view.evidence.place.root))
+        command = f"stateheal migrate --from {root} --workspace {shlex.quote(home)} NEW"
+        helps = f"if it was moved: {command}; else its state can be deleted"
         yield Diagnosed(file_finding(view, "gone-workspace", "", message, helps, severity=NOTICE))
 
 

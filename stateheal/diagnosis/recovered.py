@@ -6,6 +6,7 @@ is first failed and then completed.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 from stateheal.diagnosis.orphans import log_line
@@ -44,7 +45,8 @@ def _notice(view: View, job: Job) -> Iterator[Diagnosed]:
             continue
         if _is_lost(view, job):
             message = f"its worker died, but Codex finished the turn: the answer is in {facts.path}"
-            helps = f"stateheal recover --job {job.id}, or codex resume {thread}"
+            where = shlex.quote(str(view.evidence.place.directory))
+            helps = f"stateheal recover --job {job.id} {where}, or codex resume {thread}"
             yield Diagnosed(job_finding(view, job, "recoverable", message, helps, severity=Severity.NOTICE))
         return
 

@@ -246,7 +246,8 @@ def _classify(given: Path, env: Mapping[str, str], troubles: list[Trouble]) -> l
     if not roots and len(troubles) == before and not _may_be_empty(path, env):
         raise UsageError(
             f"{given}: no plugin state here; give a config dir (such as ~/.claude), a plugins/data dir, a plugin's"
-            " data dir, a state dir, a workspace's state dir, a state.json or a job file"
+            " data dir, a state dir, a workspace's state dir, a state.json or a job file; for the state of a project"
+            f" directory: --cwd {given}"
         )
     return [(root, None) for root in roots]
 

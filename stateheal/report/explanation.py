@@ -28,6 +28,8 @@ def explanation_lines(explanation: Explanation) -> Iterator[str | Text]:
     for name, side in (("index entry", explanation.entry), ("job file", explanation.record)):
         yield f"  {name}:" if side is not None else f"  {name}: none that can be read"
         yield from _side_lines(side or {})
+    if explanation.log_written is not None:
+        yield f"  log last written: {_moment(explanation.log_written, host.now)}"
     last = explanation.last_sign
     yield f"  last sign of life: {'none' if last is None else _moment(last, host.now)}"
     boot = "unknown" if host.boot_time is None else _moment(host.boot_time, host.now)
@@ -93,6 +95,7 @@ def explanation_json(explanation: Explanation) -> dict[str, Any]:
         "job": explanation.job,
         "entry": _finite(explanation.entry),
         "record": _finite(explanation.record),
+        "log_written": None if explanation.log_written is None else format_time(explanation.log_written),
         "last_sign": None if explanation.last_sign is None else format_time(explanation.last_sign),
         "host": explanation.host._asdict(),
         "trials": [

@@ -9,6 +9,10 @@ from stateheal.model import Finding, Outcome, Report, Scope, Severity
 from stateheal.safe import printable
 
 WORST_FIRST = (Severity.DAMAGE, Severity.UNSURE, Severity.NOTICE)
+COMMAND = "  stateheal "
+ORIGINALS = "The originals are in "
+WHOLE = (COMMAND, ORIGINALS)
+"""How lines begin that are never folded: what is to be typed, and where something lies."""
 MANY = 10
 """Findings from which on they are counted by rule."""
 
@@ -30,23 +34,38 @@ def repairable(report: Report) -> int:
 
 def counts(report: Report) -> Iterator[str]:
     """What was found, counted, and what became of it: ``12 findings of damage, 12 can be repaired``, ``5 notices``."""
+    if report.command == "recover":
+        yield from _recovered(report)
+        return
     damage = report.count(Severity.DAMAGE)
     foretold = sum(finding.outcome is Outcome.WOULD_HEAL for finding in report.findings)
     if report.command == "audit" and damage:
         yield f"{count_of(damage, 'finding')} of damage, {repairable(report):,} can be repaired"
     elif foretold:
-        yield f"{foretold} would be healed"
+        yield f"{foretold:,} would be healed"
     elif report.healed:
-        yield f"{report.healed} healed"
+        yield f"{report.healed:,} healed"
     left = report.remaining - foretold
     if report.command != "audit" and left:
-        yield f"{left} left"
+        yield f"{left:,} left"
     if not damage:
         yield "nothing to repair"
     for severity, word in ((Severity.UNSURE, "unsure"), (Severity.NOTICE, "notice")):
         count = report.count(severity)
         if count:
-            yield f"{count} unsure" if severity is Severity.UNSURE else count_of(count, word)
+            yield f"{count:,} unsure" if severity is Severity.UNSURE else count_of(count, word)
+    if report.errors:
+        yield count_of(len(report.errors), "error")
+
+
+def _recovered(report: Report) -> Iterator[str]:
+    """Of a recovery, where every finding is a lost job: what there was to be had."""
+    would = sum(finding.outcome is Outcome.WOULD_HEAL for finding in report.findings)
+    had = report.healed + would
+    yield f"{had:,} would be recovered" if would else f"{had:,} recovered"
+    left = len(report.findings) - had
+    if left:
+        yield f"{left:,} cannot be"
     if report.errors:
         yield count_of(len(report.errors), "error")
 
@@ -55,9 +74,10 @@ def summary(report: Report, journal: str, scope: Scope) -> Iterator[str]:
     """What was looked at, what was found and done, and what to run next, a sentence or two a line."""
     if not report.workspaces:
         where = ", ".join(printable(str(root)) for root in report.roots)
-        yield f"No workspaces found in {where}." if where else "No plugin state found on this machine."
+        what = "No workspaces found" if scope.cwd is None else f"No workspace of {printable(scope.cwd)} found"
+        yield f"{what} in {where}." if where else "No plugin state found on this machine."
         return
-    if len(report.findings) > MANY:
+    if len(report.findings) > MANY and report.command != "recover":
         by_rule = Counter(finding.rule for finding in report.findings).most_common()
         yield "By rule: " + ", ".join(f"{count:,} {rule}" for rule, count in by_rule) + "."
     yield f"{count_of(report.workspaces, 'workspace')}, {count_of(report.jobs, 'job')}: {', '.join(counts(report))}."
@@ -75,13 +95,17 @@ def _interrupted(report: Report) -> str:
 def _next(report: Report, journal: str, scope: Scope) -> Iterator[str]:
     same = scope.command
     if report.run:
-        yield f"The originals are in {printable(journal)}/runs/{report.run}"
+        yield f"{ORIGINALS}{printable(journal)}/runs/{report.run}"
         yield "'stateheal undo' puts them back."
     if report.interrupted and report.command != "audit":
-        yield "What was begun is whole; the same command goes on with the rest."
+        yield "Every file is whole; the same command goes on with the rest."
     elif report.dry_run and repairable(report):
         if report.logs:
             yield f"Besides, one line is added to {count_of(report.logs, 'job log')}."
-        yield f"Dry run: nothing was written. Next, for the repair: stateheal {report.command}{same}"
+        yield "Dry run: nothing was written. Next, for the repair:"
+        yield f"{COMMAND}{report.command}{same}"
     elif report.command == "audit" and repairable(report):
-        yield f"Next, for the diff (and without -n for the repair): stateheal heal -n{same}"
+        yield "Next, for the diff, and without -n for the repair:"
+        yield f"{COMMAND}heal -n{same}"
+    elif report.command == "heal" and report.remaining:
+        yield "What is left has no repair that is proven safe, or was not healed for the reason given."

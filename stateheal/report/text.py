@@ -11,7 +11,7 @@ from rich.text import Text
 from stateheal.model import Diff, Finding, Outcome, Report, Scope, Severity
 from stateheal.report.diff import painted_diff
 from stateheal.report.paint import Paint, folded, painter, width_of
-from stateheal.report.summary import summary, worst_first
+from stateheal.report.summary import WHOLE, summary, worst_first
 from stateheal.safe import printable
 
 _STYLES = {Severity.DAMAGE: "red", Severity.UNSURE: "yellow", Severity.NOTICE: "cyan"}
@@ -45,7 +45,7 @@ def print_report(
             _write(console, [*lines, ""])
         print_diffs(console, report.diffs)
     for line in summary(report, journal, scope):
-        fits = folded(line, max(_MIN_WHY, console.width)) if line.startswith("By rule") else iter((line,))
+        fits = iter((line,)) if line.startswith(WHOLE) else folded(line, max(_MIN_WHY, console.width))
         _write(console, [paint(each, "yellow" if each.startswith("Interrupted") else "") for each in fits])
 
 
@@ -122,13 +122,14 @@ def _why(finding: Finding, width: int, verbose: bool, paint: Paint) -> Iterator[
         parts.append((f"→ {printable(finding.repair)}", "dim"))
     if finding.outcome in _OUTCOMES:
         parts.append(_OUTCOMES[finding.outcome])
-    if sum(width_of(text) + 1 for text, _ in parts) <= width:
-        yield " ".join(paint(text, style) for text, style in parts)
+    if sum(width_of(text) + 3 for text, _ in parts) <= width:
+        line = " ".join(paint(text, style) for text, style in parts[: 2 if finding.repair else 1])
+        yield line + "".join(f" ({paint(text, style)})" for text, style in parts[2 if finding.repair else 1 :])
     else:
         for text, style in parts:
             yield from (paint(line, style) for line in folded(text, width))
     if verbose:
-        yield paint(printable(finding.path) + printable(finding.pointer or ""), "dim")
+        yield paint(printable(finding.path) + (f" at {printable(finding.pointer)}" if finding.pointer else ""), "dim")
 
 
 def print_lines(console: Console, lines: Iterable[str | Text]) -> None:

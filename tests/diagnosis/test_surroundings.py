@@ -212,4 +212,4 @@ def test_a_recoverable_answer_is_named(tmp_path: Path, isolated: Path) -> None:
     tree = Tree(tmp_path / "tree").add(job("task-1", threadId="thr_1", turnId="t1"))
     report = audit([tree.root], world=world(), journal=journal_in(tmp_path))
     assert [f.rule for f in report.findings] == ["recoverable", "dead-pid"]
-    assert report.findings[0].evidence == "stateheal recover --job task-1, or codex resume thr_1"
+    assert report.findings[0].evidence == f"stateheal recover --job task-1 {tree.path}, or codex resume thr_1"
