@@ -9,7 +9,7 @@ from typing import NamedTuple
 from stateheal.diagnosis.view import Job, View
 from stateheal.jsontext import Document
 from stateheal.model import INDEX, Change, Finding, Severity, Violation
-from stateheal.records import pid_of
+from stateheal.records import entries_of, pid_of, text_of
 
 
 class Diagnosed(NamedTuple):
@@ -94,8 +94,22 @@ def on_disk(view: View, pointer: str | None) -> str | None:
     position = Violation(pointer, "").position if pointer else None
     if pointer is None or position is None:
         return pointer
-    there = view.position_on_disk(position)
+    there = _position_on_disk(view, position)
     return None if there is None else f"/jobs/{there}{pointer.removeprefix(f'/jobs/{position}')}"
+
+
+def _position_on_disk(view: View, position: int) -> int | None:
+    """Where the entry at a place of the draft stands in the file as it was read: itself, or the first of its id."""
+    read = entries_of(view.evidence.index.value) if view.evidence.index else []
+    entries = entries_of(view.draft.index)
+    if position >= len(entries):
+        return None
+    entry = entries[position]
+    if position < len(read) and read[position] is entry:
+        return position
+    ident = text_of(entry, "id") if isinstance(entry, dict) else None
+    named = (text_of(each, "id") if isinstance(each, dict) else None for each in read)
+    return next((n for n, other in enumerate(named) if other == ident), None) if ident is not None else None
 
 
 def _doubled_keys(view: View, job: Job) -> Iterable[str]:

@@ -143,24 +143,6 @@ class View:
         quiet = self.quiet
         return {stem: record for stem, record in self.draft.records.items() if stem not in quiet}
 
-    def position_on_disk(self, position: int) -> int | None:
-        """Where the entry at a place of the draft stands in the file as it was read; ``None`` where it does not."""
-        read = entries_of(self.evidence.index.value) if self.evidence.index else []
-        entries = entries_of(self.draft.index)
-        if position >= len(entries):
-            return None
-        if position < len(read) and read[position] is entries[position]:
-            return position
-        ident = text_of(entries[position], "id") if isinstance(entries[position], dict) else None
-        return self._read_positions.get(ident)
-
-    @cached_property
-    def _read_positions(self) -> dict[str | None, int]:
-        """Of each id in the index as it was read, the first entry's place."""
-        read = entries_of(self.evidence.index.value) if self.evidence.index else []
-        named = ((text_of(entry, "id"), n) for n, entry in enumerate(read) if isinstance(entry, dict))
-        return {ident: n for ident, n in reversed([*named]) if ident is not None}
-
     def wants(self, job: str | None) -> bool:
         """Whether the user asked for this job, or for all."""
         only = self.evidence.place.jobs
