@@ -13,9 +13,13 @@ def main() -> None:
 
         hook(sys.argv[2:])
         os._exit(0)  # whatever has happened; and at once, without taking the interpreter down in good order
-    from stateheal.cli import run
+    try:
+        from stateheal.cli import run
 
-    sys.exit(run())
+        status = run()
+    except KeyboardInterrupt:  # before there was anything to end in good order
+        status = 130
+    sys.exit(status)
 
 
 if __name__ == "__main__":

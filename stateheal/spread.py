@@ -163,6 +163,7 @@ def _end(child: _Child) -> None:
     """Close the pipe, end the child if it is still at work, and reap it."""
     os.close(child.fd)
     with suppress(ProcessLookupError):
-        os.kill(child.pid, signal.SIGTERM)  # not reaped yet: the pid is still its own
+        # Not reaped yet: the pid is still its own. It writes nothing, and may have been stopped.
+        os.kill(child.pid, signal.SIGKILL)
     with suppress(ChildProcessError):
         os.waitpid(child.pid, 0)

@@ -25,7 +25,22 @@ from tests.support import FIELD_DATA, NOW, FakeProcesses, Tree, at, files_in, jo
 
 EXAMPLES = int(os.environ.get("STATEHEAL_FUZZ_EXAMPLES", "200"))
 DEAD, LIVE, STRANGER, ZOMBIE = 4242, 7000, 7001, 7002
-ODD: tuple[Json, ...] = (None, True, 0, -1, 1.5, 10**30, "", "x", "a\x1b[31m\n\u202e", "\ud800", [], {}, [{"a": [1]}])
+ODD: tuple[Json, ...] = (
+    "/a/\ud800/b",
+    None,
+    True,
+    0,
+    -1,
+    1.5,
+    10**30,
+    "",
+    "x",
+    "a\x1b[31m\n\u202e",
+    "\ud800",
+    [],
+    {},
+    [{"a": [1]}],
+)
 """What may stand in any field."""
 HUGE = "@huge@"
 """Stands in for a number that only a text can hold: see ``_text``."""

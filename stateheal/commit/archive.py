@@ -122,17 +122,24 @@ class Archive(NamedTuple):
         numbers = [number for number, item in enumerate(self.planned) if item.name in names]
         write_durably(self.path.with_suffix(".done"), json.dumps(numbers).encode())
 
-    def original(self, item: Item) -> bytes:
-        """The bytes that the item's file had. Raises ``JournalError`` where they are not what was recorded."""
+    def originals(self, items: Sequence[Item]) -> dict[str, bytes]:
+        """The bytes that these items' files had, by name; the archive is gone through once.
+
+        Raises ``JournalError`` where they are not what was recorded.
+        """
+        found: dict[str, bytes] = {}
         try:
             with tarfile().open(self.path) as archive:
-                member = archive.extractfile((item.before.member if item.before else None) or "")
-                data = member.read() if member else b""
+                members = {member.name: member for member in archive}
+                for item in items:
+                    member = archive.extractfile(members[(item.before.member if item.before else None) or ""])
+                    found[item.name] = member.read() if member else b""
         except (OSError, KeyError, tarfile().TarError) as error:
             raise JournalError(f"{self.path}: {error}") from error
-        if item.before is None or sha256(data) != item.before.sha256:
-            raise JournalError(f"{self.path}: the original of {item.name} is damaged")
-        return data
+        for item in items:
+            if item.before is None or sha256(found[item.name]) != item.before.sha256:
+                raise JournalError(f"{self.path}: the original of {item.name} is damaged")
+        return found
 
 
 def _state(raw: dict[str, Any] | None) -> State | None:

@@ -18,6 +18,9 @@ from stateheal.directory import Directory, open_directory
 from stateheal.errors import Conflict, JournalError, Refused, StatehealError, UsageError
 from stateheal.model import INDEX, JOBS, FileStat, Restored
 
+_WITH_ORIGINAL = ("replace", "remove")
+"""What was done to files whose bytes the archive holds for putting back."""
+
 
 class _Step(NamedTuple):
     """One file that stands as the run left it, and what it was."""
@@ -138,6 +141,19 @@ def _redo(folder: Directory, name: str, step: _Step, tag: str) -> None:
 
 def _steps(directory: Directory, archives: Sequence[Archive]) -> Iterator[_Step]:
     """The files to restore, the last written first. Raises ``Refused`` where one was changed since the run."""
+    changed = list(_changed(directory, archives))
+    originals: dict[tuple[Path, str], bytes] = {}
+    for archive in {archive.path: archive for _, _, archive in changed}.values():
+        wanted = [item for item, _, origin in changed if origin.path == archive.path and item.action in _WITH_ORIGINAL]
+        originals |= {(archive.path, name): data for name, data in archive.originals(wanted).items()}
+    for item, current, archive in changed:
+        yield _Step(item, current, originals.get((archive.path, item.name)))
+
+
+def _changed(
+    directory: Directory, archives: Sequence[Archive]
+) -> Iterator[tuple[Item, tuple[FileStat, bytes] | None, Archive]]:
+    """What is to be put back, with what is there now, and the archive that has the original."""
     for item, archive in reversed(list(_net(archives).values())):
         current = _current(directory, item)
         now = None if current is None else sha256(current[1])
@@ -146,7 +162,7 @@ def _steps(directory: Directory, archives: Sequence[Archive]) -> Iterator[_Step]
         partly = current is not None and is_partly_appended(item, current[1])
         if now != (item.after.sha256 if item.after else None) and not partly:
             raise Refused(f"{item.name} has changed since that run")
-        yield _Step(item, current, archive.original(item) if item.action in ("replace", "remove") else None)
+        yield item, current, archive
 
 
 def _current(directory: Directory, item: Item) -> tuple[FileStat, bytes] | None:

@@ -113,7 +113,7 @@ def _corrected(entry: Record, record: Json) -> Record:
     """The job file is trusted more than a piece of the index, except that an active file never undoes an end."""
     if not isinstance(record, dict) or (is_finished(entry) and is_active(record)):
         return entry
-    return {**entry, **{key: value for key, value in record.items() if key not in ENTRY_LACKS}}
+    return {**entry, **{key: value for key, value in record.items() if key not in ENTRY_LACKS and key != "id"}}
 
 
 # --- job files -----------------------------------------------------------------------------------------------------

@@ -105,8 +105,16 @@ def _snapshot_at(directory: Directory, head: str, tail: str, shown: str) -> Snap
 def real_parents(records: Iterable[Mapping[str, Json]]) -> dict[str, str]:
     """The directories that logFile fields name, each with every link resolved."""
     logs = {text_of(record, "logFile") for record in records}
-    parents = {os.path.dirname(log) for log in logs if log and "\0" not in log}
-    return {parent: os.path.realpath(parent) for parent in parents if Path(parent).is_absolute()}
+    parents = {os.path.dirname(log) for log in logs if log and _is_path(log)}
+    return {parent: os.path.realpath(parent) for parent in parents}
+
+
+def _is_path(text: str) -> bool:
+    """Whether it is an absolute path that a file system can have: no NUL, no half of a surrogate pair."""
+    try:
+        return os.path.isabs(text) and b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
 
 
 def size_of(directory: str) -> int:
@@ -124,8 +132,8 @@ def size_of(directory: str) -> int:
 def home_of(place: Place, records: Iterable[Mapping[str, Json]]) -> tuple[str | None, bool | None]:
     """The project directory that a record names, and whether it is there; ``None`` where it cannot be told."""
     homes = {text_of(record, "workspaceRoot") for record in records}
-    for home in filter(None, homes):
-        if "\0" in home or not Path(home).is_absolute():
+    for home in homes:
+        if home is None or not _is_path(home):
             continue
         if os.path.isdir(home):
             return home, True

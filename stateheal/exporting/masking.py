@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from stateheal.records import is_companion_id, is_plain_id
+from stateheal.records import is_plain_id
 
 
 def words(text: str) -> frozenset[str]:
@@ -82,11 +82,11 @@ class Masks:
         return self.letters(text, max(len(text), _SHORTEST))
 
     def ident(self, ident: str) -> str:
-        """A job's id: as it is where it is known or of the plugin's form, else a name of the same danger.
+        """A job's id: as it is where it is known, else a name of the same danger.
 
         One that leads to another directory still does, one that is no plain name is still none.
         """
-        if ident in self.known or is_companion_id(ident) or ident in ("", ".", ".."):
+        if ident in self.known or ident in ("", ".", ".."):
             return ident
         if re.search(r"[/\\\0]", ident):
             return "".join(self._step(part) for part in re.split(r"([/\\\0])", ident))
@@ -121,7 +121,7 @@ class Masks:
         ours = _OURS.match(name)
         head = ours[0] if ours else ""
         stem, *ends = name[len(head) :].split(".")
-        known = stem in self.known or is_companion_id(stem) or stem in ("", "state", "broker", "jobs")
+        known = stem in self.known or stem in ("", "state", "broker", "jobs")
         return ".".join([head + (stem if known else self.name(stem)), *map(self._end, ends)])
 
     def _end(self, end: str) -> str:

@@ -58,18 +58,25 @@ class _Parcel:
         found = list(holdings(directory))
         self.found = [each for each in found if self._is_wanted(each)]
         self.regular = {each.name for each in self.found if isinstance(each, Holding) and each.kind == "file"}
-        self.stems = {stem for each in found for stem in _stems(each)}
         index = self._snapshot(INDEX)
         self.named = _ids_of(index) if isinstance(index, Snapshot) else frozenset[str]()
+        self.stems = {stem for each in found for stem in _stems(each) if self._is_job(stem)}
         self.all_ids = self.named | self.stems
         whole = isinstance(index, Snapshot) and isinstance(index.document, Document)
-        # What a torn index calls an id may be anything: then only ids that are names of files are shown.
-        shown = self.all_ids if whole else self.stems
+        # What a torn index calls an id may be anything: then only names of files and the plugin's own form are shown.
+        shown = self.all_ids if whole else self.stems | set(filter(is_companion_id, self.named))
         self.masks = layout.masks_for(place, frozenset(filter(is_simple_id, shown)))
         self.records: set[str] = set()
         self.listed: list[dict[str, Any]] = []
         self.errors: list[Trouble] = []
         self.files = 0
+
+    def _is_job(self, stem: str) -> bool:
+        """Whether a name in ``jobs/`` is a job's: anything may lie there, and be called as its owner likes."""
+        if stem in self.named or is_companion_id(stem):
+            return True
+        record = self._snapshot(f"jobs/{stem}.json")
+        return isinstance(record, Snapshot) and _is_record(record, stem)
 
     def _is_wanted(self, each: Holding | Unreadable) -> bool:
         """Whether it belongs to the jobs that were asked for, or to the workspace as such."""
@@ -193,4 +200,8 @@ def _ids_of(index: Snapshot) -> frozenset[str]:
 
 
 def _age(stat: FileStat) -> dict[str, Any]:
-    return {"mode": f"{stat.mode & 0o7777:04o}", "mtime": format_time(stat.mtime)}
+    try:
+        mtime: str | None = format_time(stat.mtime)
+    except OverflowError:  # beyond the year 9999
+        mtime = None
+    return {"mode": f"{stat.mode & 0o7777:04o}", "mtime": mtime}

@@ -37,5 +37,5 @@ def _line(line: str, masks: Masks) -> str:
     phrase, rest = split_phrase(_PHRASES, line[stamp.end() :])
     named = _IN_BRACKETS.fullmatch(rest)
     if phrase and named:  # the thread or the turn, as the records name it
-        return f"{stamp[0]}{phrase}({masks.text(named[1])}){named[2]}"
+        return f"{stamp[0]}{phrase}({masks.raw(named[1])}){named[2]}"
     return stamp[0] + phrase + masks.raw(rest)

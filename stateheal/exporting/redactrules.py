@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from stateheal.exporting.masking import Masks, words
 from stateheal.model import ACTIVE, FINISHED
-from stateheal.records import TIME_FIELDS, is_companion_id
+from stateheal.records import TIME_FIELDS
 
 ISO_TIME = r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-]\d{2}:?\d{2})"
 TITLES = ("Codex Task", "Codex Resume", "Codex Review", "Codex Adversarial Review", "Codex Stop Gate Review")
@@ -85,7 +85,7 @@ def text_instead(key: str | None, text: str, masks: Masks) -> str:
 
 
 def _is_harmless(key: str | None, text: str) -> bool:
-    if not text or _TIME.fullmatch(text) or is_companion_id(text):
+    if not text or _TIME.fullmatch(text):
         return True
     form = _FORMS.get(key or "")
     return text in _WORDS.get(key or "", ()) or (form is not None and form.fullmatch(text) is not None)

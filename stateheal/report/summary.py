@@ -93,11 +93,13 @@ def _interrupted(report: Report) -> str:
 
 
 def _next(report: Report, journal: str, scope: Scope) -> Iterator[str]:
-    same = scope.command
+    same = printable(scope.command)
     if report.run:
         yield f"{ORIGINALS}{printable(journal)}/runs/{report.run}"
         yield "'stateheal undo' puts them back."
-    if report.interrupted and report.command != "audit":
+    if report.interrupted and report.dry_run:
+        yield "Dry run: nothing was written."
+    elif report.interrupted and report.command != "audit":
         yield "Every file is whole; the same command goes on with the rest."
     elif report.dry_run and repairable(report):
         if report.logs:
