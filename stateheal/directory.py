@@ -182,3 +182,14 @@ def open_directory(path: Path) -> Iterator[Directory]:
     """The directory at ``path``, which must not be a link itself. Raises ``OSError``."""
     with _opened(str(path), path, None) as directory:
         yield directory
+
+
+@contextmanager
+def folder_of(directory: Directory, name: str) -> Iterator[tuple[Directory, str]]:
+    """The directory that a file of the workspace stands in, and its plain name there. Raises ``OSError``."""
+    head, _, tail = name.rpartition("/")
+    if head:
+        with directory.sub(head) as folder:
+            yield folder, tail
+    else:
+        yield directory, tail

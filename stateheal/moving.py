@@ -12,14 +12,14 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-from stateheal.commit.apply import carry_out, folder_of
+from stateheal.commit.apply import carry_out
 from stateheal.commit.atomic import read_plain
 from stateheal.commit.journal import Journal, RunWriter
 from stateheal.commit.lock import workspace_lock
 from stateheal.diagnosis.change import patched
 from stateheal.diagnosis.merging import Merged, Request, gate_conflict, merge, obstacle, upgrades
 from stateheal.diagnosis.view import View, first_draft
-from stateheal.directory import Directory, open_directory
+from stateheal.directory import Directory, folder_of, open_directory
 from stateheal.errors import Conflict, Refused
 from stateheal.evidence.roots import Survey
 from stateheal.evidence.schema import violations

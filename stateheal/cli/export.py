@@ -49,7 +49,7 @@ def export_command(
     """
     if target == "-" and not output.is_text:
         raise UsageError("-o - and --format both want stdout")
-    if target == "-" and sys.stdout.isatty():
+    if target == "-" and sys.stdout is not None and sys.stdout.isatty():
         raise UsageError("an archive is nothing for a terminal: give -o FILE, or pipe it somewhere")
     with interruptible() as interrupt:
         world = World(stop=interrupt)

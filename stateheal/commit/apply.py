@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 from stateheal.commit.archive import Item, State, state_of
 from stateheal.commit.atomic import (
@@ -18,7 +17,7 @@ from stateheal.commit.atomic import (
     replace_file,
 )
 from stateheal.commit.journal import RunWriter
-from stateheal.directory import Directory
+from stateheal.directory import Directory, folder_of
 from stateheal.errors import Conflict, Overwritten, Refused, StatehealError
 from stateheal.model import JOBS, FileChange, FileStat, LogLine, Owner, Plan
 
@@ -26,17 +25,6 @@ Confirm = Callable[[tuple[Owner, ...]], "str | None"]
 """Judges owners afresh: why one of them may live after all, or ``None``."""
 Stop = Callable[[], bool]
 _CHUNK = 1 << 20
-
-
-@contextmanager
-def folder_of(directory: Directory, name: str) -> Iterator[tuple[Directory, str]]:
-    """The directory a file of the workspace stands in, and its plain name there."""
-    head, _, tail = name.rpartition("/")
-    if head:
-        with directory.sub(head) as folder:
-            yield folder, tail
-    else:
-        yield directory, tail
 
 
 def carry_out(

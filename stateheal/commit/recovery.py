@@ -11,12 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from stateheal.commit.apply import folder_of
 from stateheal.commit.archive import Archive, Item, is_partly_appended, state_of
 from stateheal.commit.atomic import SECOND_SUFFIX, append_line, cut_tail, read_plain
 from stateheal.commit.journal import Journal, RunWriter
 from stateheal.digest import sha256
-from stateheal.directory import TEMP_PREFIX, Directory, own_name
+from stateheal.directory import TEMP_PREFIX, Directory, folder_of, own_name
 from stateheal.errors import Conflict, WriteError
 from stateheal.model import INDEX, JOBS
 

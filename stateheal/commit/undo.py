@@ -8,13 +8,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from stateheal.commit.apply import folder_of
 from stateheal.commit.archive import Archive, Item, State, is_partly_appended, state_of
 from stateheal.commit.atomic import Target, append_line, create_file, cut_tail, read_plain, remove_file, replace_file
 from stateheal.commit.journal import Journal, Run, RunWriter
 from stateheal.commit.lock import WAIT, workspace_lock
 from stateheal.digest import sha256
-from stateheal.directory import Directory, open_directory
+from stateheal.directory import Directory, folder_of, open_directory
 from stateheal.errors import Conflict, JournalError, Refused, StatehealError, UsageError
 from stateheal.model import INDEX, JOBS, FileStat, Restored
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
-from stateheal.directory import Directory, file_stat
+from stateheal.directory import Directory, file_stat, folder_of
 from stateheal.evidence.snapshot import MAX_BYTES, why_unreadable
 from stateheal.model import JOBS, FileStat, Unreadable
 
@@ -78,16 +77,6 @@ def _target(folder: Directory, name: str) -> str:
     if folder.fd is None:
         return os.readlink(folder.path / name)
     return os.readlink(name, dir_fd=folder.fd)
-
-
-@contextmanager
-def folder_of(directory: Directory, name: str) -> Iterator[tuple[Directory, str]]:
-    """The open directory that a name of the workspace stands in, and its last part. Raises ``OSError``."""
-    if not name.startswith(JOBS + "/"):
-        yield directory, name
-        return
-    with directory.sub(JOBS) as folder:
-        yield folder, name[len(JOBS) + 1 :]
 
 
 def read_bytes(directory: Directory, name: str) -> bytes | Unreadable | None:

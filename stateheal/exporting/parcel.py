@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from stateheal.directory import Directory, file_stat, open_directory
-from stateheal.evidence.holdings import Holding, folder_of, holdings, read_bytes
+from stateheal.directory import Directory, file_stat, folder_of, open_directory
+from stateheal.evidence.holdings import Holding, holdings, read_bytes
 from stateheal.evidence.snapshot import read_snapshot
 from stateheal.evidence.surroundings import real_parents
 from stateheal.exporting.masking import Masks, is_simple_id
