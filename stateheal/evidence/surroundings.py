@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from stateheal.digest import sha256
-from stateheal.directory import Directory, own_name
+from stateheal.directory import Directory, folder_of, own_name
 from stateheal.evidence.roots import workspace_hash
 from stateheal.evidence.snapshot import read_snapshot
 from stateheal.jsontext import Json
-from stateheal.model import Name, Place, Snapshot, Unreadable
+from stateheal.model import Name, Place, Snapshot
 from stateheal.records import text_of
 
 _JOB = r"(?:task|review)-[0-9a-z]+-[0-9a-z]{6}"
@@ -61,7 +61,8 @@ def read_leftovers(
         if now - each.mtime < _JOB_IS_OVER if of_job else each.run not in runs:
             continue
         head, _, tail = each.name.rpartition("/")
-        snapshot = _snapshot_at(directory, head, tail, each.name)
+        with folder_of(directory, each.name) as (folder, base):
+            snapshot = read_snapshot(folder, base, each.name)
         if not isinstance(snapshot, Snapshot):
             continue
         of_these = runs if of_job else (each.run,)
@@ -93,13 +94,6 @@ def _is_known(second: Name, snapshot: Snapshot, originals: Mapping[str, frozense
         if second.name == (f"{head}/{own}" if head else own):
             return digest in known
     return False
-
-
-def _snapshot_at(directory: Directory, head: str, tail: str, shown: str) -> Snapshot | Unreadable | None:
-    if not head:
-        return read_snapshot(directory, tail, shown)
-    with directory.sub(head) as folder:
-        return read_snapshot(folder, tail, shown)
 
 
 def real_parents(records: Iterable[Mapping[str, Json]]) -> dict[str, str]:
