@@ -486,3 +486,29 @@ def test_what_is_mistyped_is_answered_with_what_is_nearest(run: Any, tree: Tree,
 def test_nothing_is_suggested_where_nothing_is_near(run: Any, tree: Tree, typed: list[str]) -> None:
     said = run(*(each.replace("TREE", str(tree.root)) for each in typed))
     assert said.status == 2 and "did you mean" not in said.err
+
+
+# --- completion ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("stateheal au", {"audit"}),
+        ("stateheal audit --select dead", {"dead-pid"}),
+        ("stateheal rules st", {"stub-entry", "stale-broker"}),
+        ("stateheal schema ", {"state", "job", "broker", "report", "journal"}),
+        ("stateheal undo 0", {"RUN"}),
+        ("stateheal audit --form", {"--format"}),
+    ],
+)
+def test_a_shell_is_offered_what_fits(run: Any, tree: Tree, words: str, offered: set[str]) -> None:
+    made = Path(re.findall(r"The originals are in (\S+)", run("heal", tree.root).out)[0]).name
+    typed = words.split(" ")
+    environ = {**os.environ, "_STATEHEAL_COMPLETE": "bash_complete", "COMP_WORDS": words}
+    environ["COMP_CWORD"] = str(len(typed) - 1)
+    code = "import sys; sys.argv[0] = 'stateheal'; from stateheal.__main__ import main; main()"
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environ, timeout=60)
+    found = {line.partition(",")[2] for line in child.stdout.splitlines()}
+    assert found == {made if each == "RUN" else each for each in offered}, child.stderr

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import click
 from rich.text import Text
 
-from stateheal.cli.options import Output, output_options, rule_options
+from stateheal.cli.options import Output, output_options, rule_names, rule_options
 from stateheal.diagnosis.rule import Rule
 from stateheal.diagnosis.rules import RULES, rule_named
 from stateheal.evidence.schema import NAMES, schema_text
@@ -19,7 +19,7 @@ from stateheal.report.text import print_lines
 
 
 @click.command("rules")
-@click.argument("rule", required=False)
+@click.argument("rule", required=False, shell_complete=rule_names)
 @output_options
 def rules_command(rule: str | None, output: Output) -> int:
     """Show the catalogue of damage.
@@ -75,7 +75,7 @@ def explain_command(job: str, paths: tuple[str, ...], cwd: str | None, settings:
 
 
 @click.command("schema")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=lambda ctx, param, incomplete: [*NAMES])
 def schema_command(name: str | None) -> int:
     """Print a JSON Schema.
 

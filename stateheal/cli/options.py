@@ -32,6 +32,13 @@ def duration(ctx: click.Context, param: click.Parameter, value: str | None) -> f
         raise click.BadParameter(str(error), ctx, param) from None
 
 
+def rule_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """What a shell offers where a rule is wanted."""
+    from stateheal.diagnosis.rules import RULES
+
+    return [rule.name for rule in RULES if rule.name.startswith(incomplete)]
+
+
 _PIPE_WIDTH = 400
 
 
@@ -124,8 +131,12 @@ def scope_options(command: Command) -> Command:
 def rule_options(command: Command) -> Command:
     """--select, --ignore, --grace, --assume-local; the command gets them as one ``settings``."""
     decorators = (
-        click.option("--select", multiple=True, metavar="RULE", help="Only this rule (repeatable)."),
-        click.option("--ignore", multiple=True, metavar="RULE", help="All but this rule (repeatable)."),
+        click.option(
+            "--select", multiple=True, metavar="RULE", shell_complete=rule_names, help="Only this rule (repeatable)."
+        ),
+        click.option(
+            "--ignore", multiple=True, metavar="RULE", shell_complete=rule_names, help="All but this rule (repeatable)."
+        ),
         click.option(
             "--grace",
             metavar="DURATION",

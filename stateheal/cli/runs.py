@@ -13,6 +13,7 @@ from stateheal.cli.options import Output, output_options
 from stateheal.commit.journal import Journal, Run
 from stateheal.commit.location import journal_path
 from stateheal.engine import undo
+from stateheal.errors import StatehealError
 from stateheal.model import Report, Trouble
 from stateheal.report.summary import count_of
 from stateheal.report.text import print_lines
@@ -20,8 +21,16 @@ from stateheal.safe import printable
 from stateheal.times import describe_age, parse_time
 
 
+def _runs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """What a shell offers: the runs that can be undone."""
+    try:
+        return [run.id for run in Journal(journal_path()).runs() if run.id.startswith(incomplete)]
+    except StatehealError:
+        return []
+
+
 @click.command("undo")
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=_runs)
 @output_options
 def undo_command(run: str | None, output: Output) -> int:
     """Put back the bytes that a run changed.
