@@ -9,6 +9,7 @@ from stateheal.errors import StatehealError, UsageError
 from stateheal.evidence.roots import Survey
 from stateheal.model import Diff, Evidence, Finding, Outcome, Place, Plan, Portrait, Report, Trouble
 from stateheal.records import entries_of, text_of
+from stateheal.words import count_of
 
 
 class Visit(NamedTuple):
@@ -107,7 +108,9 @@ class Book:
         errors = (*self.found.errors, *(error for note in notes for error in note.errors))
         visited = [note for note in notes if note.looked and (self.job is None or note.knows_job)]
         if self.job is not None and not visited and not errors and not self.interrupted:
-            raise UsageError(f"no job {self.job!r} in {_workspaces(len(self.found.places))}{self._meant(notes)}")
+            raise UsageError(
+                f"no job {self.job!r} in {count_of(len(self.found.places), 'workspace')}{self._meant(notes)}"
+            )
         return Report(
             self.command,
             self.dry_run,
@@ -129,10 +132,6 @@ class Book:
     def _meant(self, notes: Iterable[Note]) -> str:
         near = next((ident for note in notes for ident in note.like_job), None)
         return f"; did you mean {near}? (--job takes a whole id)" if near else "; --job takes a whole id"
-
-
-def _workspaces(count: int) -> str:
-    return "1 workspace" if count == 1 else f"{count:,} workspaces"
 
 
 def _like(evidence: Evidence, job: str) -> tuple[str, ...]:

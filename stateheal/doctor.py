@@ -22,6 +22,7 @@ from stateheal.evidence.host import boot_id, on_shared_storage, start_ticks
 from stateheal.evidence.processes import ProcessTable, SystemProcesses
 from stateheal.evidence.roots import Root, default_roots
 from stateheal.model import Trouble
+from stateheal.words import count_of
 
 
 class Promise(NamedTuple):
@@ -77,7 +78,7 @@ def _journal(journal: Journal) -> Promise:
     except (StatehealError, OSError) as error:
         return Promise("journal", False, f"{error}; nothing can be repaired without it")
     damaged = f"; {len(journal.damaged)} damaged" if journal.damaged else ""
-    return Promise("journal", not journal.damaged, f"{journal.path}, {runs} run{'' if runs == 1 else 's'}{damaged}")
+    return Promise("journal", not journal.damaged, f"{journal.path}, {count_of(runs, 'run')}{damaged}")
 
 
 def _root(root: Root, journal: Journal) -> Promise:

@@ -65,7 +65,7 @@ def audit(
     each workspace. Raises ``UsageError`` for a path that holds no state.
     """
     world, settings = world or World(), settings or Settings()
-    found = _survey(paths, cwd, job)
+    found = asked_for(paths, cwd, job)
     looker = Looker(found, settings, world, journal or Journal(journal_path()))
     book = Book(found, "audit", False, job)
     look = looker.look
@@ -92,7 +92,7 @@ def heal(
 
     With ``dry_run`` nothing is written and the report holds the diffs instead. ``command``: what the history calls it.
     """
-    found = _survey(paths, cwd, job)
+    found = asked_for(paths, cwd, job)
     return heal_found(found, dry_run=dry_run, job=job, settings=settings, journal=journal, world=world, command=command)
 
 
@@ -111,7 +111,7 @@ def recover(
     ``Report.answers`` holds the recovered texts. Field guide section 7.
     """
     chosen = (settings or Settings())._replace(recover=True, select=frozenset({"recoverable"}))
-    found = _survey(paths, cwd, job)
+    found = asked_for(paths, cwd, job)
     return heal_found(found, dry_run=dry_run, job=job, settings=chosen, journal=journal, world=world, command="recover")
 
 
@@ -157,7 +157,8 @@ def undo(run: str | None = None, *, journal: Journal | None = None, world: World
     return Report("undo", run=chosen.id, restored=restored, errors=damaged)
 
 
-def _survey(paths: Paths | None, cwd: str | None, job: str | None) -> Survey:
+def asked_for(paths: Paths | None, cwd: str | None, job: str | None) -> Survey:
+    """The workspaces that a request names, narrowed to a job where one was asked for. Raises ``UsageError``."""
     if isinstance(paths, (str, os.PathLike)):
         paths = [paths]
     found = survey(paths, cwd)

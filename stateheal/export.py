@@ -17,9 +17,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
-from stateheal.engine import Paths, audit
+from stateheal.engine import Paths, asked_for, audit
 from stateheal.errors import UsageError
-from stateheal.evidence.roots import survey
 from stateheal.exporting.neutral import TOP, UNPACK_IN, Layout, shown_finding
 from stateheal.exporting.packing import Packer
 from stateheal.exporting.parcel import Packed, pack_workspace
@@ -67,14 +66,11 @@ def find(
     if paths is not None:
         paths = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
     seen = audit(paths, cwd=cwd, job=job, world=world)
-    found = survey(paths, cwd)
-    places = found.places
-    if job is not None:
-        places = tuple(replace(each, jobs=frozenset({job})) for each in places if each.jobs is None or job in each.jobs)
-    if not places and not found.errors:
+    found = asked_for(paths, cwd, job)
+    if not found.places and not found.errors:
         where = ", ".join(str(root.path) for root in found.roots)
         raise UsageError(f"nothing to pack: there is no workspace in {where or 'any place where plugins keep state'}")
-    return Found(places, replace(seen, roots=tuple(root.path for root in found.roots)), found.errors)
+    return Found(found.places, replace(seen, roots=tuple(root.path for root in found.roots)), found.errors)
 
 
 def pack(found: Found, out: IO[bytes], *, redact: bool = True, world: World | None = None) -> Exported:

@@ -207,6 +207,12 @@ class Recovery(NamedTuple):
     ended_at: float | None = None
 
 
+def entry_position(pointer: str) -> int | None:
+    """Which entry of an index a JSON pointer leads to or into; ``None`` where to none."""
+    parts = pointer.split("/", 3)
+    return int(parts[2]) if len(parts) > 2 and parts[1] == JOBS and parts[2].isdecimal() else None
+
+
 class Violation(NamedTuple):
     """One way in which a value breaks its schema."""
 
@@ -217,8 +223,7 @@ class Violation(NamedTuple):
     @property
     def position(self) -> int | None:
         """Of a violation in an index: the entry that it is about."""
-        parts = self.pointer.split("/", 3)
-        return int(parts[2]) if len(parts) > 2 and parts[1] == JOBS and parts[2].isdecimal() else None
+        return entry_position(self.pointer)
 
 
 # --- processes -----------------------------------------------------------------------------------------------------

@@ -31,6 +31,8 @@ def pid_of(value: Json) -> int | None:
     return None
 
 
+NOT_RECORDS = (".request.json",)
+"""How forks end the names of files that they keep beside the records; some hold secrets, so they are not opened."""
 ENDING = ("status", "phase", "pid", "completedAt", "errorMessage", "cancelledAt")
 """Keys that say how a job ended: they are taken from one source, never mixed."""
 IDENTITY = ("jobClass", "kind", "title", "workspaceRoot", "sessionId", "logFile", "createdAt")

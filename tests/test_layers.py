@@ -23,6 +23,7 @@ BASE = {
     "turns",
     "quiet",
     "digest",
+    "words",
     "unified",
 }
 ALLOWED: dict[str, set[str]] = {

@@ -14,10 +14,10 @@ from stateheal.errors import UsageError
 from stateheal.export import MANIFEST, Exported, Found, find, pack
 from stateheal.exporting.packing import new_file
 from stateheal.model import Report
-from stateheal.report.summary import count_of
 from stateheal.report.text import print_lines
 from stateheal.safe import printable
 from stateheal.visits import World
+from stateheal.words import count_of
 
 
 @click.command("export")

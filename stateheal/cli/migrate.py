@@ -13,11 +13,11 @@ from stateheal.cli.options import Output, interruptible, output_options
 from stateheal.errors import UsageError
 from stateheal.migrate import Options, Pair, migrate, pairs_between, pairs_in_place, pairs_of_move
 from stateheal.model import Moved, Report
-from stateheal.report.summary import count_of
 from stateheal.report.text import print_diffs, print_lines
 from stateheal.safe import printable
 from stateheal.tracking.place import workplace
 from stateheal.visits import World
+from stateheal.words import count_of
 
 
 @click.command("migrate")

@@ -15,10 +15,10 @@ from stateheal.commit.location import journal_path
 from stateheal.engine import undo
 from stateheal.errors import StatehealError
 from stateheal.model import Report, Trouble
-from stateheal.report.summary import count_of
 from stateheal.report.text import print_lines
 from stateheal.safe import printable
 from stateheal.times import describe_age, parse_time
+from stateheal.words import count_of
 
 
 def _runs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:

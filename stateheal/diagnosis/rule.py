@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from stateheal.diagnosis.view import Job, View
 from stateheal.jsontext import Document
-from stateheal.model import INDEX, Change, Finding, Severity, Violation
+from stateheal.model import INDEX, Change, Finding, Severity, entry_position
 from stateheal.records import entries_of, pid_of, text_of
 
 
@@ -91,7 +91,7 @@ def on_disk(view: View, pointer: str | None) -> str | None:
     """A pointer into the draft's index as one into the file, which repairs before may have shifted; ``None`` where what
     it points at is not there.
     """
-    position = Violation(pointer, "").position if pointer else None
+    position = entry_position(pointer) if pointer else None
     if pointer is None or position is None:
         return pointer
     there = _position_on_disk(view, position)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from stateheal.directory import Directory, file_stat, folder_of
-from stateheal.evidence.snapshot import MAX_BYTES, why_unreadable
+from stateheal.evidence.snapshot import ensure_size, why_unreadable
 from stateheal.model import JOBS, FileStat, Unreadable
 
 _KINDS = {
@@ -83,8 +83,7 @@ def read_bytes(directory: Directory, name: str) -> bytes | Unreadable | None:
     """A regular file's bytes; ``None`` where it has gone, and a reason where it cannot or must not be read."""
     try:
         with folder_of(directory, name) as (folder, base), folder.regular(base) as (fd, info):
-            if info.size > MAX_BYTES:
-                raise ValueError(f"is {info.size:,} bytes long; more than {MAX_BYTES:,} are not read")
+            ensure_size(info.size)
             with os.fdopen(fd, "rb", closefd=False) as file:
                 return file.read(info.size)  # of a log that grows meanwhile, what it was
     except FileNotFoundError:

@@ -20,6 +20,7 @@ from stateheal.model import HostFacts, ProcessFacts
 
 _PROC = Path("/proc")
 _HOST_AGE = 1.0
+"""Seconds for which what hardly ever changes of a machine is taken as read."""
 
 
 class ProcessTable(Protocol):
@@ -35,6 +36,10 @@ class ProcessTable(Protocol):
 class SystemProcesses:
     """The real one."""
 
+    def __init__(self) -> None:
+        self._host: tuple[float, HostFacts] | None = None
+        """What was read of this machine, and when."""
+
     def facts(self, pid: int) -> ProcessFacts:
         """Probe one pid. Never raises: what cannot be learnt is ``None``."""
         why = _why_gone(pid)
@@ -44,10 +49,6 @@ class SystemProcesses:
         if not _answers(pid):  # it ended while it was being looked at
             return ProcessFacts(pid, exists=False, why="no such process")
         return facts
-
-    def __init__(self) -> None:
-        self._host: tuple[float, HostFacts] | None = None
-        """What was read of this machine, and when."""
 
     def host(self) -> HostFacts:
         """This machine now. What hardly ever changes is read once a second: a tour asks in every workspace."""

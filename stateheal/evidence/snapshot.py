@@ -43,8 +43,7 @@ def _read(directory: Directory, name: str) -> tuple[bytes, FileStat, bool]:
         before = os.fstat(fd)
         ensure_regular(before.st_mode)
         size = before.st_size
-        if size > MAX_BYTES:
-            raise ValueError(f"is {size:,} bytes long; more than {MAX_BYTES:,} are not read")
+        ensure_size(size)
         data = os.read(fd, size + 1)
         while 0 < len(data) < size and (more := os.read(fd, size + 1 - len(data))):
             data += more
@@ -53,6 +52,12 @@ def _read(directory: Directory, name: str) -> tuple[bytes, FileStat, bool]:
         os.close(fd)
     settled = len(data) == size == after.st_size and before.st_mtime_ns == after.st_mtime_ns
     return data, file_stat(after), settled
+
+
+def ensure_size(size: int) -> None:
+    """Raise ``ValueError`` for a file that is too large to be read."""
+    if size > MAX_BYTES:
+        raise ValueError(f"is {size:,} bytes long; more than {MAX_BYTES:,} are not read")
 
 
 def why_unreadable(error: OSError | ValueError) -> str:

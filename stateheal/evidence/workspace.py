@@ -35,6 +35,7 @@ from stateheal.model import (
 )
 from stateheal.quiet import quiet_jobs
 from stateheal.records import (
+    NOT_RECORDS,
     entries_of,
     is_active,
     is_companion_id,
@@ -42,8 +43,6 @@ from stateheal.records import (
     pid_of,
 )
 
-_NOT_RECORDS = (".request.json",)
-"""Forks keep these beside the records; some hold secrets, so they are not even opened."""
 _FRESH = 5.0
 """Seconds for which a file that does not parse may simply be on its way."""
 Record = Mapping[str, Json]
@@ -152,7 +151,7 @@ def _read_jobs(directory: Directory, entries: Sequence[Record], troubles: list[U
         with directory.sub(JOBS) as jobs:
             names = jobs.listing()
             for name in names:
-                if name.endswith(".json") and not name.endswith(_NOT_RECORDS):
+                if name.endswith(".json") and not name.endswith(NOT_RECORDS):
                     stem = name[: -len(".json")]
                     found = _kept(_read_twice(jobs, name, f"{JOBS}/{name}"), troubles)
                     if found and (stem in known or _is_record(found, stem)):

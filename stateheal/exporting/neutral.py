@@ -6,21 +6,20 @@ a path by guessing.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from stateheal.evidence.roots import workspace_hash
 from stateheal.exporting.masking import Masks
 from stateheal.exporting.redactrules import KNOWN_KEYS, LONGEST_PID
 from stateheal.model import JOBS, Finding, Place
+from stateheal.records import NOT_RECORDS
 
 TOP = "stateheal-export"
 UNPACK_IN = "/tmp"
 """Where the archive is to be unpacked for the paths in its records to fit."""
 _KNOWN_PLUGINS = frozenset({"codex-openai-codex", "codex-inline", "codex-companion"})
-NOT_RECORDS = ".request.json"
-"""How forks end the names of files that hold secrets beside the records."""
 
 
 class Layout:
@@ -55,8 +54,8 @@ class Layout:
         """A hash of chance; of a project that is gone the one that fits what its path is replaced by."""
         if self.masks is None:
             return place.hash
-        if gone is not None and _hash_of(gone) == place.hash:
-            return _hash_of(self.masks.path(gone))
+        if gone is not None and workspace_hash(gone) == place.hash:
+            return workspace_hash(self.masks.path(gone))
         return self.masks.digest(place.hash).hex()[:16]
 
     def directory(self, place: Place) -> str:
@@ -71,11 +70,6 @@ class Layout:
         """The masks for one of its files, which spells the workspace's own ``jobs/`` like this."""
         own = f"{UNPACK_IN}/{self.directory(place)}/{JOBS}"
         return replace(masks, jobs=dict.fromkeys(spellings, own))
-
-
-def _hash_of(path: str) -> str:
-    """As the plugin makes it (field guide section 1)."""
-    return hashlib.sha256(path.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def shown_name(name: str, masks: Masks | None) -> str:

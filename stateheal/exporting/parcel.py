@@ -15,14 +15,14 @@ from stateheal.evidence.holdings import Holding, holdings, read_bytes
 from stateheal.evidence.snapshot import read_snapshot
 from stateheal.evidence.surroundings import real_parents
 from stateheal.exporting.masking import Masks, is_simple_id
-from stateheal.exporting.neutral import NOT_RECORDS, Layout, shown_name
+from stateheal.exporting.neutral import Layout, shown_name
 from stateheal.exporting.packing import Packer
 from stateheal.exporting.redact import redact_json
 from stateheal.exporting.redactlog import redact_log
 from stateheal.jsonsalvage import salvage
 from stateheal.jsontext import Document, Json
 from stateheal.model import BROKER, INDEX, FileStat, Place, Snapshot, Trouble, Unreadable
-from stateheal.records import entries_of, is_companion_id, text_of
+from stateheal.records import NOT_RECORDS, entries_of, is_companion_id, text_of
 from stateheal.times import format_time
 
 _LISTED = "not packed: no file of the plugin's"

@@ -14,9 +14,10 @@ from typing import NamedTuple
 from stateheal.model import DiffText, Finding, Portrait, Report, Scope, Severity
 from stateheal.report.markup import data, folded, listed, moment, tag, text
 from stateheal.report.style import STYLE
-from stateheal.report.summary import WORST_FIRST, count_of, counts, repairable
+from stateheal.report.summary import WORST_FIRST, counts, directory_of, repairable, worst_first
 from stateheal.report.timeline import timeline
 from stateheal.version import __version__
+from stateheal.words import count_of
 
 GENERATOR = f'<meta name="generator" content="stateheal {__version__}">'
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -74,22 +75,16 @@ def _grounds(report: Report) -> list[Ground]:
     """Every workspace that has anything to show, worst first."""
     found: dict[str, list[Finding]] = defaultdict(list)
     for finding in report.findings:
-        found[_directory(finding)].append(finding)
+        found[directory_of(finding)].append(finding)
     portraits = {portrait.directory: portrait for portrait in report.portraits}
     grounds = []
     for directory in dict.fromkeys((*found, *portraits)):
         portrait, name = portraits.get(directory), PurePath(directory).name
-        findings = tuple(sorted(found[directory], key=lambda finding: WORST_FIRST.index(finding.severity)))
+        findings = tuple(sorted(found[directory], key=worst_first))
         home = report.homes.get(name) or (portrait.home if portrait else None)
         if findings or (portrait and (portrait.spans or portrait.diffs)):
             grounds.append(Ground(name, home, findings, portrait))
     return sorted(grounds, key=lambda ground: tuple(-count for count in _severities(ground.findings)))
-
-
-def _directory(finding: Finding) -> str:
-    """The workspace's directory: its name may stand under several roots."""
-    path = PurePath(finding.path)
-    return next((str(each) for each in (path, *path.parents) if each.name == finding.workspace), finding.workspace)
 
 
 def _severities(findings: Sequence[Finding]) -> list[int]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 
 from stateheal.model import Finding, Outcome, Report, Scope, Severity
 from stateheal.safe import printable
+from stateheal.words import count_of
 
 WORST_FIRST = (Severity.DAMAGE, Severity.UNSURE, Severity.NOTICE)
 COMMAND = "  stateheal "
@@ -22,9 +24,11 @@ def worst_first(finding: Finding) -> int:
     return WORST_FIRST.index(finding.severity)
 
 
-def count_of(count: int, noun: str) -> str:
-    """A number and its noun: ``1 job``, ``2,500 jobs``."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+def directory_of(finding: Finding) -> str:
+    """The workspace's directory: its name may stand under several roots."""
+    between = f"{os.sep}{finding.workspace}{os.sep}"
+    head, found, _ = (finding.path + os.sep).rpartition(between)
+    return f"{head}{os.sep}{finding.workspace}" if found else finding.workspace
 
 
 def repairable(report: Report) -> int:

@@ -11,7 +11,7 @@ from rich.text import Text
 from stateheal.model import Diff, Finding, Outcome, Report, Scope, Severity
 from stateheal.report.diff import painted_diff
 from stateheal.report.paint import Paint, folded, painter, width_of
-from stateheal.report.summary import WHOLE, summary, worst_first
+from stateheal.report.summary import WHOLE, directory_of, summary, worst_first
 from stateheal.safe import printable
 
 _STYLES = {Severity.DAMAGE: "red", Severity.UNSURE: "yellow", Severity.NOTICE: "cyan"}
@@ -39,8 +39,9 @@ def print_report(
     paint = painter(console)
     if not quiet:
         several = len(report.roots) > 1
-        for (root, name), findings in _workspaces(report.findings):
-            place = _short(os.path.join(root, name)) if several else name
+        for directory, findings in _workspaces(report.findings):
+            name = findings[0].workspace
+            place = _short(directory) if several else name
             lines = _workspace_lines(place, report.homes.get(name), findings, console.width, verbose, paint)
             _write(console, [*lines, ""])
         print_diffs(console, report.diffs)
@@ -64,12 +65,11 @@ def print_diffs(console: Console, diffs: Iterable[Diff]) -> None:
         _write(console, [*painted_diff(diff, paint), ""])
 
 
-def _workspaces(findings: Iterable[Finding]) -> list[tuple[tuple[str, str], list[Finding]]]:
-    """Findings by root and workspace, the worst first, and in each the worst first."""
-    by_place: dict[tuple[str, str], list[Finding]] = {}
+def _workspaces(findings: Iterable[Finding]) -> list[tuple[str, list[Finding]]]:
+    """Findings by directory of their workspace, the worst first, and in each the worst first."""
+    by_place: dict[str, list[Finding]] = {}
     for finding in findings:
-        root = finding.path[: max(0, finding.path.rfind(os.sep + finding.workspace))]
-        by_place.setdefault((root, finding.workspace), []).append(finding)
+        by_place.setdefault(directory_of(finding), []).append(finding)
     for found in by_place.values():
         found.sort(key=worst_first)
     return sorted(by_place.items(), key=lambda item: worst_first(item[1][0]))

@@ -11,8 +11,8 @@ from itertools import pairwise
 
 from stateheal.model import ACTIVE, FINISHED, JobSpan, Portrait, Severity
 from stateheal.report.markup import data, folded, listed, moment, tag, text
-from stateheal.report.summary import count_of
 from stateheal.times import HOUR, describe_duration
+from stateheal.words import count_of
 
 ROWS = 3000
 """Bars of a whole page that are not there for damage."""
