@@ -9,10 +9,11 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from stateheal.engine import audit, heal, recover, settings_of, undo
+    from stateheal.engine.commands import audit, heal, recover, settings_of, undo
     from stateheal.errors import JournalError, StatehealError, UsageError
-    from stateheal.model import Finding, Outcome, Report, Severity
-    from stateheal.runner import TrackedJob, current_job, tracked_job
+    from stateheal.model.findings import Finding, Outcome, Severity
+    from stateheal.model.report import Report
+    from stateheal.runner.job import TrackedJob, current_job, tracked_job
     from stateheal.version import __version__
 
 __all__ = [
@@ -35,10 +36,11 @@ __all__ = [
 ]
 
 _HOMES = {
-    "engine": ("audit", "heal", "recover", "settings_of", "undo"),
+    "engine.commands": ("audit", "heal", "recover", "settings_of", "undo"),
     "errors": ("JournalError", "StatehealError", "UsageError"),
-    "model": ("Finding", "Outcome", "Report", "Severity"),
-    "runner": ("TrackedJob", "current_job", "tracked_job"),
+    "model.findings": ("Finding", "Outcome", "Severity"),
+    "model.report": ("Report",),
+    "runner.job": ("TrackedJob", "current_job", "tracked_job"),
     "version": ("__version__",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

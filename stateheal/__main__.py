@@ -9,7 +9,7 @@ import sys
 def main() -> None:
     """The console script. The pre-launch hook goes its own way before anything else is imported."""
     if sys.argv[1:2] == ["hook"] and not {"-h", "--help"} & {*sys.argv} and not any("--config" in a for a in sys.argv):
-        from stateheal.hook import main as hook
+        from stateheal.hook.main import main as hook
 
         hook(sys.argv[2:])
         os._exit(0)  # whatever has happened; and at once, without taking the interpreter down in good order

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from stateheal.commit.journal import Journal
+from stateheal.engine.world import World
 from stateheal.evidence.roots import slug, workspace_hash
-from stateheal.model import HostFacts, ProcessFacts
-from stateheal.times import format_time, parse_time
-from stateheal.visits import World
+from stateheal.formats.times import format_time, parse_time
+from stateheal.model.liveness import HostFacts, ProcessFacts
 
 HERE = Path(__file__).parent
 PROJECT = HERE.parent

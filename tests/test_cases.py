@@ -16,13 +16,16 @@ from typing import Any
 
 import pytest
 
-from stateheal.diagnosis.rules import RULES
-from stateheal.engine import audit, heal, settings_of, undo
+from stateheal.diagnosis.catalogue import RULES
+from stateheal.engine.commands import audit, heal, settings_of, undo
+from stateheal.engine.world import World
 from stateheal.evidence.broker import ask_endpoint
 from stateheal.evidence.rollouts import Rollouts
-from stateheal.model import Answer, Outcome, Report, Settings, TurnEnd, TurnFacts
-from stateheal.times import parse_time
-from stateheal.visits import World
+from stateheal.formats.times import parse_time
+from stateheal.model.evidence import Answer, TurnEnd, TurnFacts
+from stateheal.model.findings import Outcome
+from stateheal.model.report import Report
+from stateheal.model.request import Settings
 from tests.support import NOW, FakeProcesses, files_in, host, journal_in, stats_in, survivors, world
 
 CASES = Path(__file__).parent / "cases"

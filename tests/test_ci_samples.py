@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from stateheal.evidence.roots import slug, workspace_hash
-from stateheal.times import format_time
+from stateheal.formats.times import format_time
 from tests.packages import Packages, skip_without_registry, tool
 from tests.support import PROJECT, Tree, job
 
@@ -78,7 +78,7 @@ def test_the_workflow_is_valid_by_the_published_schema() -> None:
 
 COMPANION = """
 import json, os, signal, sys, time
-from stateheal.times import format_time
+from stateheal.formats.times import format_time
 from tests.support import done, entry_of, job, write_json
 from pathlib import Path
 assert sys.argv[1].endswith("codex-companion.mjs") and sys.argv[2] == "task", sys.argv

@@ -16,10 +16,12 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stateheal.engine import audit, heal, undo
+from stateheal.engine.commands import audit, heal, undo
 from stateheal.evidence.schema import violations
-from stateheal.jsontext import Json
-from stateheal.model import ACTIVE, Outcome, Report
+from stateheal.formats.jsontext import Json
+from stateheal.model.disk import ACTIVE
+from stateheal.model.findings import Outcome
+from stateheal.model.report import Report
 from stateheal.report.json import as_json
 from tests.support import FIELD_DATA, NOW, FakeProcesses, Tree, at, files_in, journal_in, stats_in, world
 

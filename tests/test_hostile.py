@@ -16,9 +16,9 @@ import pytest
 
 from stateheal.commit import apply, atomic
 from stateheal.commit.journal import Journal
-from stateheal.engine import audit, heal, settings_of, undo
+from stateheal.engine.commands import audit, heal, settings_of, undo
 from stateheal.evidence.processes import SystemProcesses
-from stateheal.model import Outcome, Severity
+from stateheal.model.findings import Outcome, Severity
 from tests.support import (
     FakeProcesses,
     Tree,
@@ -85,7 +85,7 @@ def test_odd_ids_are_healed_and_undone_exactly(tmp_path: Path, ident: str) -> No
 
 
 def test_one_poisoned_workspace_does_not_stop_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from stateheal import visits
+    from stateheal.engine import workspace as visits
 
     bad = Tree(tmp_path / "tree", "/a").add(job("task-1"))
     good = Tree(tmp_path / "tree", "/b").add(job("task-1"))

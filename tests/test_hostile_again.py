@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from stateheal.cli import run
-from stateheal.engine import audit, heal
-from stateheal.export import find, pack
+from stateheal.engine.commands import audit, heal
+from stateheal.export.bundle import find, pack
 from tests.support import Tree, done, files_in, job, journal_in, settle, world, write_json
 
 
@@ -99,7 +99,8 @@ def test_a_file_from_beyond_the_year_9999_is_packed(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_dry_run_says_that_nothing_was_written(tmp_path: Path) -> None:
-    from stateheal.model import Report, Scope
+    from stateheal.model.report import Report
+    from stateheal.model.request import Scope
     from stateheal.report.summary import summary
 
     report = Report("heal", dry_run=True, workspaces=2, reached=1, interrupted=True)
@@ -126,7 +127,7 @@ def test_ctrl_c_before_anything_has_begun_is_no_traceback(tmp_path: Path) -> Non
 
 def test_an_undo_of_many_files_reads_its_archive_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from stateheal.commit import archive
-    from stateheal.engine import undo
+    from stateheal.engine.commands import undo
 
     tree = Tree(tmp_path / "tree")
     for number in range(30):

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from stateheal.engine import audit, heal
-from stateheal.model import Report
+from stateheal.engine.commands import audit, heal
+from stateheal.model.report import Report
 from tests.support import Tree, done, files_in, job, journal_in, world
 
 NOBODY = 65534

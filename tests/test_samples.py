@@ -6,8 +6,8 @@ import os
 import shutil
 from pathlib import Path
 
-from stateheal.engine import audit, heal
-from stateheal.times import parse_time
+from stateheal.engine.commands import audit, heal
+from stateheal.formats.times import parse_time
 from tests.support import PROJECT, files_in, journal_in, world
 
 SAMPLES = PROJECT / "samples"

@@ -11,7 +11,7 @@ from importlib import import_module
 import click
 
 from stateheal.errors import StatehealError
-from stateheal.safe import printable
+from stateheal.text import printable
 from stateheal.version import __version__
 
 _COMMANDS = {

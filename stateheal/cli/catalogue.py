@@ -9,11 +9,13 @@ import click
 from rich.text import Text
 
 from stateheal.cli.options import Output, output_options, rule_names, rule_options
+from stateheal.diagnosis.catalogue import RULES, rule_named
 from stateheal.diagnosis.rule import Rule
-from stateheal.diagnosis.rules import RULES, rule_named
+from stateheal.engine.explain import explain
 from stateheal.evidence.schema import NAMES, schema_text
-from stateheal.explain import explain
-from stateheal.model import Report, Settings, Severity
+from stateheal.model.findings import Severity
+from stateheal.model.report import Report
+from stateheal.model.request import Settings
 from stateheal.report.explanation import explanation_json, explanation_lines
 from stateheal.report.text import print_lines
 

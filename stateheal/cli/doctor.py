@@ -10,10 +10,10 @@ from rich.text import Text
 from stateheal.cli.options import Output, output_options
 from stateheal.commit.journal import Journal
 from stateheal.commit.location import journal_path
-from stateheal.doctor import Promise, examine
-from stateheal.model import Report
+from stateheal.engine.doctor import Promise, examine
+from stateheal.model.report import Report
 from stateheal.report.text import print_lines
-from stateheal.safe import printable
+from stateheal.text import printable
 
 
 @click.command("doctor")

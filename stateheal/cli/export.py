@@ -10,14 +10,13 @@ from pathlib import Path
 import click
 
 from stateheal.cli.options import Interrupt, Output, interruptible, output_options, scope_options
+from stateheal.engine.world import World
 from stateheal.errors import UsageError
-from stateheal.export import MANIFEST, Exported, Found, find, pack
-from stateheal.exporting.packing import new_file
-from stateheal.model import Report
+from stateheal.export.archive import new_file
+from stateheal.export.bundle import MANIFEST, Exported, Found, find, pack
+from stateheal.model.report import Report
 from stateheal.report.text import print_lines
-from stateheal.safe import printable
-from stateheal.visits import World
-from stateheal.words import count_of
+from stateheal.text import count_of, printable
 
 
 @click.command("export")

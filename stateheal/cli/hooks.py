@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from stateheal.hookconfig import NAMES, config_text
+from stateheal.hook.config import NAMES, config_text
 
 
 @click.command("hook")
@@ -28,7 +28,7 @@ def hook_command(config: str | None, verbose: bool) -> int:
     Example: stateheal hook --config settings
     """
     if config is None:
-        from stateheal.hook import main
+        from stateheal.hook.main import main
 
         main(["-v"] if verbose else [])
         return 0

@@ -13,8 +13,8 @@ import click
 
 from stateheal.cli.options import duration
 from stateheal.errors import UsageError
-from stateheal.model import Outcome
-from stateheal.safe import printable
+from stateheal.model.findings import Outcome
+from stateheal.text import printable
 
 
 @click.command("run", context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False})
@@ -58,7 +58,7 @@ def run_command(command: tuple[str, ...], kind: str, no_record: bool, **options:
         raise UsageError("'stateheal run' needs process groups, which this system has not; tracked_job works here")
     if kind not in ("task", "review", "adversarial-review"):
         raise UsageError(f"--kind {kind}: it is task, review or adversarial-review")
-    from stateheal.tracking.supervisor import Order
+    from stateheal.runner.process.supervisor import Order
 
     order = Order(
         command,
@@ -78,8 +78,8 @@ def run_command(command: tuple[str, ...], kind: str, no_record: bool, **options:
 
 
 def _track(order: Any, kind: str, options: dict[str, Any]) -> int:
-    from stateheal.runner import describe
-    from stateheal.wrap import run_tracked
+    from stateheal.runner.command import run_tracked
+    from stateheal.runner.job import describe
 
     argv = order.argv
     job_class = "task" if kind == "task" else "review"
@@ -99,7 +99,7 @@ def _track(order: Any, kind: str, options: dict[str, Any]) -> int:
 
 def _clean_up_behind(order: Any, options: dict[str, Any]) -> int:
     from stateheal.report.json import as_json
-    from stateheal.wrap import run_unrecorded
+    from stateheal.runner.command import run_unrecorded
 
     data_dir = options["data_dir"]
     wrapped = run_unrecorded(order, [data_dir] if data_dir else None, options["cwd"] or os.getcwd())

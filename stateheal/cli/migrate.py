@@ -10,14 +10,13 @@ import click
 from rich.text import Text
 
 from stateheal.cli.options import Output, interruptible, output_options
+from stateheal.engine.world import World
 from stateheal.errors import UsageError
-from stateheal.migrate import Options, Pair, migrate, pairs_between, pairs_in_place, pairs_of_move
-from stateheal.model import Moved, Report
+from stateheal.migrate.commands import Options, Pair, migrate, pairs_between, pairs_in_place, pairs_of_move
+from stateheal.model.report import Moved, Report
 from stateheal.report.text import print_diffs, print_lines
-from stateheal.safe import printable
-from stateheal.tracking.place import workplace
-from stateheal.visits import World
-from stateheal.words import count_of
+from stateheal.runner.place import workplace
+from stateheal.text import count_of, printable
 
 
 @click.command("migrate")

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from stateheal.model import Report, Settings
+from stateheal.formats.times import parse_duration
+from stateheal.model.report import Report
+from stateheal.model.request import Settings
 from stateheal.report.json import as_json, lines
-from stateheal.safe import printable
-from stateheal.times import parse_duration
+from stateheal.text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,7 +35,7 @@ def duration(ctx: click.Context, param: click.Parameter, value: str | None) -> f
 
 def rule_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """What a shell offers where a rule is wanted."""
-    from stateheal.diagnosis.rules import RULES
+    from stateheal.diagnosis.catalogue import RULES
 
     return [rule.name for rule in RULES if rule.name.startswith(incomplete)]
 
@@ -149,7 +150,7 @@ def rule_options(command: Command) -> Command:
     )
 
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        from stateheal.engine import settings_of
+        from stateheal.engine.commands import settings_of
 
         settings: Settings = settings_of(
             kwargs.pop("select"), kwargs.pop("ignore"), kwargs.pop("grace"), kwargs.pop("assume_local")

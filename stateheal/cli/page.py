@@ -10,9 +10,10 @@ from contextlib import suppress
 import click
 
 from stateheal.errors import WriteError
-from stateheal.model import Report, Scope
+from stateheal.model.report import Report
+from stateheal.model.request import Scope
 from stateheal.report.html import GENERATOR, page
-from stateheal.safe import printable
+from stateheal.text import printable
 
 _NEW_MODE = 0o600
 """Records hold prompts."""

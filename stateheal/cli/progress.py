@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from stateheal.model import Place
-from stateheal.safe import printable
+from stateheal.model.disk import Place
+from stateheal.text import printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress

@@ -15,12 +15,13 @@ from stateheal.cli.repair import show_report
 from stateheal.cli.scope import scope_of
 from stateheal.commit.journal import KEEP, Journal
 from stateheal.commit.location import journal_path
-from stateheal.engine import recover
+from stateheal.engine.commands import recover
+from stateheal.engine.world import World
 from stateheal.errors import WriteError
-from stateheal.model import Report, Settings
+from stateheal.model.report import Report
+from stateheal.model.request import Settings
 from stateheal.report.text import print_lines
-from stateheal.safe import printable
-from stateheal.visits import World
+from stateheal.text import printable
 
 _LINES, _COLUMNS = 4, 100
 """Of each answer, in a dry run."""

@@ -6,22 +6,17 @@ from functools import partial
 
 import click
 
-from stateheal.cli.options import (
-    Output,
-    interruptible,
-    output_options,
-    rule_options,
-    scope_options,
-)
+from stateheal.cli.options import Output, interruptible, output_options, rule_options, scope_options
 from stateheal.cli.progress import progress_bar
 from stateheal.cli.scope import scope_of
 from stateheal.commit.journal import KEEP, Journal
 from stateheal.commit.location import journal_path
-from stateheal.engine import audit, heal
+from stateheal.engine.commands import audit, heal
+from stateheal.engine.parallel import processors
+from stateheal.engine.world import World
 from stateheal.errors import UsageError
-from stateheal.model import Report, Scope, Settings
-from stateheal.spread import processors
-from stateheal.visits import World
+from stateheal.model.report import Report
+from stateheal.model.request import Scope, Settings
 
 
 @click.command("audit")

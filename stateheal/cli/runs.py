@@ -12,13 +12,12 @@ from rich.text import Text
 from stateheal.cli.options import Output, output_options
 from stateheal.commit.journal import Journal, Run
 from stateheal.commit.location import journal_path
-from stateheal.engine import undo
+from stateheal.engine.commands import undo
 from stateheal.errors import StatehealError
-from stateheal.model import Report, Trouble
+from stateheal.formats.times import describe_age, parse_time
+from stateheal.model.report import Report, Trouble
 from stateheal.report.text import print_lines
-from stateheal.safe import printable
-from stateheal.times import describe_age, parse_time
-from stateheal.words import count_of
+from stateheal.text import count_of, printable
 
 
 def _runs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:

@@ -6,7 +6,7 @@ import os
 import shlex
 from collections.abc import Iterator
 
-from stateheal.model import Scope, Settings
+from stateheal.model.request import Scope, Settings
 
 
 def scope_of(

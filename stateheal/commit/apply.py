@@ -17,9 +17,11 @@ from stateheal.commit.atomic import (
     replace_file,
 )
 from stateheal.commit.journal import RunWriter
-from stateheal.directory import Directory, folder_of
 from stateheal.errors import Conflict, Overwritten, Refused, StatehealError
-from stateheal.model import JOBS, FileChange, FileStat, LogLine, Owner, Plan
+from stateheal.fs.directory import Directory, folder_of
+from stateheal.model.disk import JOBS, FileStat
+from stateheal.model.liveness import Owner
+from stateheal.model.plan import FileChange, LogLine, Plan
 
 Confirm = Callable[[tuple[Owner, ...]], "str | None"]
 """Judges owners afresh: why one of them may live after all, or ``None``."""

@@ -15,9 +15,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stateheal.commit.atomic import write_all
-from stateheal.digest import sha256
 from stateheal.errors import JournalError
-from stateheal.model import FileStat
+from stateheal.formats.digest import sha256
+from stateheal.model.disk import FileStat
 
 if TYPE_CHECKING:
     from tarfile import TarFile

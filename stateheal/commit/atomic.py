@@ -13,9 +13,9 @@ from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from stateheal.commit.lease import read_lease
-from stateheal.directory import Directory, WrongKind, file_stat, own_name
 from stateheal.errors import Conflict, Overwritten, Refused, WriteError
-from stateheal.model import FileStat
+from stateheal.fs.directory import Directory, WrongKind, file_stat, own_name
+from stateheal.model.disk import FileStat
 
 SECOND_SUFFIX = ".old"
 """Of the second name that a file keeps while it is replaced."""

@@ -16,17 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from stateheal.commit.archive import (
-    Archive,
-    Item,
-    load,
-    pack,
-    sync_directory,
-    write_durably,
-)
+from stateheal.commit.archive import Archive, Item, load, pack, sync_directory, write_durably
 from stateheal.commit.lock import hold, is_held_by_another
 from stateheal.errors import JournalError
-from stateheal.times import format_time
+from stateheal.formats.times import format_time
 
 KEEP = 50
 """Runs that are kept unless the user says otherwise."""

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from stateheal.digest import sha256
-from stateheal.directory import Directory, open_directory
 from stateheal.errors import Busy
+from stateheal.formats.digest import sha256
+from stateheal.fs.directory import Directory, open_directory
 
 WAIT = 5.0
 """Seconds to wait for another stateheal before giving up."""

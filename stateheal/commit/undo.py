@@ -12,10 +12,11 @@ from stateheal.commit.archive import Archive, Item, State, is_partly_appended, s
 from stateheal.commit.atomic import Target, append_line, create_file, cut_tail, read_plain, remove_file, replace_file
 from stateheal.commit.journal import Journal, Run, RunWriter
 from stateheal.commit.lock import WAIT, workspace_lock
-from stateheal.digest import sha256
-from stateheal.directory import Directory, folder_of, open_directory
 from stateheal.errors import Conflict, JournalError, Refused, StatehealError, UsageError
-from stateheal.model import INDEX, JOBS, FileStat, Restored
+from stateheal.formats.digest import sha256
+from stateheal.fs.directory import Directory, folder_of, open_directory
+from stateheal.model.disk import INDEX, JOBS, FileStat
+from stateheal.model.report import Restored
 
 _WITH_ORIGINAL = ("replace", "remove")
 """What was done to files whose bytes the archive holds for putting back."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from stateheal.model import HostFacts, Owner, ProcessFacts, Settings
-from stateheal.records import pid_of
-from stateheal.times import DAY
+from stateheal.formats.times import DAY
+from stateheal.model.liveness import HostFacts, Owner, ProcessFacts
+from stateheal.model.records import pid_of
+from stateheal.model.request import Settings
 
 _JOB_COMMANDS = frozenset({"task", "review", "adversarial-review"})
 _OTHER_COMMANDS = frozenset({"status", "result", "cancel", "setup", "transfer", "task-resume-candidate"})

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from stateheal.jsontext import Json
-from stateheal.model import GONE, NEW_INDEX, Change, Draft, Patch
-from stateheal.records import entries_of
+from stateheal.formats.jsontext import Json
+from stateheal.model.disk import NEW_INDEX
+from stateheal.model.plan import GONE, Change, Draft, Patch
+from stateheal.model.records import entries_of
 
 
 def apply(draft: Draft, changes: Sequence[Change]) -> Draft:

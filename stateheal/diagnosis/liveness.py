@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from stateheal.diagnosis.case import Case, job_id_in
-from stateheal.model import Liveness, Verdict
-from stateheal.times import DAY, MINUTE, describe_duration, format_time
+from stateheal.formats.times import DAY, MINUTE, describe_duration, format_time
+from stateheal.model.liveness import Liveness, Verdict
 
 ALIVE, DEAD, UNSURE = Liveness.ALIVE, Liveness.DEAD, Liveness.UNSURE
 

@@ -5,31 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from stateheal.diagnosis.catalogue import chosen
 from stateheal.diagnosis.change import apply
-from stateheal.diagnosis.content import unknown_version
-from stateheal.diagnosis.rules import chosen
-from stateheal.diagnosis.torn import find_torn_index
+from stateheal.diagnosis.rules.content import unknown_version
+from stateheal.diagnosis.rules.torn import find_torn_index
 from stateheal.diagnosis.view import Validate, View, first_draft
-from stateheal.jsonedit import rewrite
-from stateheal.jsontext import Document, Json, says, write
-from stateheal.model import (
-    INDEX,
-    Change,
-    Draft,
-    Evidence,
-    FileChange,
-    Finding,
-    LogLine,
-    Outcome,
-    Owner,
-    Plan,
-    Settings,
-    Snapshot,
-    Violation,
-    job_file,
-    stem_of,
-)
-from stateheal.records import entries_of, text_of
+from stateheal.formats.jsonedit import rewrite
+from stateheal.formats.jsontext import Document, Json, says, write
+from stateheal.model.disk import INDEX, Snapshot, job_file, stem_of
+from stateheal.model.evidence import Evidence
+from stateheal.model.findings import Finding, Outcome, Violation
+from stateheal.model.liveness import Owner
+from stateheal.model.plan import Change, Draft, FileChange, LogLine, Plan
+from stateheal.model.records import entries_of, text_of
+from stateheal.model.request import Settings
 
 _MOST_SPARED = 20
 _PASSES = 3

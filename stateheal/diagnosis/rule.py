@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from stateheal.diagnosis.view import Job, View
-from stateheal.jsontext import Document
-from stateheal.model import INDEX, Change, Finding, Severity, entry_position
-from stateheal.records import entries_of, pid_of, text_of
+from stateheal.formats.jsontext import Document
+from stateheal.model.disk import INDEX
+from stateheal.model.findings import Finding, Severity, entry_position
+from stateheal.model.plan import Change
+from stateheal.model.records import entries_of, pid_of, text_of
 
 
 class Diagnosed(NamedTuple):

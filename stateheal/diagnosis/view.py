@@ -13,20 +13,14 @@ from typing import NamedTuple
 
 from stateheal.diagnosis.case import Case
 from stateheal.diagnosis.liveness import judge
-from stateheal.jsontext import Document, Json
-from stateheal.model import (
-    BROKER,
-    INDEX,
-    JOBS,
-    Draft,
-    Evidence,
-    Liveness,
-    Owner,
-    Settings,
-    Verdict,
-    Violation,
-)
-from stateheal.records import (
+from stateheal.formats.jsontext import Document, Json
+from stateheal.formats.times import DAY
+from stateheal.model.disk import BROKER, INDEX, JOBS
+from stateheal.model.evidence import Evidence
+from stateheal.model.findings import Violation
+from stateheal.model.liveness import Liveness, Owner, Verdict
+from stateheal.model.plan import Draft
+from stateheal.model.records import (
     entries_of,
     fork_ticks_of,
     hostname_of,
@@ -37,7 +31,7 @@ from stateheal.records import (
     text_of,
     time_of,
 )
-from stateheal.times import DAY
+from stateheal.model.request import Settings
 
 Record = dict[str, Json]
 Validate = Callable[[str, Json], tuple[Violation, ...]]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 
-from stateheal.directory import Directory
 from stateheal.evidence.processes import ProcessTable
 from stateheal.evidence.snapshot import read_snapshot
-from stateheal.model import BROKER, Answer, BrokerFacts, Snapshot, Unreadable
-from stateheal.records import pid_of
+from stateheal.fs.directory import Directory
+from stateheal.model.disk import BROKER, Snapshot, Unreadable
+from stateheal.model.evidence import Answer, BrokerFacts
+from stateheal.model.records import pid_of
 
 _PATIENCE = 0.2  # seconds
 _NOBODY = (errno.ENOENT, errno.ECONNREFUSED)

@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from stateheal.model import HostFacts
+from stateheal.model.liveness import HostFacts
 
 _INITIAL_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO, the same on every Linux
 _PROC = Path("/proc")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from stateheal.evidence.host import boot_time, read_host, read_text, start_ticks
-from stateheal.model import HostFacts, ProcessFacts
+from stateheal.model.liveness import HostFacts, ProcessFacts
 
 _PROC = Path("/proc")
 _HOST_AGE = 1.0

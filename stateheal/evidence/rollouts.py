@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from stateheal.model import RolloutTurn, TurnEnd, TurnFacts
-from stateheal.safe import shorten
-from stateheal.times import parse_time
-from stateheal.turns import digest_of
+from stateheal.diagnosis.turns import digest_of
+from stateheal.formats.times import parse_time
+from stateheal.model.evidence import RolloutTurn, TurnEnd, TurnFacts
+from stateheal.text import shorten
 
 _NAME = re.compile(
     r"rollout-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-(?P<thread>.+?)(?:_(?P<rollout>[^_]+))?\.jsonl(?P<packed>\.zst)?"

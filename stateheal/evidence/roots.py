@@ -14,9 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from stateheal.digest import sha256
 from stateheal.errors import UsageError
-from stateheal.model import INDEX, JOBS, Place, Trouble
+from stateheal.formats.digest import sha256
+from stateheal.model.disk import INDEX, JOBS, Place
+from stateheal.model.report import Trouble
 
 FALLBACK = "codex-companion"
 _NAME = re.compile(r"(?s).*-[0-9a-f]{16}")

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stateheal.errors import UsageError
-from stateheal.evidence.acceptor import Accept, Unknown, compile_schema
-from stateheal.jsontext import Json
-from stateheal.model import Violation
+from stateheal.evidence.schema_accept import Accept, Unknown, compile_schema
+from stateheal.formats.jsontext import Json
+from stateheal.model.findings import Violation
 
 if TYPE_CHECKING:
     import jsonschema

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
-from stateheal.directory import Directory, ensure_regular, file_stat
-from stateheal.jsontext import parse
-from stateheal.model import FileStat, LogFacts, Snapshot, Unreadable
+from stateheal.formats.jsontext import parse
+from stateheal.fs.directory import Directory, ensure_regular, file_stat
+from stateheal.model.disk import FileStat, LogFacts, Snapshot, Unreadable
 
 MAX_BYTES = int(os.environ.get("STATEHEAL_MAX_BYTES") or 64 * 1024 * 1024)
 """Larger records are reported, not read; the environment variable moves the limit."""

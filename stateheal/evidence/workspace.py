@@ -7,41 +7,23 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
-from stateheal.directory import Directory
+from stateheal.diagnosis.clean import quiet_jobs
 from stateheal.evidence.broker import ask_endpoint, read_broker
 from stateheal.evidence.host import on_shared_storage
-from stateheal.evidence.lost import recoveries_of, turns_of
+from stateheal.evidence.leftovers import Originals, home_of, read_leftovers, real_parents, size_of, stray_names
 from stateheal.evidence.processes import ProcessTable
+from stateheal.evidence.recoveries import recoveries_of, turns_of
 from stateheal.evidence.rollouts import Rollouts
 from stateheal.evidence.schema import violations
 from stateheal.evidence.snapshot import read_log, read_snapshot, why_unreadable
-from stateheal.evidence.surroundings import Originals, home_of, read_leftovers, real_parents, size_of, stray_names
-from stateheal.jsonsalvage import salvage
-from stateheal.jsontext import Document, Json, ParseFailure
-from stateheal.model import (
-    INDEX,
-    JOBS,
-    Answer,
-    BrokerFacts,
-    Evidence,
-    LogFacts,
-    Name,
-    Place,
-    ProcessFacts,
-    Salvage,
-    Snapshot,
-    Unreadable,
-    Violation,
-)
-from stateheal.quiet import quiet_jobs
-from stateheal.records import (
-    NOT_RECORDS,
-    entries_of,
-    is_active,
-    is_companion_id,
-    is_finished,
-    pid_of,
-)
+from stateheal.formats.jsonsalvage import Salvage, salvage
+from stateheal.formats.jsontext import Document, Json, ParseFailure
+from stateheal.fs.directory import Directory
+from stateheal.model.disk import INDEX, JOBS, LogFacts, Name, Place, Snapshot, Unreadable
+from stateheal.model.evidence import Answer, BrokerFacts, Evidence
+from stateheal.model.findings import Violation
+from stateheal.model.liveness import ProcessFacts
+from stateheal.model.records import NOT_RECORDS, entries_of, is_active, is_companion_id, is_finished, pid_of
 
 _FRESH = 5.0
 """Seconds for which a file that does not parse may simply be on its way."""

@@ -1,12 +1,13 @@
-"""Unified diffs of what a repair changes, painted."""
+"""Unified diffs of what a repair changes: as lines of text, which a page folds away, and painted for a terminal."""
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator
 
-from stateheal.model import Diff
+from stateheal.model.report import Diff
 from stateheal.report.paint import Paint
-from stateheal.unified import diff_lines
+from stateheal.text import printable
 
 _STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
@@ -15,3 +16,17 @@ def painted_diff(diff: Diff, paint: Paint) -> Iterator[str]:
     """The lines of the diff."""
     for number, line in enumerate(diff_lines(diff)):
         yield paint(line, "bold" if number < 2 else _STYLES.get(line[:1], ""))
+
+
+def diff_lines(diff: Diff, context: int = 3) -> Iterator[str]:
+    """The lines of a unified diff, header first, nothing in them that a terminal would obey."""
+    old, new = (_lines(data) for data in (diff.before, diff.after))
+    name = printable(diff.name)
+    names = ("/dev/null" if diff.before is None else f"a/{name}", "/dev/null" if diff.after is None else f"b/{name}")
+    for line in difflib.unified_diff(old, new, *names, n=context, lineterm=""):
+        yield printable(line)
+
+
+def _lines(data: bytes | None) -> list[str]:
+    """Split at line feeds only: whatever else ends a line for Python is shown escaped."""
+    return [] if not data else data.decode("utf-8", "backslashreplace").removesuffix("\n").split("\n")

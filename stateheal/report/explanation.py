@@ -8,10 +8,11 @@ from typing import Any
 
 from rich.text import Text
 
-from stateheal.jsontext import Json
-from stateheal.model import Explanation, Liveness, ProcessFacts, Trial
-from stateheal.safe import printable
-from stateheal.times import describe_age, format_time
+from stateheal.formats.jsontext import Json
+from stateheal.formats.times import describe_age, format_time
+from stateheal.model.liveness import Liveness, ProcessFacts, Trial
+from stateheal.model.report import Explanation
+from stateheal.text import printable
 
 _STYLES = {Liveness.ALIVE: "green", Liveness.DEAD: "red", Liveness.UNSURE: "yellow"}
 _FIELDS = (

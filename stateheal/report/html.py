@@ -11,13 +11,16 @@ from itertools import groupby
 from pathlib import PurePath
 from typing import NamedTuple
 
-from stateheal.model import DiffText, Finding, Portrait, Report, Scope, Severity
+from stateheal.model.findings import Finding, Severity
+from stateheal.model.page import DiffText, Portrait
+from stateheal.model.report import Report
+from stateheal.model.request import Scope
 from stateheal.report.markup import data, folded, listed, moment, tag, text
 from stateheal.report.style import STYLE
 from stateheal.report.summary import WORST_FIRST, counts, directory_of, repairable, worst_first
 from stateheal.report.timeline import timeline
+from stateheal.text import count_of
 from stateheal.version import __version__
-from stateheal.words import count_of
 
 GENERATOR = f'<meta name="generator" content="stateheal {__version__}">'
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"

@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from stateheal.model import Finding, Moved, Report, Restored, Severity
+from stateheal.model.findings import Finding, Severity
+from stateheal.model.report import Moved, Report, Restored
 
 
 def as_json(report: Report, **extra: Any) -> dict[str, Any]:

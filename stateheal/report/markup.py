@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 
-from stateheal.safe import printable
-from stateheal.times import format_time
+from stateheal.formats.times import format_time
+from stateheal.text import printable
 
 LIMIT = 4000
 """Characters of one text: a record's field may hold megabytes."""

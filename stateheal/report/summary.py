@@ -6,9 +6,10 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 
-from stateheal.model import Finding, Outcome, Report, Scope, Severity
-from stateheal.safe import printable
-from stateheal.words import count_of
+from stateheal.model.findings import Finding, Outcome, Severity
+from stateheal.model.report import Report
+from stateheal.model.request import Scope
+from stateheal.text import count_of, printable
 
 WORST_FIRST = (Severity.DAMAGE, Severity.UNSURE, Severity.NOTICE)
 COMMAND = "  stateheal "

@@ -8,11 +8,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from rich.console import Console
 from rich.text import Text
 
-from stateheal.model import Diff, Finding, Outcome, Report, Scope, Severity
+from stateheal.model.findings import Finding, Outcome, Severity
+from stateheal.model.report import Diff, Report
+from stateheal.model.request import Scope
 from stateheal.report.diff import painted_diff
 from stateheal.report.paint import Paint, folded, painter, width_of
 from stateheal.report.summary import WHOLE, directory_of, summary, worst_first
-from stateheal.safe import printable
+from stateheal.text import printable
 
 _STYLES = {Severity.DAMAGE: "red", Severity.UNSURE: "yellow", Severity.NOTICE: "cyan"}
 _OUTCOMES = {

@@ -9,10 +9,12 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
-from stateheal.model import ACTIVE, FINISHED, JobSpan, Portrait, Severity
+from stateheal.formats.times import HOUR, describe_duration
+from stateheal.model.disk import ACTIVE, FINISHED
+from stateheal.model.findings import Severity
+from stateheal.model.page import JobSpan, Portrait
 from stateheal.report.markup import data, folded, listed, moment, tag, text
-from stateheal.times import HOUR, describe_duration
-from stateheal.words import count_of
+from stateheal.text import count_of
 
 ROWS = 3000
 """Bars of a whole page that are not there for damage."""

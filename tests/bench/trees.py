@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from stateheal.evidence.roots import slug, workspace_hash
-from stateheal.times import DAY, HOUR, format_time
+from stateheal.formats.times import DAY, HOUR, format_time
 
 Record = dict[str, Any]
 PROSE = "The three failing tests share one cause: the fixture opens the store before the migration has run. "

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from stateheal.commit.atomic import Target, append_line, cut_tail, read_plain, replace_file
-from stateheal.directory import file_stat, open_directory
 from stateheal.errors import Conflict, Refused, StatehealError, WriteError
+from stateheal.fs.directory import file_stat, open_directory
 
 OLD, NEW = b'{"old": 1}\n', b'{"new": 2}\n'
 

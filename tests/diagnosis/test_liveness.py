@@ -8,8 +8,9 @@ import pytest
 
 from stateheal.diagnosis.case import Case, job_command, job_id_in
 from stateheal.diagnosis.liveness import ROWS, judge, trace
-from stateheal.model import Identity, Liveness, Owner, ProcessFacts, Settings
-from stateheal.records import pid_of
+from stateheal.model.liveness import Identity, Liveness, Owner, ProcessFacts
+from stateheal.model.records import pid_of
+from stateheal.model.request import Settings
 from tests.support import NOW, WORKER, host
 
 HOUR, DAY = 3600.0, 86400.0

@@ -19,7 +19,8 @@ import pytest
 from stateheal.diagnosis.case import Case
 from stateheal.diagnosis.liveness import judge
 from stateheal.evidence.processes import SystemProcesses
-from stateheal.model import Owner, ProcessFacts, Settings, Verdict
+from stateheal.model.liveness import Owner, ProcessFacts, Verdict
+from stateheal.model.request import Settings
 
 pytestmark = [pytest.mark.processes, pytest.mark.skipif(sys.platform == "win32", reason="POSIX processes")]
 SLEEP = "import time; print(flush=True); time.sleep(600)"

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from stateheal.engine import heal, undo
+from stateheal.engine.commands import heal, undo
 from stateheal.evidence.schema import violations
-from stateheal.model import Severity
+from stateheal.model.findings import Severity
 from tests.support import (
     NOW,
     FakeProcesses,

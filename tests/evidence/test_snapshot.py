@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from stateheal.directory import open_directory
 from stateheal.evidence import snapshot
 from stateheal.evidence.snapshot import read_log, read_snapshot
-from stateheal.model import Snapshot, Unreadable
+from stateheal.fs.directory import open_directory
+from stateheal.model.disk import Snapshot, Unreadable
 
 
 def read(folder: Path, name: str) -> Snapshot | Unreadable | None:

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import stateheal
-from stateheal import hookcheck
+from stateheal.engine.world import World
 from stateheal.evidence.roots import default_roots, hashes_of
-from stateheal.hookcheck import NotPlain
-from stateheal.model import Severity
-from stateheal.visits import World
+from stateheal.hook import check as hookcheck
+from stateheal.hook.check import NotPlain
+from stateheal.model.findings import Severity
 from tests.support import FIELD_DATA, HERE, FakeProcesses, Tree, done, journal_in
 
 CASES = sorted(path for path in (HERE / "cases").glob("*/*") if path.name in ("before", "after"))

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 import stateheal
-from stateheal.hook import concerned, launches
-from stateheal.hookconfig import NAMES, config_text
+from stateheal.hook.config import NAMES, config_text
+from stateheal.hook.main import concerned, launches
 from tests.support import PROJECT, Tree, done, files_in, job, stats_in
 
 HOOK = (sys.executable, "-m", "stateheal", "hook")
@@ -364,7 +364,7 @@ def test_the_deadline(tree: Tree, project: Path, tmp_path: Path) -> None:
     """A read that hangs is left after a second, with everything as it was."""
     before = files_in(tree.path)
     program = (
-        "import time, sys, stateheal.hookrun, stateheal.visits as v\n"
+        "import time, sys, stateheal.hook.heal, stateheal.engine.workspace as v\n"
         "v.gather = lambda *_: time.sleep(60)\n"
         "from stateheal.__main__ import main; sys.argv[1:] = ['hook']; main()"
     )
@@ -442,7 +442,8 @@ def test_the_short_path_imports_next_to_nothing(command: str, project: Path, iso
         "stateheal",
         "stateheal.__main__",
         "stateheal.hook",
-        "stateheal.hookcheck",
+        "stateheal.hook.main",
+        "stateheal.hook.check",
     }
 
 

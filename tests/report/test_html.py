@@ -9,14 +9,17 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stateheal.engine import audit, heal
-from stateheal.model import DiffText, Finding, JobSpan, Portrait, Report, Scope, Severity, Trouble
-from stateheal.portrait import NEWEST
+from stateheal.engine.commands import audit, heal
+from stateheal.model.findings import Finding, Severity
+from stateheal.model.page import DiffText, JobSpan, Portrait
+from stateheal.model.report import Report, Trouble
+from stateheal.model.request import Scope
+from stateheal.report.diff import diff_lines
 from stateheal.report.html import page
 from stateheal.report.markup import LIMIT, text
+from stateheal.report.page_data import NEWEST
 from stateheal.report.timeline import ROWS, STRIPS, Axis
-from stateheal.safe import printable
-from stateheal.unified import diff_lines
+from stateheal.text import printable
 from tests.support import NOW, PROJECT, FakeProcesses, Tree, done, entry_of, job, journal_in, settle, world
 
 HOSTILE = (

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pytest
 
-from stateheal.engine import audit
-from stateheal.model import Report
+from stateheal.engine.commands import audit
+from stateheal.model.report import Report
 from stateheal.report.html import page
-from stateheal.safe import printable
+from stateheal.text import printable
 from tests.report.test_html import HOSTILE, Reader, made_up
 from tests.support import NOW, PROJECT, FakeProcesses, journal_in, world
 

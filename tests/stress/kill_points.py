@@ -17,9 +17,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from stateheal.directory import TEMP_PREFIX
-from stateheal.engine import heal, undo
+from stateheal.engine.commands import heal, undo
 from stateheal.errors import UsageError
+from stateheal.fs.directory import TEMP_PREFIX
 from tests.support import Tree, done, entry_of, files_in, job, journal_in, world, write_json
 
 OPERATIONS = ("open", "write", "fsync", "link", "replace", "unlink", "ftruncate", "utime", "fchmod", "mkdir")

@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from stateheal.commit.atomic import Target, read_plain, replace_file
-from stateheal.directory import open_directory
-from stateheal.engine import heal
+from stateheal.engine.commands import heal
 from stateheal.errors import Conflict
-from stateheal.model import HostFacts
+from stateheal.fs.directory import open_directory
+from stateheal.model.liveness import HostFacts
 from tests.support import HOST, FakeProcesses, Tree, done, job, journal_in, world
 
 WRITER = """

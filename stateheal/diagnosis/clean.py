@@ -1,0 +1,75 @@
+"""Jobs of which there is nothing to find: ended, by two records that stand in their places and tell the same.
+
+Most jobs of most workspaces are of this kind, and no rule need look at them. A property test shows that the rules, when
+they do look, find nothing. Whoever adds a rule about jobs that ended plainly adds its condition here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from stateheal.formats.jsontext import Json
+from stateheal.model.disk import FINISHED, GATE_TITLE, INDEX, JOBS, Name, Place, Snapshot
+from stateheal.model.findings import Violation
+from stateheal.model.records import IDENTITY, LOST_PHASES, entries_of
+
+_IDENTITY = frozenset(IDENTITY)
+
+
+def quiet_jobs(
+    place: Place,
+    index: Snapshot | None,
+    records: Mapping[str, Snapshot],
+    violations: Mapping[str, tuple[Violation, ...]],
+    names: Sequence[Name],
+) -> frozenset[str]:
+    """The jobs of a workspace of which there is nothing to find: their records are valid, and ``_is_quiet`` says so."""
+    if not place.of_codex or index is None or not isinstance(index.value, dict):
+        return frozenset()
+    broken = {violation.position for violation in violations.get(INDEX, ())}
+    directories = {each.name for each in names if each.is_directory}
+    parent = place.jobs_path
+    found: set[str] = set()
+    seen: set[str] = set()
+    for position, entry in enumerate(entries_of(index.value)):
+        ident = entry.get("id") if isinstance(entry, dict) else None
+        if not isinstance(ident, str):
+            continue
+        if ident in seen:
+            found.discard(ident)
+            continue
+        seen.add(ident)
+        record = records.get(ident)
+        if record is None or record.name in violations or position in broken or not isinstance(record.value, dict):
+            continue
+        if directories and f"{JOBS}/{ident}.log" in directories:
+            continue
+        if _is_quiet(ident, entry, record.value, f"{parent}/{ident}.log"):
+            found.add(ident)
+    return frozenset(found)
+
+
+def _is_quiet(ident: str, entry: dict[str, Json], record: dict[str, Json], log: str) -> bool:
+    """Whether no rule has anything to say of a job of a codex companion. ``log``: the one right path of its log."""
+    said, told = entry.get, record.get
+    status = told("status")
+    return (
+        status in FINISHED
+        and said("status") == status
+        and told("id") == ident
+        and said("pid") is None
+        and told("pid") is None
+        and said("logFile") in (None, log)
+        and told("logFile") in (None, log)
+        and said("title") != GATE_TITLE
+        and told("title") != GATE_TITLE
+        and _has_no_message_too_much(status, entry, record)
+        and (said("phase") not in LOST_PHASES and told("phase") not in LOST_PHASES)
+        and (entry.keys() >= _IDENTITY or not any(told(key) and key not in entry for key in IDENTITY))
+        and not ("\\" in ident or ident in (".", ".."))
+    )
+
+
+def _has_no_message_too_much(status: str, entry: dict[str, Json], record: dict[str, Json]) -> bool:
+    """A completed job with an error's message may carry what an orphan left behind."""
+    return status != "completed" or (entry.get("errorMessage") is None and record.get("errorMessage") is None)

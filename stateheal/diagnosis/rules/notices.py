@@ -1,0 +1,152 @@
+"""What is worth knowing and is nobody's damage. Notices never change the exit status; each names what would help."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator
+
+from stateheal.diagnosis.rule import Diagnosed, file_finding, job_finding
+from stateheal.diagnosis.rules.structure import CAP, is_inside_jobs, is_unsafe_log
+from stateheal.diagnosis.view import Job, View
+from stateheal.formats.times import HOUR, MINUTE, describe_age
+from stateheal.model.disk import GATE_TITLE, INDEX, JOBS
+from stateheal.model.evidence import Answer, TurnEnd
+from stateheal.model.findings import Severity
+from stateheal.model.liveness import Liveness
+from stateheal.model.records import entries_of, is_active, is_lost, text_of
+
+_SILENT = 2 * HOUR
+_STILL_WARM = 30 * MINUTE
+NOTICE = Severity.NOTICE
+
+
+def find_turn_running(view: View) -> Iterator[Diagnosed]:
+    """The worker is dead, but its turn may go on in the broker: a second turn on the thread would hang."""
+    broker = view.evidence.broker
+    if broker is None or broker.answer is not Answer.YES:
+        return
+    for job in view.jobs:
+        turn = _lost_turn(job)
+        if turn is None:
+            continue
+        facts = view.evidence.turns.get(turn)
+        log = view.evidence.logs.get(job.id)
+        if (facts is not None and facts.end is not TurnEnd.OPEN) or (log is not None and log.turn_ended):
+            continue
+        moved = [each.mtime for each in (log, facts) if each is not None]
+        if moved and view.now - max(moved) < _STILL_WARM:
+            message = "its worker is dead, but its turn may still run in the workspace's broker"
+            helps = f"wait for it, or end the Claude session, before you resume: codex resume {turn[0]}"
+            yield Diagnosed(job_finding(view, job, "turn-running", message, helps, severity=NOTICE))
+
+
+def _lost_turn(job: Job) -> tuple[str, str] | None:
+    """Thread and turn of a job whose worker did not live to see its turn's end."""
+    for side in job.sides:
+        thread, turn = text_of(side, "threadId"), text_of(side, "turnId")
+        if side.get("jobClass") != "task":
+            continue  # a review's thread is never resumed, and has no rollout
+        if thread and turn and is_lost(side):
+            return thread, turn
+    return None
+
+
+def find_moved_logs(view: View) -> Iterator[Diagnosed]:
+    """Logs recorded by the right name in another directory: the tree was moved or copied."""
+    moved: dict[str, list[str]] = {}
+    for job in view.jobs:
+        for side in job.sides:
+            log = text_of(side, "logFile")
+            if log and not is_inside_jobs(view, log) and not is_unsafe_log(view, job, side):
+                moved.setdefault(os.path.dirname(log), []).append(job.id)
+    for parent, jobs in moved.items():
+        count = len(set(jobs))
+        logs = "the log of 1 job is" if count == 1 else f"the logs of {count} jobs are"
+        message = f"{logs} recorded in {parent}, not here"
+        helps = "the plugin will not show them; they stand beside the records"
+        yield Diagnosed(file_finding(view, "moved-log", INDEX, message, helps, severity=NOTICE))
+
+
+def find_gate_lost(view: View) -> Iterator[Diagnosed]:
+    """A stop gate review has run here, but the gate is off now: a torn index turns it off silently."""
+    index = view.draft.index
+    config = index.get("config") if isinstance(index, dict) else None
+    gate = config.get("stopReviewGate", False) if isinstance(config, dict) else False
+    reviewed = [job.id for job in view.jobs if any(side.get("title") == GATE_TITLE for side in job.sides)]
+    if gate is False and reviewed and isinstance(index, dict):
+        message = f"{reviewed[0]} is a stop gate review, but the review gate is off now"
+        helps = "if you did not turn it off: /codex:setup --enable-review-gate"
+        where = "/config/stopReviewGate"
+        yield Diagnosed(file_finding(view, "gate-lost", INDEX, message, helps, severity=NOTICE, pointer=where))
+
+
+def find_split_root(view: View) -> Iterator[Diagnosed]:
+    """The same workspace under two roots: hooks and commands may look at different ones."""
+    if view.evidence.twins:
+        others = ", ".join(f"{twin} ({_size(view, twin)})" for twin in view.evidence.twins)
+        message = f"this workspace's state ({_size(view, str(view.evidence.place.directory))}) is also in {others}"
+        helps = f"to bring it together: {_migration(view)}"
+        yield Diagnosed(file_finding(view, "split-root", "", message, helps, severity=NOTICE))
+
+
+def _size(view: View, directory: str) -> str:
+    size = view.evidence.sizes.get(directory, 0)
+    return f"{size} bytes" if size < 10_000 else f"{size // 1000} kB" if size < 10**7 else f"{size // 10**6} MB"
+
+
+def _migration(view: View) -> str:
+    """The command that would mend a split root: out of the temp directory, into the plugin's own."""
+    places = (str(view.evidence.place.directory), *view.evidence.twins)
+    roots = sorted((os.path.dirname(place) for place in places), key=lambda root: (_is_temp(root), root))
+    cwd = f" --cwd {shlex.quote(view.evidence.home)}" if view.evidence.home else ""
+    return f"stateheal migrate --from {shlex.quote(roots[-1])} --to {shlex.quote(roots[0])}{cwd} --archive"
+
+
+def _is_temp(root: str) -> bool:
+    return os.path.basename(root) == "codex-companion"
+
+
+def find_foreign_plugin(view: View) -> Iterator[Diagnosed]:
+    """Codex jobs in the data directory of another plugin: the last plugin to export CLAUDE_PLUGIN_DATA won."""
+    place = view.evidence.place
+    if place.of_codex:
+        return
+    codex = [job.id for job in view.jobs if any(str(side.get("title", "")).startswith("Codex ") for side in job.sides)]
+    if codex:
+        jobs = "1 Codex job stands" if len(codex) == 1 else f"{len(codex)} Codex jobs stand"
+        message = f"{jobs} in the data directory of {place.plugin}"
+        helps = "the plugin that set CLAUDE_PLUGIN_DATA last got them; uninstalling it deletes them"
+        yield Diagnosed(file_finding(view, "foreign-plugin", INDEX, message, helps, severity=NOTICE))
+
+
+def find_gone_workspace(view: View) -> Iterator[Diagnosed]:
+    """The project directory is not there any more."""
+    if view.evidence.home_exists is False:
+        home, size = str(view.evidence.home), _size(view, str(view.evidence.place.directory))
+        message = f"the project directory {home} that this state ({size}) belongs to is not there any more"
+        root = shlex.quote(str(view.evidence.place.root))
+        command = f"stateheal migrate --from {root} --workspace {shlex.quote(home)} NEW"
+        helps = f"if it was moved: {command}; else its state can be deleted"
+        yield Diagnosed(file_finding(view, "gone-workspace", "", message, helps, severity=NOTICE))
+
+
+def find_silent(view: View) -> Iterator[Diagnosed]:
+    """A live job that has written nothing for hours."""
+    for job in view.jobs:
+        if not any(map(is_active, job.sides)) or view.judge(job).verdict.state is not Liveness.ALIVE:
+            continue
+        last = view.last_sign(job)
+        if last is not None and view.now - last > _SILENT:
+            message = f"its process lives, but its last sign of life was {describe_age(last, view.now)}"
+            helps = f"if it hangs: /codex:cancel {job.id}"
+            yield Diagnosed(job_finding(view, job, "silent", message, helps, severity=NOTICE))
+
+
+def find_over_cap(view: View) -> Iterator[Diagnosed]:
+    """More entries than the plugin keeps: its next write deletes the files of the oldest."""
+    count = len(entries_of(view.draft.index))
+    if count > CAP:
+        message = f"the index holds {count} entries; the plugin's next write deletes all but the {CAP} newest"
+        helps = f"copy what you need from {view.evidence.place.directory / JOBS} before you start another job"
+        yield Diagnosed(file_finding(view, "over-cap", INDEX, message, helps, severity=NOTICE, pointer="/jobs"))

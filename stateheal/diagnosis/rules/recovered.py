@@ -1,0 +1,94 @@
+"""Answers that stand in a rollout, for jobs whose worker did not live to write them (field guide section 7).
+
+A repair where recovering was asked for, a notice otherwise. The rule stands before those that close jobs, so that none
+is first failed and then completed.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+
+from stateheal.diagnosis.rule import Diagnosed, job_finding
+from stateheal.diagnosis.rules.orphans import log_line
+from stateheal.diagnosis.view import Job, Record, View
+from stateheal.formats.times import format_time
+from stateheal.model.evidence import Recovery, TurnEnd
+from stateheal.model.findings import Severity
+from stateheal.model.liveness import Liveness
+from stateheal.model.plan import GONE, Change, Patch
+from stateheal.model.records import is_active, is_lost, text_of
+from stateheal.version import __version__
+
+
+def find_recovered(view: View) -> Iterator[Diagnosed]:
+    """Jobs that are dead or were closed as such: completed with their answer, or why they are left as they are."""
+    for job in view.jobs:
+        if not view.settings.recover:
+            yield from _notice(view, job)
+            continue
+        recovery = view.evidence.recoveries.get(job.id)
+        if recovery is None or not _is_lost(view, job):
+            continue
+        if recovery.message is None or job.record is None:
+            why = recovery.reason or "it has no job file to hold the answer"
+            message = f"not recoverable, left as it is: {why}"
+            yield Diagnosed(job_finding(view, job, "recoverable", message, severity=Severity.NOTICE))
+            continue
+        message = f"its worker died, but Codex finished the turn: the answer is in {recovery.path}"
+        finding = job_finding(view, job, "recoverable", message, repair="mark it completed/done with the answer")
+        yield Diagnosed(finding, _change(view, job, recovery))
+
+
+def _notice(view: View, job: Job) -> Iterator[Diagnosed]:
+    for side in job.sides:
+        thread, turn = text_of(side, "threadId"), text_of(side, "turnId")
+        facts = view.evidence.turns.get((thread, turn)) if thread and turn else None
+        if side.get("jobClass") != "task" or facts is None or facts.end is not TurnEnd.COMPLETED:
+            continue
+        if _is_lost(view, job):
+            message = f"its worker died, but Codex finished the turn: the answer is in {facts.path}"
+            where = shlex.quote(str(view.evidence.place.directory))
+            helps = f"stateheal recover --job {job.id} {where}, or codex resume {thread}"
+            yield Diagnosed(job_finding(view, job, "recoverable", message, helps, severity=Severity.NOTICE))
+        return
+
+
+def _is_lost(view: View, job: Job) -> bool:
+    if job.active:
+        return view.judge(job).verdict.state is Liveness.DEAD
+    return (
+        bool(job.sides)
+        and all(is_lost(side) or is_active(side) for side in job.sides)
+        and (not any(map(is_active, job.sides)) or view.judge(job).verdict.state is Liveness.DEAD)
+    )
+
+
+def _change(view: View, job: Job, recovery: Recovery) -> Change:
+    ended = recovery.ended_at
+    both: dict[str, object] = {"status": "completed", "phase": "done", "pid": None}
+    if ended is not None and ended <= view.now:
+        both["completedAt"] = format_time(ended)
+    elif any(text_of(side, "completedAt") is None for side in job.sides):
+        both["completedAt"] = format_time(view.last_sign(job) or view.now)
+    source = {"rollout": recovery.path, "turnId": recovery.turn_id, "tool": "stateheal", "version": __version__}
+    result = {"status": 0, "rawOutput": recovery.message, "recoveredFrom": source}
+    return Change(
+        position=job.position,
+        entry=_patch(job.entry, both, recovery),
+        stem=job.id,
+        record={**_patch(job.record, both, recovery), "result": result, "rendered": recovery.message},
+        log=log_line(view, job.sides[0], "Recovered the result of its turn from a rollout"),
+        stakes=view.judge(job).owners if any(map(is_active, job.sides)) else (),
+    )
+
+
+def _patch(side: Record | None, both: Patch, recovery: Recovery) -> Patch:
+    if side is None:
+        return {}
+    patch = dict(both)
+    if "errorMessage" in side:
+        patch["errorMessage"] = GONE
+    if text_of(side, "turnId") is None and recovery.turn_id is not None:
+        patch["turnId"] = recovery.turn_id
+    return patch

@@ -1,0 +1,249 @@
+"""What is wrong with the index as a list of jobs: entries that are null, doubled, stunted, missing or dangerous.
+
+Field guide section 5. The rule above all here: nothing may be pushed out. The plugin keeps the 50 newest entries by
+``updatedAt`` and deletes the files of the rest, so no repair changes an ``updatedAt``, and none adds where the index
+would then hold more than 40.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from stateheal.diagnosis.rule import Diagnosed, file_finding, job_finding
+from stateheal.diagnosis.rules.endings import ending
+from stateheal.diagnosis.rules.orphans import orphan_change
+from stateheal.diagnosis.view import Job, Record, View
+from stateheal.formats.jsontext import Json
+from stateheal.formats.times import format_time
+from stateheal.model.disk import ACTIVE, FINISHED, INDEX, JOBS
+from stateheal.model.findings import Severity
+from stateheal.model.liveness import Liveness
+from stateheal.model.plan import Change
+from stateheal.model.records import (
+    ENDING,
+    ENTRY_LACKS,
+    IDENTITY,
+    entries_of,
+    is_active,
+    is_finished,
+    is_plain_id,
+    own_times,
+    text_of,
+)
+
+CAP = 50
+"""Entries that the plugin keeps."""
+ROOM = 40
+"""Entries up to which one may be added: the plugin's next tasks need the rest."""
+
+
+def may_live(view: View, job: Job) -> bool:
+    """Whether the job is active and not proven dead: then nothing of it is touched."""
+    return any(map(is_active, job.sides)) and view.judge(job).verdict.state is not Liveness.DEAD
+
+
+def find_null_entries(view: View) -> Iterator[Diagnosed]:
+    """``null`` among the entries."""
+    if view.evidence.place.jobs is not None:
+        return
+    for position, entry in enumerate(entries_of(view.draft.index)):
+        if entry is None:
+            pointer = f"/jobs/{position}"
+            message = f"{pointer} is null: the plugin's status crashes on it"
+            finding = file_finding(view, "null-entry", INDEX, message, repair="remove it", pointer=pointer)
+            yield Diagnosed(finding, Change(drop=frozenset({position})))
+
+
+# --- paths ---------------------------------------------------------------------------------------------------------
+
+
+def find_unsafe_paths(view: View) -> Iterator[Diagnosed]:
+    """Ids and logFile fields through which the plugin would delete files that are none of its own."""
+    for job in view.jobs:
+        if job.position is not None and not _is_file_name(job.id):
+            yield _leading_out(view, job)
+            continue
+        bad = [side for side in job.sides if is_unsafe_log(view, job, side)]
+        if bad:
+            yield _unsafe_log(view, job, bad)
+
+
+def _is_file_name(ident: str) -> bool:
+    return not any(char in ident for char in "/\\\0") and ident not in (".", "..")
+
+
+def _leading_out(view: View, job: Job) -> Diagnosed:
+    assert job.position is not None
+    message = "its id is a path: the plugin would delete the file it leads to when it prunes the job"
+    if may_live(view, job):
+        return Diagnosed(job_finding(view, job, "unsafe-path", message, "it may live", severity=Severity.UNSURE))
+    finding = job_finding(view, job, "unsafe-path", message, repair="take the entry out of the index")
+    owners = view.judge(job).owners if is_active(job.entry) else ()
+    return Diagnosed(finding, Change(drop=frozenset({job.position}), stakes=owners))
+
+
+def is_unsafe_log(view: View, job: Job, side: Record) -> bool:
+    """A logFile outside the workspace's jobs/ that is not the job's own log by name, another record, or a directory."""
+    log = text_of(side, "logFile")
+    if log is None:
+        return False
+    base = os.path.basename(log.replace("\\", "/"))
+    if not is_inside_jobs(view, log):
+        return base != f"{job.id}.log"
+    is_directory = any(name.name == f"{JOBS}/{base}" and name.is_directory for name in view.evidence.names)
+    return is_directory or base.endswith(".json")
+
+
+def is_inside_jobs(view: View, log: str) -> bool:
+    """Whether a path leads, every link resolved, to a name right in this workspace's ``jobs/``."""
+    parent = os.path.dirname(log)
+    return view.evidence.real_parents.get(parent, parent) == view.evidence.place.jobs_path
+
+
+def _unsafe_log(view: View, job: Job, bad: list[Record]) -> Diagnosed:
+    message = f"its logFile is {text_of(bad[0], 'logFile')!r}: the plugin deletes that path when it prunes the job"
+    if may_live(view, job):
+        return Diagnosed(job_finding(view, job, "unsafe-path", message, "it may live", severity=Severity.UNSURE))
+    finding = job_finding(view, job, "unsafe-path", message, "that path is not looked at", "set logFile to null")
+    change = Change(
+        position=job.position,
+        entry={"logFile": None} if any(side is job.entry for side in bad) else {},
+        stem=job.id,
+        record={"logFile": None} if any(side is job.record for side in bad) else {},
+        stakes=view.judge(job).owners if any(map(is_active, job.sides)) else (),
+    )
+    return Diagnosed(finding, change)
+
+
+# --- doubles and stubs ---------------------------------------------------------------------------------------------
+
+
+def find_duplicates(view: View) -> Iterator[Diagnosed]:
+    """Two entries of one id."""
+    by_id: dict[str, list[Job]] = {}
+    for job in view.jobs:
+        if job.entry is not None:
+            by_id.setdefault(job.id, []).append(job)
+    for jobs in by_id.values():
+        if len(jobs) > 1:
+            yield from _doubled(view, jobs)
+
+
+def _doubled(view: View, jobs: list[Job]) -> Iterator[Diagnosed]:
+    message = f"{len(jobs)} entries have this id: the plugin shows one and updates another"
+    if any(may_live(view, job) for job in jobs):
+        finding = job_finding(view, jobs[0], "duplicate-id", message, "it may live", severity=Severity.UNSURE)
+        yield Diagnosed(finding)
+        return
+    winner = max(jobs, key=lambda job: (is_finished(job.entry), str((job.entry or {}).get("updatedAt") or "")))
+    missing: Record = {}
+    for loser in jobs:
+        if loser is not winner:
+            missing |= _only_in(loser.entry or {}, {**(winner.entry or {}), **missing})
+    repair = "keep the finished or newer one, with the fields that only the other has"
+    finding = job_finding(view, winner, "duplicate-id", message, repair=repair)
+    owners = [owner for job in jobs if is_active(job.entry) for owner in view.judge(job).owners]
+    drop = frozenset(job.position for job in jobs if job is not winner and job.position is not None)
+    yield Diagnosed(finding, Change(winner.position, missing, drop=drop, stakes=tuple(owners)))
+
+
+def _only_in(loser: Record, winner: Record) -> Record:
+    """What the loser knows and the winner does not; how it ended is the winner's word alone."""
+    known = {key for key, value in winner.items() if value is not None or key not in ("threadId", "turnId", "logFile")}
+    return {k: v for k, v in loser.items() if k not in known and k not in ENDING and v is not None}
+
+
+def find_stubs(view: View) -> Iterator[Diagnosed]:
+    """Entries that lost their row: an update of a row that was no longer there left only what it set."""
+    for job in view.jobs:
+        if job.entry is None or job.record is None:
+            continue
+        lacking = [key for key in ("status", *IDENTITY) if text_of(job.record, key) and key not in job.entry]
+        if not lacking:
+            continue
+        message = f"its index entry lacks {', '.join(lacking)}: an update of a row that was lost already"
+        if may_live(view, job):
+            yield Diagnosed(job_finding(view, job, "stub-entry", message, "it may live", severity=Severity.UNSURE))
+            continue
+        finding = job_finding(view, job, "stub-entry", message, repair="fill it in from the job file")
+        owners = view.judge(job).owners if any(map(is_active, job.sides)) else ()
+        change = Change(position=job.position, entry=_filling(job.entry, job.record), witness=job.id, stakes=owners)
+        yield Diagnosed(finding, change)
+
+
+def _filling(entry: Record, record: Record) -> Record:
+    """What the entry lacks; one without a status also takes the file's end, or its process, over."""
+    lacking = {key: value for key, value in record.items() if key not in entry and key not in ENTRY_LACKS}
+    if "status" in entry:
+        return {key: value for key, value in lacking.items() if key in IDENTITY and text_of(record, key)}
+    if is_finished(record):
+        return {**lacking, **{k: v for k, v in ending(record, entry).items() if isinstance(k, str)}}
+    return lacking
+
+
+# --- entries that are missing, files that are missing --------------------------------------------------------------
+
+
+def find_unindexed(view: View) -> Iterator[Diagnosed]:
+    """Job files that the index does not know."""
+    index = view.draft.index
+    if view.evidence.index is not None and not (isinstance(index, dict) and isinstance(index.get("jobs"), list)):
+        return  # torn and not being rebuilt now, or of a shape that nothing can be added to
+    room = ROOM - len(entries_of(index))
+    missing = [job for job in view.jobs if job.position is None and job.record is not None]
+    missing.sort(key=lambda job: _newest(view, job), reverse=True)
+    for job in missing:
+        assert job.record is not None
+        if not is_plain_id(job.id) or not {"kind", "jobClass"} & job.record.keys():
+            continue
+        if text_of(job.record, "status") not in ACTIVE | FINISHED:
+            continue
+        message = "its job file is there, but the index does not know it: the plugin cannot show it"
+        if may_live(view, job):
+            if view.judge(job).verdict.state is Liveness.UNSURE:
+                yield Diagnosed(job_finding(view, job, "unindexed", message, "it may live", severity=Severity.UNSURE))
+            continue  # a live one's worker will write its entry
+        if room <= 0:
+            left = f"the index is too full to add it ({CAP} are kept): the file stays where it is"
+            yield Diagnosed(job_finding(view, job, "unindexed", message, left, severity=Severity.NOTICE))
+            continue
+        room -= 1
+        new = "" if index is not None else " to a new index, which has the review gate off"
+        finding = job_finding(view, job, "unindexed", message, repair=f"add an entry made from the file{new}")
+        owners = view.judge(job).owners if is_active(job.record) else ()
+        yield Diagnosed(finding, Change(stem=job.id, add=_entry_from(view, job), witness=job.id, stakes=owners))
+
+
+def _newest(view: View, job: Job) -> float:
+    """The newest time of the record itself. An orphan's end is not one: it was taken from its log, by a heal."""
+    record = job.record or {}
+    if record.get("phase") == "orphaned":
+        record = {key: value for key, value in record.items() if key != "completedAt"}
+    return max(own_times(record, view.now), default=0.0)
+
+
+def _entry_from(view: View, job: Job) -> Record:
+    """An entry as the plugin would write it, its times first; ``updatedAt`` is the newest that the record holds."""
+    record: Record = job.record or {}
+    newest = _newest(view, job)
+    times: dict[str, Json] = {"createdAt": record["createdAt"]} if "createdAt" in record else {}
+    if newest:
+        times["updatedAt"] = format_time(newest)
+    return {**times, **{key: value for key, value in record.items() if key not in ENTRY_LACKS}}
+
+
+def find_missing_files(view: View) -> Iterator[Diagnosed]:
+    """Entries without a job file."""
+    for job in view.jobs:
+        if job.entry is None or job.has_file:
+            continue
+        message = "its job file is not there: the plugin has nothing to show but the index entry"
+        if is_finished(job.entry):
+            yield Diagnosed(job_finding(view, job, "missing-file", message, severity=Severity.NOTICE))
+        elif job.active and view.judge(job).verdict.state is Liveness.DEAD:
+            verdict = view.judge(job).verdict
+            finding = job_finding(
+                view, job, "missing-file", f"{message}, and {verdict.reason}", repair="mark the entry failed/orphaned"
+            )
+            yield Diagnosed(finding, orphan_change(view, job))

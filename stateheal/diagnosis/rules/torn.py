@@ -1,0 +1,219 @@
+"""Files that do not parse: ``torn-index`` and ``torn-job``, and ``wrong-shape`` for those that parse to nonsense.
+
+Field guide section 5. What is rebuilt is rebuilt from what can still be read, nothing is invented; the raw bytes are in
+the journal.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+
+from stateheal.diagnosis.change import patched
+from stateheal.diagnosis.rule import Diagnosed, file_finding, job_finding, on_disk
+from stateheal.diagnosis.rules.endings import ending
+from stateheal.diagnosis.view import Job, Record, View
+from stateheal.formats.jsonsalvage import Salvage, gate_in
+from stateheal.formats.jsontext import Json, ParseFailure
+from stateheal.model.disk import INDEX, NEW_INDEX, Snapshot
+from stateheal.model.findings import Severity
+from stateheal.model.liveness import Liveness
+from stateheal.model.plan import Change
+from stateheal.model.records import ENDING, ENTRY_LACKS, entries_of, is_active, is_finished, is_plain_id, text_of
+
+_GATE = {
+    True: "the review gate stays on",
+    False: "the review gate stays off",
+    None: "whether the review gate was on cannot be known, so it is off then",
+}
+
+
+# --- the index -----------------------------------------------------------------------------------------------------
+
+
+def find_torn_index(view: View) -> Iterator[Diagnosed]:
+    """state.json is there and is no JSON object."""
+    index = view.evidence.index
+    if index is None or isinstance(view.draft.index, dict) or view.evidence.place.jobs is not None:
+        return
+    reason = _why(index)
+    if reason is None:
+        return
+    if index.name in view.evidence.unsettled:
+        message = f"{INDEX} is {reason}, but was written just now: it may be on its way"
+        yield Diagnosed(file_finding(view, "torn-index", INDEX, message, severity=Severity.UNSURE))
+        return
+    rebuilt = _rebuilt_index(view, index)
+    count = len(entries_of(rebuilt))
+    message = f"{INDEX} is {reason}: the plugin sees no jobs, and its next write makes that final"
+    gate = gate_in(index.data)
+    repair = f"rebuild it from {_entries(count)}the job files; {_GATE[gate]}"
+    finding = file_finding(view, "torn-index", INDEX, message, "the raw bytes stay in the journal", repair)
+    yield Diagnosed(finding, Change(index=rebuilt))
+
+
+def _entries(count: int) -> str:
+    if not count:
+        return ""
+    return f"the {count} entries that can still be read and " if count > 1 else "the one entry that can be read and "
+
+
+def _why(snapshot: Snapshot) -> str | None:
+    """Why a snapshot is torn; ``None`` where it is only out of reach."""
+    if isinstance(snapshot.document, ParseFailure):
+        return None if snapshot.document.too_deep else snapshot.document.reason
+    return f"valid JSON, but {json.dumps(snapshot.value)[:20]} is no object"
+
+
+def _rebuilt_index(view: View, index: Snapshot) -> Record:
+    found = view.evidence.salvage.get(index.name, Salvage())
+    config = next((each["config"] for each in found.objects if isinstance(each.get("config"), dict)), None)
+    if config is None and isinstance(found.members.get("config"), dict):
+        config = found.members["config"]
+    gate = gate_in(index.data)
+    config = {**NEW_INDEX["config"], **(config or {})}
+    if gate is not None:
+        config["stopReviewGate"] = gate
+    return {**NEW_INDEX, "config": config, "jobs": _readable_entries(view, index, found)}
+
+
+def _readable_entries(view: View, index: Snapshot, found: Salvage) -> list[Json]:
+    """Every entry that still stands whole, once, completed and corrected from its job file."""
+    listed = entries_of({"jobs": index.value}) if isinstance(index.value, list) else []
+    pieces = [entry for each in found.objects for entry in (entries_of(each) if "jobs" in each else [each])]
+    entries: dict[str, Record] = {}
+    for entry in [*listed, *pieces]:
+        ident = text_of(entry, "id") if isinstance(entry, dict) else None
+        if ident is None or not is_plain_id(ident) or not ({"status", "createdAt", "updatedAt"} & entry.keys()):
+            continue
+        known = entries.get(ident)
+        entries[ident] = entry if known is None else _better(known, entry)
+    rebuilt = [_corrected(entry, view.draft.records.get(ident)) for ident, entry in entries.items()]
+    rebuilt += [_completed(view, cut) for cut in found.fragments if _names_process(cut) and cut["id"] not in entries]
+    return rebuilt[:50]
+
+
+def _names_process(cut: Mapping[str, Json]) -> bool:
+    """A cut entry is used only where it says enough to judge by: it may name a process that lives."""
+    return is_plain_id(str(cut["id"])) and is_active(cut) and cut.get("pid") is not None
+
+
+def _completed(view: View, cut: Mapping[str, Json]) -> Record:
+    """What was cut off, from the job file; what stands there stays, its pid above all."""
+    record = view.draft.records.get(str(cut["id"]))
+    rest = record if isinstance(record, dict) else {}
+    return {**cut, **{key: value for key, value in rest.items() if key not in cut and key not in ENTRY_LACKS}}
+
+
+def _better(first: Record, second: Record) -> Record:
+    """Of two entries of one job, the finished one, then the newer; with what only the other has."""
+    order = [(is_finished(each), str(each.get("updatedAt") or "")) for each in (first, second)]
+    winner, loser = (second, first) if order[1] > order[0] else (first, second)
+    return {**winner, **{key: value for key, value in loser.items() if key not in winner and key != "errorMessage"}}
+
+
+def _corrected(entry: Record, record: Json) -> Record:
+    """The job file is trusted more than a piece of the index, except that an active file never undoes an end."""
+    if not isinstance(record, dict) or (is_finished(entry) and is_active(record)):
+        return entry
+    return {**entry, **{key: value for key, value in record.items() if key not in ENTRY_LACKS and key != "id"}}
+
+
+# --- job files -----------------------------------------------------------------------------------------------------
+
+
+def find_torn_job(view: View) -> Iterator[Diagnosed]:
+    """A job file is there and is no JSON object."""
+    if view.evidence.index is not None and not isinstance(view.draft.index, dict):
+        return  # what the index says of the job cannot be read, and must not be overruled
+    entries = {job.id: job for job in view.jobs if job.position is not None}
+    for stem, snapshot in view.evidence.records.items():
+        if stem in view.quiet or isinstance(view.draft.records.get(stem), dict) or not view.wants(stem):
+            continue
+        reason = _why(snapshot)
+        if reason is not None:
+            yield from _torn_job(view, entries.get(stem, Job(stem, has_file=True)), snapshot, reason)
+
+
+def _torn_job(view: View, job: Job, snapshot: Snapshot, reason: str) -> Iterator[Diagnosed]:
+    name = snapshot.name
+    if name in view.evidence.unsettled:
+        message = f"{name} is {reason}, but was written just now: it may be on its way"
+        yield Diagnosed(job_finding(view, job, "torn-job", message, severity=Severity.UNSURE))
+        return
+    if is_active(job.entry) and view.judge(job).verdict.state is not Liveness.DEAD:
+        message = f"{name} is {reason}; its process may live, so it is left alone"
+        yield Diagnosed(job_finding(view, job, "torn-job", message, severity=Severity.UNSURE))
+        return
+    rebuilt = _rebuilt_record(job, view.evidence.salvage.get(name, Salvage()))
+    message = f"{name} is {reason}: the plugin cannot show this job's result"
+    if rebuilt is None:
+        message += "; neither in it nor in the index can be read what became of the job"
+        yield Diagnosed(job_finding(view, job, "torn-job", message, severity=Severity.NOTICE))
+        return
+    has_result = rebuilt.get("result") is not None or rebuilt.get("rendered") is not None
+    kept = "its answer can still be read and is kept" if has_result else "no answer can be read from it"
+    finding = job_finding(view, job, "torn-job", message, kept, "rebuild it from the index and what can still be read")
+    stakes = view.judge(job).owners if is_active(job.entry) else ()
+    yield Diagnosed(finding, Change(stem=job.id, rebuilt=rebuilt, stakes=stakes))
+
+
+def _rebuilt_record(job: Job, found: Salvage) -> Record | None:
+    """The record as far as it can be read, completed from the index entry; ``None`` where nothing is known."""
+    whole = [each for each in found.objects if each.get("id") == job.id and "status" in each]
+    read = next(filter(is_finished, whole), whole[0] if whole else dict(found.members))
+    if read.get("id") not in (job.id, None) or not (job.entry or ("id" in read and "status" in read)):
+        return None
+    if "result" in read and not whole and not _shows_answer(read["result"]):
+        del read["result"]  # cut inside: half an object must not pass for the answer
+    left_out = {"updatedAt", *(ENDING if is_finished(read) else ())}
+    base = {key: value for key, value in (job.entry or {}).items() if key not in left_out}
+    rebuilt = {**read, **{key: value for key, value in base.items() if key not in read}}
+    if is_finished(base) and is_active(read):  # the index saw the end, the piece of the file did not
+        rebuilt = patched(rebuilt, ending(base, rebuilt))
+    return rebuilt if "status" in rebuilt else None
+
+
+def _shows_answer(result: Json) -> bool:
+    """Whether what is left of a result holds the text that the plugin prints (field guide section 2)."""
+    if not isinstance(result, dict):
+        return False
+    codex = result.get("codex")
+    return text_of(result, "rawOutput") is not None or (
+        isinstance(codex, dict) and text_of(codex, "stdout") is not None
+    )
+
+
+# --- shapes --------------------------------------------------------------------------------------------------------
+
+
+def find_wrong_shape(view: View) -> Iterator[Diagnosed]:
+    """Valid JSON of the wrong types where the plugin's own reading leaves one meaning, or none."""
+    index = view.draft.index
+    if not isinstance(index, dict) or view.evidence.place.jobs is not None:
+        return
+    if "jobs" not in index or index["jobs"] is None:
+        message = "jobs is missing" if "jobs" not in index else "jobs is null"
+        repair = "make it an empty list, which is what the plugin takes it for"
+        yield Diagnosed(
+            file_finding(view, "wrong-shape", INDEX, message, pointer="/jobs", repair=repair),
+            Change(index={**index, "jobs": []}),
+        )
+    for name, violation in view.violations():
+        if name == INDEX and is_shape(view, violation.pointer):
+            where = on_disk(view, violation.pointer) or INDEX
+            message = f"{where}: {violation.message}; no single meaning can be read from it"
+            yield Diagnosed(file_finding(view, "wrong-shape", INDEX, message, pointer=violation.pointer))
+
+
+def is_shape(view: View, pointer: str) -> bool:
+    """Whether a violation at this place of the index is about its shape rather than about one field of a job."""
+    parts = pointer.split("/")[1:]
+    if parts == ["jobs"]:
+        return view.draft.index.get("jobs") is not None  # null has one meaning, and is mended
+    if parts[:1] in (["config"], ["version"]):
+        return True
+    if len(parts) != 2 or parts[0] != "jobs":
+        return False
+    entry = entries_of(view.draft.index)[int(parts[1])]
+    return entry is not None and not isinstance(entry, dict)

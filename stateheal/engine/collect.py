@@ -1,0 +1,173 @@
+"""What comes of each workspace, and one report of it all. The evidence goes as soon as a workspace is written down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from stateheal.errors import StatehealError, UsageError
+from stateheal.evidence.roots import Survey
+from stateheal.model.disk import Place
+from stateheal.model.evidence import Evidence
+from stateheal.model.findings import Finding, Outcome
+from stateheal.model.page import Portrait
+from stateheal.model.plan import Plan
+from stateheal.model.records import entries_of, text_of
+from stateheal.model.report import Diff, Report, Trouble
+from stateheal.text import count_of
+
+
+class Visit(NamedTuple):
+    """What came of one workspace, with all that was seen there."""
+
+    findings: tuple[Finding, ...]
+    evidence: Evidence
+    plan: Plan
+    errors: tuple[Trouble, ...] = ()
+    diffs: tuple[Diff, ...] = ()
+    stopped: bool = False
+    postponed: bool = False
+    """A file of it may be on its way just now: nothing was concluded or done, it is to be looked at again."""
+    portrait: Portrait | None = None
+
+
+class Note(NamedTuple):
+    """What a report keeps of a visit."""
+
+    place: Place
+    errors: tuple[Trouble, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    diffs: tuple[Diff, ...] = ()
+    answers: tuple[tuple[str, str, str], ...] = ()
+    """What was, or in a dry run would be, recovered: workspace, job, text."""
+    jobs: int = 0
+    logs: int = 0
+    """Lines that logs get."""
+    home: str | None = None
+    knows_job: bool = False
+    """Whether the workspace knows the job that was asked for, where one was."""
+    like_job: tuple[str, ...] = ()
+    """Otherwise, jobs of it with ids much like that."""
+    looked: bool = True
+    """Whether it came to a visit at all."""
+    stopped: bool = False
+    portrait: Portrait | None = None
+
+
+def note_of(visit: Visit, job: str | None) -> Note:
+    """The visit without its evidence; ``job`` is the one that was asked for."""
+    evidence = visit.evidence
+    return Note(
+        evidence.place,
+        visit.errors,
+        visit.findings,
+        visit.diffs,
+        tuple(_answers(visit)),
+        jobs=len(_job_ids(evidence)),
+        logs=len(visit.plan.logs),
+        home=_home(evidence) if visit.findings else None,
+        knows_job=job is not None and _knows(evidence, job),
+        like_job=_like(evidence, job) if job is not None else (),
+        stopped=visit.stopped,
+        portrait=visit.portrait,
+    )
+
+
+def trouble_note(place: Place, error: Exception) -> Note:
+    """A workspace that could not be visited: trouble in one does not keep the others from being done."""
+    if isinstance(error, StatehealError):
+        reason = str(error)
+    elif isinstance(error, OSError):
+        reason = f"cannot be opened: {error.strerror or error}"
+    else:  # one hostile record must not keep the other workspaces from being done
+        import traceback
+
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        reason = f"internal error, please report it: {type(error).__name__}: {error} ({where.name})"
+    return Note(place, (Trouble(str(place.directory), reason),), looked=False)
+
+
+class Book:
+    """Notes, in whatever order they come, and the report."""
+
+    def __init__(self, found: Survey, command: str, dry_run: bool, job: str | None = None) -> None:
+        self.found = found
+        self.command = command
+        self.dry_run = dry_run
+        self.job = job
+        self.interrupted = False
+        self._notes: dict[Place, Note] = {}
+
+    def write(self, note: Note) -> None:
+        """Add what came of one workspace."""
+        self._notes[note.place] = note
+        self.interrupted |= note.stopped
+
+    def report(self, run: str | None) -> Report:
+        """Everything so far; ``run`` where the journal holds originals of it.
+
+        Narrowed to the workspaces that know the job, where one was asked for. Raises ``UsageError`` where none does and
+        nothing was in the way of seeing it.
+        """
+        notes = [self._notes[place] for place in self.found.places if place in self._notes]
+        errors = (*self.found.errors, *(error for note in notes for error in note.errors))
+        visited = [note for note in notes if note.looked and (self.job is None or note.knows_job)]
+        if self.job is not None and not visited and not errors and not self.interrupted:
+            raise UsageError(
+                f"no job {self.job!r} in {count_of(len(self.found.places), 'workspace')}{self._meant(notes)}"
+            )
+        return Report(
+            self.command,
+            self.dry_run,
+            run,
+            tuple(root.path for root in self.found.roots),
+            workspaces=len(self.found.places if self.job is None else visited),
+            jobs=sum(note.jobs for note in visited),
+            findings=tuple(finding for note in visited for finding in note.findings),
+            errors=tuple(dict.fromkeys(errors)),
+            diffs=tuple(diff for note in visited for diff in note.diffs),
+            logs=sum(note.logs for note in visited if self.dry_run),
+            homes={note.place.name: note.home for note in visited if note.home},
+            answers=tuple(answer for note in visited for answer in note.answers),
+            portraits=tuple(note.portrait for note in visited if note.portrait),
+            reached=len(notes),
+            interrupted=self.interrupted,
+        )
+
+    def _meant(self, notes: Iterable[Note]) -> str:
+        near = next((ident for note in notes for ident in note.like_job), None)
+        return f"; did you mean {near}? (--job takes a whole id)" if near else "; --job takes a whole id"
+
+
+def _like(evidence: Evidence, job: str) -> tuple[str, ...]:
+    from difflib import get_close_matches  # only where a job was asked for
+
+    ids = sorted(_job_ids(evidence))
+    return (*[ident for ident in ids if job and ident.startswith(job)], *get_close_matches(job, ids, 1, 0.8))
+
+
+def _answers(visit: Visit) -> Iterator[tuple[str, str, str]]:
+    for finding in visit.findings:
+        recovery = visit.evidence.recoveries.get(finding.job or "")
+        told = finding.outcome in (Outcome.HEALED, Outcome.WOULD_HEAL)
+        if finding.rule == "recoverable" and told and recovery is not None and recovery.message is not None:
+            yield finding.workspace, finding.job or "", recovery.message
+
+
+def _job_ids(evidence: Evidence) -> set[str]:
+    entries = entries_of(evidence.index.value if evidence.index else None)
+    named = {ident for entry in entries if isinstance(entry, dict) and (ident := text_of(entry, "id"))}
+    return named | set(evidence.records)
+
+
+def _knows(evidence: Evidence, job: str) -> bool:
+    """Whether a job file, the index, or what can still be read of a torn one names the job."""
+    pieces = [piece for salvage in evidence.salvage.values() for piece in (*salvage.objects, *salvage.fragments)]
+    entries = [entry for piece in pieces for entry in (entries_of(piece) or [piece])]
+    return job in _job_ids(evidence) or any(isinstance(entry, dict) and entry.get("id") == job for entry in entries)
+
+
+def _home(evidence: Evidence) -> str | None:
+    entries = entries_of(evidence.index.value if evidence.index else None)
+    records: Iterable[object] = (*entries, *(snapshot.value for snapshot in evidence.records.values()))
+    return next((home for each in records if isinstance(each, dict) and (home := text_of(each, "workspaceRoot"))), None)

@@ -1,0 +1,64 @@
+"""One job: every fact that was gathered about it, and the rows of the liveness table that decided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stateheal.diagnosis.liveness import trace
+from stateheal.diagnosis.plan import make_plan
+from stateheal.diagnosis.view import Job, View, first_draft
+from stateheal.engine.commands import Paths
+from stateheal.engine.world import World
+from stateheal.errors import UsageError
+from stateheal.evidence.roots import survey
+from stateheal.evidence.schema import violations
+from stateheal.evidence.workspace import Sources, gather
+from stateheal.fs.directory import open_directory
+from stateheal.model.disk import Place
+from stateheal.model.liveness import Step, Trial
+from stateheal.model.records import is_active
+from stateheal.model.report import Explanation
+from stateheal.model.request import Settings
+
+
+def explain(
+    job: str,
+    paths: Paths | None = None,
+    *,
+    cwd: str | None = None,
+    settings: Settings | None = None,
+    world: World | None = None,
+) -> list[Explanation]:
+    """Every job of that id, or whose id begins so, in the places asked for. Raises ``UsageError`` for none."""
+    world, settings = world or World(), settings or Settings()
+    found = survey(paths, cwd)
+    explanations = [each for place in found.places for each in _in_place(place, job, settings, world)]
+    exact = [each for each in explanations if each.job == job]
+    if not explanations:
+        raise UsageError(f"no job {job!r} in {len(found.places)} workspaces ('stateheal audit' shows where it looked)")
+    return exact or explanations
+
+
+def _in_place(place: Place, job: str, settings: Settings, world: World) -> Iterator[Explanation]:
+    try:
+        with open_directory(place.directory) as directory:
+            evidence = gather(place, directory, Sources(world.processes, world.rollouts))
+    except OSError:
+        return
+    view = View(evidence, first_draft(evidence), settings, violations)
+    wanted = [each for each in view.jobs if each.id.startswith(job)]
+    findings = make_plan(evidence, settings, violations).findings if wanted else ()
+    for each in wanted:
+        trials = tuple(_trials(view, each)) if any(map(is_active, each.sides)) else ()
+        mine = tuple(finding for finding in findings if finding.job == each.id)
+        last = view.last_sign(each)
+        log = evidence.logs.get(each.id)
+        written = log.mtime if log else None
+        yield Explanation(place, each.id, each.entry, each.record, evidence.host, last, written, trials, mine)
+
+
+def _trials(view: View, job: Job) -> Iterator[Trial]:
+    for owner in view.owners(job):
+        case = view.case(owner)
+        steps = tuple(Step(row.name, row.state, reason) for row, reason in trace(case))
+        yield Trial(owner, case.process, steps)

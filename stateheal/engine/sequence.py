@@ -1,0 +1,48 @@
+"""Every workspace once, one after the other, and those with a file that may just be on its way again at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from stateheal.engine.collect import Note, Visit, note_of, trouble_note
+from stateheal.engine.world import World
+from stateheal.model.disk import Place
+from stateheal.model.evidence import Evidence
+
+Do = Callable[[Place, "Evidence | None"], Visit]
+"""What is done in one workspace; beside it what was seen there a moment ago, at the second look."""
+ON_ITS_WAY = 0.5
+"""Seconds after which a file that was being written must be whole."""
+
+
+def tour(places: Sequence[Place], do: Do, world: World, job: str | None) -> Iterator[Note]:
+    """What came of each workspace, as it comes. Ends early where ``world.stop`` says so.
+
+    ``job``: the one that was asked for. All doubtful files share one wait.
+    """
+    later: list[Visit] = []
+    for place in places:
+        if world.stop():
+            return
+        done = _attempt(place, do, None)
+        if isinstance(done, Visit) and done.postponed:
+            later.append(done)
+        else:
+            yield _noted(done, job)
+    if later:
+        world.sleep(ON_ITS_WAY)
+    for visit in later:
+        if world.stop():
+            return
+        yield _noted(_attempt(visit.evidence.place, do, visit.evidence), job)
+
+
+def _attempt(place: Place, do: Do, earlier: Evidence | None) -> Visit | Note:
+    try:
+        return do(place, earlier)
+    except Exception as error:
+        return trouble_note(place, error)
+
+
+def _noted(done: Visit | Note, job: str | None) -> Note:
+    return note_of(done, job) if isinstance(done, Visit) else done

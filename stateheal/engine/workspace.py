@@ -1,0 +1,196 @@
+"""One workspace: looked at, or looked at and repaired under its lock. The engine says which, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from stateheal.commit.apply import carry_out
+from stateheal.commit.journal import Journal, RunWriter
+from stateheal.commit.lock import is_held, workspace_lock
+from stateheal.commit.resume import recover
+from stateheal.diagnosis.case import Case
+from stateheal.diagnosis.liveness import judge
+from stateheal.diagnosis.plan import make_plan
+from stateheal.engine.collect import Visit
+from stateheal.engine.world import World, never
+from stateheal.errors import Conflict, JournalError, Refused, StatehealError
+from stateheal.evidence.roots import Survey
+from stateheal.evidence.schema import violations
+from stateheal.evidence.workspace import Sources, gather
+from stateheal.fs.directory import Directory, open_directory
+from stateheal.model.disk import INDEX, JOBS, Place, job_file
+from stateheal.model.evidence import Evidence
+from stateheal.model.findings import Finding, Outcome
+from stateheal.model.liveness import Liveness, Owner
+from stateheal.model.plan import Plan
+from stateheal.model.records import pid_of
+from stateheal.model.report import Diff, Trouble
+from stateheal.model.request import Settings
+
+_PAUSE = 0.002
+_ATTEMPTS = 7
+"""How often a workspace is read and planned anew when somebody else writes to it meanwhile."""
+
+
+class Looker:
+    """Reads and plans one workspace."""
+
+    def __init__(self, found: Survey, settings: Settings, world: World, journal: Journal) -> None:
+        self.settings = settings
+        self.world = world
+        self.runs = journal.run_ids()
+        self.originals = journal.originals
+        self.by_hash: dict[str, list[str]] = {}
+        for place in filter(lambda place: place.of_codex, found.places):
+            self.by_hash.setdefault(place.hash, []).append(str(place.directory))
+
+    def look(self, place: Place, earlier: Evidence | None) -> Visit:
+        """What is found in one workspace."""
+        with open_directory(place.directory) as directory:
+            # What another run is writing just now is no leftover.
+            runs = frozenset[str]() if is_held(directory) else self.runs
+            return self.plan(place, directory, earlier, runs)
+
+    def foretell(self, place: Place, earlier: Evidence | None) -> Visit:
+        """A dry run's outcome: every repair that would be made, and its diff."""
+        visit = self.look(place, earlier)
+        plan = visit.plan
+        if plan.refusal:
+            return _failed(visit, Refused(plan.refusal))
+        return visit._replace(findings=_with_outcome(visit.findings, Outcome.WOULD_HEAL), diffs=tuple(diffs_of(plan)))
+
+    def plan(self, place: Place, directory: Directory, earlier: Evidence | None, runs: frozenset[str]) -> Visit:
+        """Gather and diagnose. A visit is postponed once for files that may be on their way."""
+        places = self.by_hash.get(place.hash, ()) if place.of_codex else ()
+        twins = tuple(other for other in places if other != str(place.directory))
+        world = self.world
+        evidence = gather(
+            place,
+            directory,
+            Sources(
+                world.processes,
+                world.rollouts,
+                world.ask,
+                runs,
+                self.originals,
+                twins,
+                self.settings.recover,
+                earlier,
+            ),
+        )
+        plan = make_plan(evidence, self.settings, violations)
+        errors = tuple(Trouble(str(place.directory / each.name), each.reason) for each in evidence.unreadable)
+        errors += tuple(Trouble(str(place.directory), each) for each in plan.troubles)
+        postponed = bool(evidence.unsettled) and earlier is None
+        return Visit(plan.findings, evidence, plan, errors, postponed=postponed)
+
+
+class Mender:
+    """Repairs one workspace, under its lock."""
+
+    def __init__(self, looker: Looker, run: RunWriter) -> None:
+        self.looker = looker
+        self.run = run
+        self.interrupted = run.journal.interrupted()
+
+    def mend(self, place: Place, earlier: Evidence | None) -> Visit:
+        """Plan and carry out; plan anew when somebody else writes meanwhile."""
+        world = self.looker.world
+        healed: list[Finding] = []
+        begun: dict[str, Finding] = {}
+        with open_directory(place.directory) as directory, workspace_lock(directory, self.run.journal.path, world.wait):
+            recover(directory, self.run.journal, self.run, self.interrupted)
+            for attempts_left in reversed(range(_ATTEMPTS)):
+                visit = self.looker.plan(place, directory, earlier, self.looker.runs)
+                if visit.postponed:
+                    return visit
+                written: list[str] = []
+                try:
+                    finished = self._carry_out(visit, directory, written)
+                except Conflict as error:
+                    if attempts_left == 0:
+                        return _failed(visit, error)
+                    healed += _written_whole(visit.findings, written)
+                    begun |= _written_half(visit.findings, written)
+                    world.sleep(_PAUSE * 2 ** (_ATTEMPTS - attempts_left))
+                    continue
+                except StatehealError as error:
+                    return _failed(visit, error)
+                found = (_as_begun(finding, begun) for finding in visit.findings)
+                now = _with_outcome(found, Outcome.HEALED if finished else Outcome.FOUND)
+                # What an earlier attempt had healed whole is not found any more, and is healed all the same.
+                before = [finding for finding in healed if finding.job not in {each.job for each in now}]
+                return visit._replace(findings=(*now, *before), stopped=not finished)
+        raise AssertionError("the loop above always returns")
+
+    def _carry_out(self, visit: Visit, directory: Directory, written: list[str]) -> bool:
+        if visit.plan.refusal:
+            raise Refused(visit.plan.refusal)
+        if not visit.plan.files:
+            return True
+        confirm = _confirmer(visit.evidence, self.looker.settings, self.looker.world)
+        world = self.looker.world
+        return carry_out(
+            visit.plan, directory, self.run, confirm, never if world.whole_workspaces else world.stop, written
+        )
+
+
+def diffs_of(plan: Plan) -> Iterator[Diff]:
+    """Every file that the plan changes, before and after."""
+    for change in plan.files:
+        name = str((plan.place.directory / change.name).relative_to(plan.place.root))
+        yield Diff(name, change.before.data if change.before else None, change.after)
+
+
+def _confirmer(evidence: Evidence, settings: Settings, world: World) -> Callable[[tuple[Owner, ...]], str | None]:
+    """Judges owners once more, by a fresh probe, directly before a write."""
+
+    def confirm(owners: tuple[Owner, ...]) -> str | None:
+        for owner in owners:
+            pid = pid_of(owner.pid)
+            process = world.processes.facts(pid) if pid is not None and pid > 0 else None
+            verdict = judge(Case(owner, process, evidence.host, settings))
+            if verdict.state is not Liveness.DEAD:
+                return f"{owner.job} may be alive after all: {verdict.reason}"
+        return None
+
+    return confirm
+
+
+def _with_outcome(findings: Iterable[Finding], outcome: Outcome) -> tuple[Finding, ...]:
+    """The findings, those that have a repair with what became of it."""
+    return tuple(
+        finding._replace(outcome=outcome) if finding.repair and finding.outcome is Outcome.FOUND else finding
+        for finding in findings
+    )
+
+
+def _written_whole(findings: Iterable[Finding], written: Sequence[str]) -> Iterator[Finding]:
+    """Of an attempt that did not come to its end, the repairs of which every file was written."""
+    for finding in findings:
+        path = Path(finding.path)
+        own = f"{JOBS}/{path.name}" if path.parent.name == JOBS else path.name
+        if finding.repair and {own, *((job_file(finding.job),) if finding.job else ())} <= set(written):
+            yield finding._replace(outcome=Outcome.HEALED)
+
+
+def _written_half(findings: Iterable[Finding], written: Sequence[str]) -> dict[str, Finding]:
+    """Of an attempt that did not come to its end, the jobs whose file was written and whose entry was not."""
+    return {
+        finding.job: finding
+        for finding in findings
+        if finding.repair and finding.job and job_file(finding.job) in written and INDEX not in written
+    }
+
+
+def _as_begun(finding: Finding, begun: dict[str, Finding]) -> Finding:
+    """A repair that is finished after an interruption is reported under the name it was begun with."""
+    return begun.get(finding.job or "", finding) if finding.rule == "index-behind" else finding
+
+
+def _failed(visit: Visit, error: StatehealError) -> Visit:
+    outcome = Outcome.REFUSED if isinstance(error, (Conflict, Refused)) else Outcome.FAILED
+    where = "" if isinstance(error, JournalError) else str(visit.plan.place.directory)
+    trouble = Trouble(where, f"not repaired: {error}")
+    return visit._replace(findings=_with_outcome(visit.findings, outcome), errors=(*visit.errors, trouble))

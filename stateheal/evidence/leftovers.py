@@ -1,0 +1,136 @@
+"""What else stands around a workspace's records: stray names, the project directory, where logs are said to be."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+
+from stateheal.evidence.roots import workspace_hash
+from stateheal.evidence.snapshot import read_snapshot
+from stateheal.formats.digest import sha256
+from stateheal.formats.jsontext import Json
+from stateheal.fs.directory import Directory, folder_of, own_name
+from stateheal.model.disk import Name, Place, Snapshot
+from stateheal.model.records import text_of
+
+_JOB = r"(?:task|review)-[0-9a-z]+-[0-9a-z]{6}"
+_OURS = re.compile(rf"\.stateheal-(?P<run>\d{{4,}}-[0-9TZ]+|{_JOB})-.+\.(?:tmp|old)", re.DOTALL)
+"""By a run of a heal, or by a tracked job."""
+_JOB_IS_OVER = 60.0
+"""Seconds after which a tracked job's temporary file is no write in progress: one takes milliseconds."""
+Originals = Callable[[str, Path], Mapping[str, "frozenset[str]"]]
+"""By run and workspace: the digests of the bytes that each file had before that run."""
+_RECORDS = (".json", ".log")
+_TEMPORARY = re.compile(r".*(\.tmp|\.temp|~|\.swp)|.*\.tmp[.-].*", re.DOTALL)
+
+
+def stray_names(folder: Directory, listing: Mapping[str, bool], prefix: str) -> Iterator[Name]:
+    """Possible temporary files among the names in the workspace directory, or (``prefix``) in its ``jobs/``.
+
+    There, directories too: a record may name one as its log.
+    """
+    for name, is_directory in listing.items():
+        if name.endswith(_RECORDS) and not is_directory and ".tmp" not in name:
+            continue
+        ours = _OURS.fullmatch(name)
+        if not (ours or _TEMPORARY.fullmatch(name) or (is_directory and prefix)):
+            continue
+        try:
+            info = folder.stat(name)
+        except OSError:
+            continue
+        yield Name(prefix + name, stat.S_ISDIR(info.st_mode), info.st_mtime, ours["run"] if ours else None)
+
+
+def read_leftovers(
+    directory: Directory, names: Iterable[Name], runs: frozenset[str], originals: Originals, now: float
+) -> dict[str, Snapshot]:
+    """The temporary files among the names that a run or a tracked job of ours has left, and that nobody needs any more.
+
+    The second name of a file that was being replaced is needed unless the journal holds those very bytes: a live
+    writer's last update may stand in it alone.
+    """
+    found: dict[str, Snapshot] = {}
+    for each in names:
+        if each.run is None or each.is_directory:
+            continue
+        of_job = re.fullmatch(_JOB, each.run) is not None
+        if now - each.mtime < _JOB_IS_OVER if of_job else each.run not in runs:
+            continue
+        head, _, tail = each.name.rpartition("/")
+        with folder_of(directory, each.name) as (folder, base):
+            snapshot = read_snapshot(folder, base, each.name)
+        if not isinstance(snapshot, Snapshot):
+            continue
+        of_these = runs if of_job else (each.run,)
+        if (
+            tail.endswith(".tmp")
+            or (of_job and _is_second_name(directory, head, tail, each.run))
+            or any(_is_known(each, snapshot, originals(run, directory.path)) for run in of_these)
+        ):
+            found[each.name] = snapshot
+    return found
+
+
+def _is_second_name(directory: Directory, head: str, tail: str, job: str) -> bool:
+    """Whether this is but another name of the file that was about to be replaced."""
+    name = tail[len(own_name(job, "", "")) : -len(".old")]
+    target = directory.path / head / name
+    try:
+        return (directory.path / head / tail).lstat().st_ino == target.lstat().st_ino
+    except OSError:
+        return False
+
+
+def _is_known(second: Name, snapshot: Snapshot, originals: Mapping[str, frozenset[str]]) -> bool:
+    """Whether the journal holds these very bytes, as what the file of this second name was before the run."""
+    digest = sha256(snapshot.data)
+    for target, known in originals.items():
+        head, _, name = target.rpartition("/")
+        own = own_name(str(second.run), name, ".old")
+        if second.name == (f"{head}/{own}" if head else own):
+            return digest in known
+    return False
+
+
+def real_parents(records: Iterable[Mapping[str, Json]]) -> dict[str, str]:
+    """The directories that logFile fields name, each with every link resolved."""
+    logs = {text_of(record, "logFile") for record in records}
+    parents = {os.path.dirname(log) for log in logs if log and _is_path(log)}
+    return {parent: os.path.realpath(parent) for parent in parents}
+
+
+def _is_path(text: str) -> bool:
+    """Whether it is an absolute path that a file system can have: no NUL, no half of a surrogate pair."""
+    try:
+        return os.path.isabs(text) and b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+
+
+def size_of(directory: str) -> int:
+    """Bytes of all files in a workspace's state."""
+    total = 0
+    for base, _, names in os.walk(directory):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(base, name)).st_size
+            except OSError:
+                continue
+    return total
+
+
+def home_of(place: Place, records: Iterable[Mapping[str, Json]]) -> tuple[str | None, bool | None]:
+    """The project directory that a record names, and whether it is there; ``None`` where it cannot be told."""
+    homes = {text_of(record, "workspaceRoot") for record in records}
+    for home in homes:
+        if home is None or not _is_path(home):
+            continue
+        if os.path.isdir(home):
+            return home, True
+        if place.hash in (workspace_hash(home), workspace_hash(os.path.realpath(home))):
+            return home, False
+    return None, None

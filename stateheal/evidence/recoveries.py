@@ -1,0 +1,77 @@
+"""What Codex rollouts tell of jobs that ended without a result, or may have (field guide section 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from stateheal.diagnosis.turns import LostJob, choose, why_not_at_all
+from stateheal.evidence.rollouts import Rollouts
+from stateheal.formats.jsontext import Json
+from stateheal.model.disk import LogFacts, Snapshot
+from stateheal.model.evidence import Recovery, TurnFacts
+from stateheal.model.records import is_active, is_lost, own_times, text_of, time_of
+
+Record = Mapping[str, Json]
+
+
+def turns_of(sides: Sequence[Record], rollouts: Rollouts) -> dict[tuple[str, str], TurnFacts]:
+    """What rollouts say about the turns of task jobs that are active or ended without a result."""
+    found: dict[tuple[str, str], TurnFacts] = {}
+    for side in sides:
+        thread, turn = text_of(side, "threadId"), text_of(side, "turnId")
+        if (
+            thread
+            and turn
+            and (is_active(side) or is_lost(side))
+            and side.get("jobClass") == "task"
+            and (thread, turn) not in found
+        ):
+            facts = rollouts.turn(thread, turn)
+            if facts is not None:
+                found[thread, turn] = facts
+    return found
+
+
+def recoveries_of(
+    entries: Sequence[Record],
+    records: Mapping[str, Snapshot],
+    logs: Mapping[str, LogFacts],
+    now: float,
+    rollouts: Rollouts,
+) -> dict[str, Recovery]:
+    """What the rollouts come to for every job that is active, or was closed without a result."""
+    by_id = {ident: entry for entry in entries if (ident := text_of(entry, "id"))}
+    files = {stem: each.value for stem, each in records.items() if isinstance(each.value, dict)}
+    whole = {ident: {**by_id.get(ident, {}), **files.get(ident, {})} for ident in {*by_id, *files}}
+    found: dict[str, Recovery] = {}
+    for ident, record in whole.items():
+        if text_of(record, "threadId") is not None and (is_active(record) or is_lost(record)):
+            found[ident] = _recovery(record, whole.values(), logs.get(ident), now, rollouts)
+    return found
+
+
+def _recovery(
+    record: Record, others: Iterable[Record], log: LogFacts | None, now: float, rollouts: Rollouts
+) -> Recovery:
+    why_not = why_not_at_all(record)
+    if why_not is not None:
+        return Recovery(why_not)
+    thread = str(record["threadId"])
+    started = time_of(record, "startedAt", now) or time_of(record, "createdAt", now)
+    later = (time_of(other, "startedAt", now) for other in others if other.get("threadId") == thread)
+    job = LostJob(
+        record,
+        started,
+        max([*own_times(record, now), *([log.mtime] if log else [])], default=None),
+        min(
+            (moment for moment in later if moment is not None and started is not None and moment > started),
+            default=None,
+        ),
+    )
+    chosen = choose(job, rollouts.turns(thread))
+    if isinstance(chosen, str):
+        return Recovery(chosen)
+    message = rollouts.answer(chosen)
+    if message is None:
+        return Recovery("its rollout has changed while it was read")
+    return Recovery("", message, chosen.turn_id, chosen.path, chosen.ended_at)

@@ -1,0 +1,208 @@
+"""One workspace of an export: its files into the archive, redacted or as they are, and what the manifest says of them.
+
+Contents are packed of the index, job records, their logs and ``broker.json`` alone. Of everything else, forks' files
+with secrets above all (field guide section 5), only the name, age and size are told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stateheal.evidence.leftovers import real_parents
+from stateheal.evidence.listing import Holding, holdings, read_bytes
+from stateheal.evidence.snapshot import read_snapshot
+from stateheal.export.archive import Packer
+from stateheal.export.layout import Layout, shown_name
+from stateheal.export.pseudonyms import Masks, is_simple_id
+from stateheal.export.redact_json import redact_json
+from stateheal.export.redact_log import redact_log
+from stateheal.formats.jsonsalvage import salvage
+from stateheal.formats.jsontext import Document, Json
+from stateheal.formats.times import format_time
+from stateheal.fs.directory import Directory, file_stat, folder_of, open_directory
+from stateheal.model.disk import BROKER, INDEX, FileStat, Place, Snapshot, Unreadable
+from stateheal.model.records import NOT_RECORDS, entries_of, is_companion_id, text_of
+from stateheal.model.report import Trouble
+
+_LISTED = "not packed: no file of the plugin's"
+_KINDS = {INDEX: "index", BROKER: "broker"}
+
+
+@dataclass(frozen=True)
+class Packed:
+    """What came of one workspace."""
+
+    masks: Masks | None
+    entry: dict[str, Any]
+    """For the manifest."""
+    files: int
+    errors: tuple[Trouble, ...]
+
+
+def pack_workspace(packer: Packer, place: Place, layout: Layout, stop: Callable[[], bool]) -> Packed | None:
+    """Pack one workspace; ``None`` where it does not know the job that was asked for. Raises ``OSError``."""
+    with open_directory(place.directory) as directory:
+        parcel = _Parcel(packer, place, layout, directory)
+        if place.jobs is not None and not place.jobs & parcel.all_ids:
+            return None
+        parcel.pack(stop)
+    entry = {"directory": layout.directory(place), **_age(parcel.own_stat), "files": parcel.listed}
+    return Packed(parcel.masks, entry, parcel.files, tuple(parcel.errors))
+
+
+class _Parcel:
+    def __init__(self, packer: Packer, place: Place, layout: Layout, directory: Directory) -> None:
+        self.packer, self.place, self.layout, self.directory = packer, place, layout, directory
+        self.own_stat = file_stat(place.directory.lstat())
+        found = list(holdings(directory))
+        self.found = [each for each in found if self._is_wanted(each)]
+        self.regular = {each.name for each in self.found if isinstance(each, Holding) and each.kind == "file"}
+        index = self._snapshot(INDEX)
+        self.named = _ids_of(index) if isinstance(index, Snapshot) else frozenset[str]()
+        self.stems = {stem for each in found for stem in _stems(each) if self._is_job(stem)}
+        self.all_ids = self.named | self.stems
+        whole = isinstance(index, Snapshot) and isinstance(index.document, Document)
+        # What a torn index calls an id may be anything: then only names of files and the plugin's own form are shown.
+        shown = self.all_ids if whole else self.stems | set(filter(is_companion_id, self.named))
+        self.masks = layout.masks_for(place, frozenset(filter(is_simple_id, shown)))
+        self.records: set[str] = set()
+        self.listed: list[dict[str, Any]] = []
+        self.errors: list[Trouble] = []
+        self.files = 0
+
+    def _is_job(self, stem: str) -> bool:
+        """Whether a name in ``jobs/`` is a job's: anything may lie there, and be called as its owner likes."""
+        if stem in self.named or is_companion_id(stem):
+            return True
+        record = self._snapshot(f"jobs/{stem}.json")
+        return isinstance(record, Snapshot) and _is_record(record, stem)
+
+    def _is_wanted(self, each: Holding | Unreadable) -> bool:
+        """Whether it belongs to the jobs that were asked for, or to the workspace as such."""
+        folder, _, base = each.name.rpartition("/")
+        jobs = self.place.jobs
+        return not folder or jobs is None or any(base.startswith(job + ".") for job in jobs)
+
+    def pack(self, stop: Callable[[], bool]) -> None:
+        self.packer.directory(self.layout.directory(self.place), self.own_stat)
+        for each in self.found:
+            if stop():
+                return
+            if isinstance(each, Unreadable):
+                self._note_trouble(each)
+                self.listed.append({"name": shown_name(each.name, self.masks), "note": f"not packed: {each.reason}"})
+            else:
+                self._pack(each)
+
+    def _note_trouble(self, each: Unreadable) -> None:
+        self.errors.append(Trouble(str(self.place.directory / each.name), f"not packed: {each.reason}"))
+
+    def _pack(self, each: Holding) -> None:
+        name = shown_name(each.name, self.masks)
+        target = f"{self.layout.directory(self.place)}/{name}"
+        if each.kind == "directory":
+            self.packer.directory(target, each.stat)
+            note = "packed, without what is in it" if each.name != "jobs" else "packed"
+        elif each.kind == "link":
+            leads_to = each.target or ""
+            self.packer.link(target, leads_to if self.masks is None else self.masks.name(leads_to), each.stat)
+            note = "packed as a link"
+        elif each.kind != "file":
+            note = f"not packed: a {each.kind}"
+        else:
+            note = self._pack_file(each, target)
+        links = {"links": each.stat.links} if each.kind == "file" and each.stat.links > 1 else {}
+        self.listed.append(
+            {"name": name, "kind": each.kind, "size": each.stat.size, **_age(each.stat), **links, "note": note}
+        )
+
+    def _pack_file(self, each: Holding, target: str) -> str:
+        """Pack one regular file if it is the plugin's, and say what was done."""
+        content = self._content(each)
+        if isinstance(content, Unreadable):
+            self._note_trouble(content)
+            return f"not packed: {content.reason}"
+        if content is None:
+            return _LISTED
+        self.packer.file(target, content, each.stat)
+        self.files += 1
+        return "packed, redacted" if self.masks is not None else "packed as it is"
+
+    def _content(self, each: Holding) -> bytes | Unreadable | None:
+        """What goes into the archive for a file; ``None`` where only its name does."""
+        stem = each.base.rpartition(".")[0]
+        if each.in_jobs and each.base.endswith(".log"):
+            if stem not in self.named | self.records and not is_companion_id(stem):
+                return None
+            data = read_bytes(self.directory, each.name)
+            return redact_log(data, self.masks) if isinstance(data, bytes) and self.masks is not None else data
+        if each.name not in _KINDS and not (
+            each.in_jobs and each.base.endswith(".json") and not each.base.endswith(NOT_RECORDS)
+        ):
+            return None
+        found = self._snapshot(each.name)
+        if not isinstance(found, Snapshot):
+            return found
+        if each.name not in _KINDS:
+            if stem not in self.named and not _is_record(found, stem):
+                return None
+            self.records.add(stem)
+        return self._redacted(found, _KINDS.get(each.name, "record"))
+
+    def _snapshot(self, name: str) -> Snapshot | Unreadable | None:
+        if name not in self.regular:
+            return None
+        try:
+            with folder_of(self.directory, name) as (folder, base):
+                return read_snapshot(folder, base, name)
+        except OSError as error:
+            return Unreadable(name, f"cannot be read: {error.strerror or error}")
+
+    def _redacted(self, found: Snapshot, kind: str) -> bytes:
+        if self.masks is None:
+            return found.data
+        parents = real_parents(_sides(found))
+        own = [parent for parent, real in parents.items() if real == self.place.jobs_path]
+        masks = self.layout.at_home(self.place, self.masks, own)
+        return redact_json(found.data, masks, kind, isinstance(found.document, Document))
+
+
+def _stems(each: Holding | Unreadable) -> Iterator[str]:
+    """The job that a name in ``jobs/`` is one of."""
+    folder, _, base = each.name.rpartition("/")
+    stem, _, end = base.rpartition(".")
+    if folder and end in ("json", "log"):
+        yield stem
+
+
+def _is_record(found: Snapshot, stem: str) -> bool:
+    """As an audit takes it: it says so itself, or is torn and named like one."""
+    if not isinstance(found.document, Document):
+        return is_companion_id(stem)
+    return isinstance(found.value, dict) and "id" in found.value and "status" in found.value
+
+
+def _sides(found: Snapshot) -> Iterator[Mapping[str, Json]]:
+    """Every record in a file, as far as it can be read."""
+    values: list[Json] = [found.value]
+    if not isinstance(found.document, Document):
+        pieces = salvage(found.data)
+        values = [*pieces.objects, pieces.members, *pieces.fragments]
+    for value in values:
+        for each in (value, *entries_of(value)):
+            if isinstance(each, Mapping):
+                yield each
+
+
+def _ids_of(index: Snapshot) -> frozenset[str]:
+    return frozenset(ident for each in _sides(index) if (ident := text_of(each, "id")))
+
+
+def _age(stat: FileStat) -> dict[str, Any]:
+    try:
+        mtime: str | None = format_time(stat.mtime)
+    except OverflowError:  # beyond the year 9999
+        mtime = None
+    return {"mode": f"{stat.mode & 0o7777:04o}", "mtime": mtime}

@@ -1,0 +1,195 @@
+"""An open directory whose names are looked up against its descriptor.
+
+Nothing is ever followed: neither the directory itself nor a name in it may be a link. What was a directory when it was
+opened stays that directory, whatever is put in its place meanwhile (DESIGN.md promise 4). Where the system has no
+``openat`` (Windows), names are joined to the path.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from stateheal.formats.digest import sha256
+from stateheal.model.disk import FileStat
+
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_FLAGS = _NO_FOLLOW | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+_FLAGS |= getattr(os, "O_BINARY", 0)
+HAS_OPENAT = os.open in os.supports_dir_fd
+_KINDS = {
+    stat.S_IFLNK: "a link",
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+TEMP_PREFIX = ".stateheal-"
+_LONGEST = 120
+
+
+def own_name(run: str, name: str, suffix: str) -> str:
+    """The name of a temporary file of ours that belongs to a file; of a long name a digest must do."""
+    if len(os.fsencode(name)) > _LONGEST:
+        name = sha256(os.fsencode(name))[:32]
+    return f"{TEMP_PREFIX}{run}-{name}{suffix}"
+
+
+class WrongKind(OSError):
+    """What stands under a name is not the kind of thing that was asked for."""
+
+    def __init__(self, mode: int, wanted: str) -> None:
+        kind = _KINDS.get(stat.S_IFMT(mode), "a file")
+        super().__init__(errno.EINVAL, f"it is {kind}, not {wanted}")
+
+
+def ensure_regular(mode: int) -> None:
+    """Raise ``WrongKind`` unless this is the mode of a regular file."""
+    if not stat.S_ISREG(mode):
+        raise WrongKind(mode, "a regular file")
+
+
+def file_stat(info: os.stat_result) -> FileStat:
+    """The part of a stat that identifies a file."""
+    return FileStat(
+        info.st_dev,
+        info.st_ino,
+        info.st_mode,
+        info.st_uid,
+        info.st_gid,
+        info.st_nlink,
+        info.st_size,
+        info.st_mtime_ns,
+    )
+
+
+class Directory:
+    """Made by ``open_directory`` or ``sub``; a context manager closes it."""
+
+    def __init__(self, path: Path, fd: int | None) -> None:
+        self.path = path
+        self.fd = fd
+
+    def _at(self, name: str) -> str:
+        if name in ("", ".", "..") or "/" in name or "\0" in name or (os.sep != "/" and os.sep in name):
+            raise OSError(errno.EINVAL, "not a plain file name", name)
+        return name if self.fd is not None else str(self.path / name)
+
+    @contextmanager
+    def sub(self, name: str) -> Iterator[Directory]:
+        """The directory ``name`` in this one. Raises ``WrongKind`` (a link, a file) or another ``OSError``."""
+        with _opened(self._at(name), self.path / name, self.fd) as directory:
+            yield directory
+
+    def open(self, name: str, flags: int, mode: int = 0o600) -> int:
+        """A descriptor for ``name``: never through a link, never blocking. Raises ``OSError``."""
+        if not _NO_FOLLOW and stat.S_ISLNK(self._lstat_mode(name)):
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), name)
+        return os.open(self._at(name), flags | _FLAGS, mode, dir_fd=self.fd)
+
+    @contextmanager
+    def regular(self, name: str, flags: int = os.O_RDONLY) -> Iterator[tuple[int, FileStat]]:
+        """A descriptor for a regular file and what identifies it. Raises ``WrongKind`` or another ``OSError``."""
+        try:
+            fd = self.open(name, flags)
+        except OSError:
+            self.ensure_regular(name)
+            raise
+        try:
+            info = file_stat(os.fstat(fd))
+            ensure_regular(info.mode)
+            yield fd, info
+        finally:
+            os.close(fd)
+
+    def ensure_regular(self, name: str) -> None:
+        """Raise ``WrongKind`` where something else than a regular file stands under a name that would not open."""
+        mode = self._lstat_mode(name)
+        if mode:
+            ensure_regular(mode)
+
+    def _lstat_mode(self, name: str) -> int:
+        try:
+            return self.stat(name).st_mode
+        except OSError:
+            return 0
+
+    def stat(self, name: str) -> os.stat_result:
+        """``lstat`` of a name."""
+        return os.stat(self._at(name), dir_fd=self.fd, follow_symlinks=False)
+
+    def names(self) -> list[str]:
+        """Every name in the directory, sorted."""
+        return sorted(os.listdir(self.fd if self.fd is not None else self.path))
+
+    def listing(self) -> dict[str, bool]:
+        """Every name in the directory, sorted, and whether a directory stands under it (a link never does)."""
+        with os.scandir(self.fd if self.fd is not None else self.path) as found:
+            return dict(sorted((each.name, each.is_dir(follow_symlinks=False)) for each in found))
+
+    def replace(self, old: str, new: str) -> None:
+        """Rename within the directory, taking the place of what stood there."""
+        os.replace(self._at(old), self._at(new), src_dir_fd=self.fd, dst_dir_fd=self.fd)
+
+    def link(self, old: str, new: str) -> None:
+        """Give a file a second name. Raises ``FileExistsError`` where the name is taken."""
+        if os.link in os.supports_follow_symlinks:
+            os.link(self._at(old), self._at(new), src_dir_fd=self.fd, dst_dir_fd=self.fd, follow_symlinks=False)
+        else:
+            os.link(self._at(old), self._at(new))
+
+    def unlink(self, name: str) -> None:
+        """Remove a name."""
+        os.unlink(self._at(name), dir_fd=self.fd)
+
+    def set_mtime(self, name: str, mtime_ns: int, fd: int | None = None) -> None:
+        """Give a file an age, by its descriptor where the system can."""
+        if fd is not None and os.utime in os.supports_fd:
+            os.utime(fd, ns=(mtime_ns, mtime_ns))
+        else:
+            os.utime(self._at(name), ns=(mtime_ns, mtime_ns), dir_fd=self.fd)
+
+    def sync(self) -> None:
+        """Make renames in the directory durable."""
+        if self.fd is not None:
+            os.fsync(self.fd)
+
+
+@contextmanager
+def _opened(target: str, path: Path, dir_fd: int | None) -> Iterator[Directory]:
+    mode = os.stat(target, dir_fd=dir_fd, follow_symlinks=False).st_mode
+    if not stat.S_ISDIR(mode):
+        raise WrongKind(mode, "a directory")
+    if not HAS_OPENAT:
+        yield Directory(path, None)
+        return
+    fd = os.open(target, os.O_RDONLY | os.O_DIRECTORY | _FLAGS, dir_fd=dir_fd)  # refuses what was swapped since
+    try:
+        yield Directory(path, fd)
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def open_directory(path: Path) -> Iterator[Directory]:
+    """The directory at ``path``, which must not be a link itself. Raises ``OSError``."""
+    with _opened(str(path), path, None) as directory:
+        yield directory
+
+
+@contextmanager
+def folder_of(directory: Directory, name: str) -> Iterator[tuple[Directory, str]]:
+    """The directory that a file of the workspace stands in, and its plain name there. Raises ``OSError``."""
+    head, _, tail = name.rpartition("/")
+    if head:
+        with directory.sub(head) as folder:
+            yield folder, tail
+    else:
+        yield directory, tail

@@ -1,0 +1,172 @@
+"""The pre-launch hook's long path: the engine heals, and what it did is said to the user and to the model.
+
+Field guide section 9; DESIGN.md promise 6: into the answer go fixed words, rule names, pids and ids of plain form only,
+never a text from a record.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from stateheal.commit.journal import Journal
+from stateheal.commit.location import journal_path
+from stateheal.engine.commands import heal
+from stateheal.engine.world import World
+from stateheal.errors import StatehealError
+from stateheal.formats.digest import sha256
+from stateheal.formats.times import format_time
+from stateheal.model.findings import Finding, Outcome, Severity
+from stateheal.model.report import Report
+from stateheal.text import printable
+
+_WAIT = 0.3
+"""Seconds to wait for another stateheal: it heals the same workspace."""
+_PLAIN = re.compile(r"[A-Za-z0-9_-]{1,80}")
+_LOG_LIMIT = 64 * 1024
+_SAID_LIMIT = 500
+_MOST_JOBS = 20
+"""Jobs that are named; beyond it their number must do."""
+_WHY = {
+    "dead-pid": "its process {pid} is gone",
+    "recycled-pid": "pid {pid} belongs to another process by now",
+    "missing-pid": "it names no process and has been silent for too long",
+    "unsafe-pid": "what it names as its process stands for none",
+    "index-behind": "it had ended, and the index did not say so",
+    "file-behind": "it had ended, and its file did not say so",
+    "ending-conflict": "its two records told different ends",
+    "unindexed": "its process is gone, and the index did not know it",
+    "missing-file": "its process and its file are gone",
+}
+
+
+def answer(event: str, cwd: str, late: Sequence[object], verbose: bool) -> str | None:
+    """Heal the workspaces of a directory; what to print, if anything. ``late`` becomes true at the deadline."""
+    world = World(stop=lambda: bool(late), whole_workspaces=True, wait=_WAIT)
+    try:
+        report = heal(cwd=cwd, world=world, command="hook")
+    except StatehealError as error:
+        note(str(error), verbose)
+        return None
+    for trouble in report.errors:
+        note(f"{trouble.path}: {trouble.message}", verbose)
+    user, model = _texts(report)
+    if not user:
+        return None
+    said: dict[str, object] = {"systemMessage": " ".join(user)}
+    if model:
+        said["hookSpecificOutput"] = {"hookEventName": event, "additionalContext": "\n".join(model)}
+    return json.dumps(said) + "\n"
+
+
+def _texts(report: Report) -> tuple[list[str], list[str]]:
+    """Sentences for the user, lines for the model."""
+    healed = [finding for finding in report.findings if finding.outcome is Outcome.HEALED]
+    left = [
+        finding
+        for finding in report.findings
+        if finding.severity is Severity.DAMAGE and finding.outcome is not Outcome.HEALED
+    ]
+    user: list[str] = []
+    model: list[str] = []
+    if healed:
+        jobs = {(finding.workspace, finding.job) for finding in healed if finding.job}
+        what = f"closed or repaired {_count(len(jobs), 'job')}" if jobs else "repaired this workspace's state"
+        user.append(f"stateheal {what} that a killed process had left behind ('stateheal undo' takes it back).")
+        model += _job_lines(healed)
+        model.append(f"This is run {report.run} in stateheal's journal.")
+    if left and _is_news(left):
+        rules = ", ".join(sorted({finding.rule for finding in left}))
+        user.append(
+            f"stateheal found damage that it does not repair by itself ({rules}): see 'stateheal audit --cwd .'"
+        )
+    return user, model
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def _job_lines(healed: Iterable[Finding]) -> Iterator[str]:
+    yield "stateheal repaired the job records of this workspace. These jobs are not running:"
+    shown: set[str] = set()
+    unnamed = 0
+    others = set()
+    for finding in healed:
+        if finding.job is None or finding.rule not in _WHY:
+            others.add(finding.rule)
+        elif _PLAIN.fullmatch(finding.job) is None or len(shown) >= _MOST_JOBS:
+            unnamed += 1
+        elif finding.job not in shown:
+            shown.add(finding.job)
+            thread = _thread_of(finding)
+            resume = f"; its thread goes on with: codex resume {thread}" if thread else ""
+            yield f"- {finding.job}: {_WHY[finding.rule].format(pid=finding.pid)}{resume}"
+    if unnamed:
+        yield f"- and {_count(unnamed, 'more job')}"
+    if others:
+        yield f"Repaired besides: {', '.join(sorted(others))}."
+
+
+def _thread_of(finding: Finding) -> str | None:
+    """The job's Codex thread, if its id is of plain form."""
+    path = Path(finding.path)
+    workspace = path.parent.parent if path.parent.name == "jobs" else path.parent
+    try:
+        record = json.loads((workspace / "jobs" / f"{finding.job}.json").read_bytes())
+        thread = record.get("threadId")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return thread if isinstance(thread, str) and _PLAIN.fullmatch(thread) else None
+
+
+# --- once per state of a file --------------------------------------------------------------------------------------
+
+
+def _is_news(findings: Iterable[Finding]) -> bool:
+    """Whether any of the findings is about a file that has changed since it was last spoken of."""
+    keys = {_key(finding) for finding in findings}
+    path = journal_path() / "hook.said"
+    try:
+        known = path.read_text().split()
+    except OSError:
+        known = []
+    if keys <= set(known):
+        return False
+    with suppress(OSError, StatehealError):
+        Journal(journal_path()).make()
+        fresh = path.with_name(f"hook.said.{os.getpid()}")
+        fresh.write_text("\n".join([*known, *sorted(keys - set(known))][-_SAID_LIMIT:]) + "\n")
+        fresh.replace(path)
+    return True
+
+
+def _key(finding: Finding) -> str:
+    try:
+        info = os.lstat(finding.path)
+        state = f"{info.st_size} {info.st_mtime_ns}"
+    except OSError:
+        state = "gone"
+    text = f"{finding.path}\0{finding.rule}\0{finding.job}\0{state}"
+    return sha256(text.encode("utf-8", "surrogateescape"))[:24]
+
+
+def note(message: str, verbose: bool) -> None:
+    """One line in ``hook.log`` of the journal directory, which stays small."""
+    line = f"{format_time(time.time())} {printable(message)}\n"
+    if verbose:
+        with suppress(OSError, ValueError):
+            sys.stderr.write(f"stateheal: {printable(message)}\n")
+    with suppress(OSError, StatehealError):
+        Journal(journal_path()).make()
+        path = journal_path() / "hook.log"
+        if path.exists() and path.stat().st_size > _LOG_LIMIT:
+            path.replace(path.with_name("hook.log.1"))
+        with path.open("a", encoding="utf-8", errors="replace") as file:
+            file.write(line)

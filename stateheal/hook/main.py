@@ -1,0 +1,132 @@
+"""``stateheal hook``: the pre-launch hook's short path. It decides that there is nothing to do, and does so at once.
+
+Field guide section 9. It runs before every command of the user's, so it imports next to nothing (every import below is
+part of the interpreter's own start, or a bare C module), starts no program, and reads nothing but the state of the
+given directory's workspaces. Whatever is not plainly in order (``hookcheck``) is handed to the same engine that heals
+everywhere (``hookrun``). Nothing here may raise, print a decision, or end with another status than 0.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from stateheal.hook.check import NotPlain, in_order, parse
+
+DEADLINE = 1.0
+"""Seconds after which the hook lets go."""
+_LONGEST_INPUT = 8 * 1024 * 1024
+_JOBS = ("task", "review", "adversarial-review")
+_TOOLS = ("Bash", "PowerShell")
+_SEPARATORS = str.maketrans(dict.fromkeys("\"'`;&|()<>\n\t", " "))
+
+
+def main(arguments: list[str]) -> None:
+    """Answer one hook event on stdin. Never raises; the caller exits with 0."""
+    verbose = "-v" in arguments or "--verbose" in arguments
+    try:
+        let_go = _set_deadline()
+        event = _read_event()
+        cwd = None if event is None else concerned(event)
+        if verbose and cwd is None:
+            os.write(2, b"stateheal: no hook event that has to do with jobs\n")
+        if event is None or cwd is None or in_order(cwd, os.environ):
+            return
+        from stateheal.hook.heal import answer
+
+        text = answer(str(event["hook_event_name"]), cwd, let_go, verbose)
+        if text:
+            os.write(1, text.encode("utf-8", "replace"))
+    except BaseException as error:
+        _note(error, verbose)
+
+
+def _note(error: BaseException, verbose: bool) -> None:
+    """An error goes to the log of the journal directory; to stderr only where that was asked for."""
+    try:
+        from stateheal.hook.heal import note
+
+        note(f"{type(error).__name__}: {error}", verbose)
+    except BaseException:
+        pass  # not even that: the user's command matters more
+
+
+def _set_deadline() -> list[bool]:
+    """From the deadline on the list is true; where nothing of the engine has begun, the process ends at once."""
+    late: list[bool] = []
+    try:
+        _signal = __import__("_signal")  # the C module: "signal" itself imports enum, which costs more than all of this
+    except ImportError:
+        return late
+    if not hasattr(_signal, "setitimer"):
+        return late
+
+    def ring(*_: object) -> None:
+        # The engine stops between two workspaces. A second ring, or a first that finds no engine, ends it here: every
+        # file is then its old self or its healed self, as after a kill.
+        if late or "stateheal.hook.heal" not in sys.modules:
+            os._exit(0)
+        late.append(True)
+
+    _signal.signal(_signal.SIGALRM, ring)
+    _signal.setitimer(_signal.ITIMER_REAL, DEADLINE, DEADLINE)
+    return late
+
+
+# --- the event -----------------------------------------------------------------------------------------------------
+
+
+def _read_event() -> dict[str, object] | None:
+    """The JSON object on stdin; ``None`` for anything else, and for more than a hook is ever given."""
+    data = b""
+    while chunk := os.read(0, 1 << 16):
+        data += chunk
+        if len(data) > _LONGEST_INPUT:
+            return None
+    if b"ompanion" not in data and b"SessionStart" not in data and b"UserPromptExpansion" not in data:
+        return None  # an unrelated command: not worth a parser
+    try:
+        event = parse(data)
+    except (ValueError, NotPlain, RecursionError):
+        return None
+    return event if isinstance(event, dict) else None
+
+
+def concerned(event: dict[str, object]) -> str | None:
+    """The directory whose workspaces are about to be used; ``None`` where the event has nothing to do with jobs."""
+    cwd = event.get("cwd")
+    if not isinstance(cwd, str) or (not cwd.startswith(("/", "\\")) and cwd[1:2] != ":") or "\0" in cwd:
+        return None
+    name, tool = event.get("hook_event_name"), event.get("tool_input")
+    if name == "SessionStart":
+        return cwd
+    if name == "PreToolUse" and event.get("tool_name") in _TOOLS and isinstance(tool, dict):
+        return cwd if launches(tool.get("command")) else None
+    if name == "UserPromptExpansion":
+        return cwd if _expands_to_a_launch(event) else None
+    return None
+
+
+def launches(command: object) -> bool:
+    """Whether a shell command starts a companion's job: its script, options, and a job's subcommand."""
+    if not isinstance(command, str) or "ompanion" not in command:
+        return False
+    words = command.translate(_SEPARATORS).split()
+    for position, word in enumerate(words):
+        if "companion" not in word.replace("\\", "/").rpartition("/")[2]:
+            continue
+        for following in words[position + 1 :]:
+            if following in _JOBS:
+                return True
+            if not following.startswith("-"):
+                break
+    return False
+
+
+def _expands_to_a_launch(event: dict[str, object]) -> bool:
+    """``/codex:rescue``, ``/codex:review`` …, and what expands to a launch by itself."""
+    name = event.get("command_name")
+    plugin, _, command = name.partition(":") if isinstance(name, str) else ("", "", "")
+    if "codex" in plugin:
+        return command in ("rescue", *_JOBS)
+    return launches(event.get("prompt"))

@@ -1,0 +1,131 @@
+"""Move state between roots, or after a project directory that has moved; field guide section 8.
+
+The source stays as it was unless it is archived. What is written is planned from both workspaces under both locks, goes
+to the journal first, and is carried out as a heal is.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from stateheal.commit.journal import KEEP, Journal
+from stateheal.commit.location import journal_path
+from stateheal.engine.world import World
+from stateheal.errors import Conflict, Refused, StatehealError, UsageError
+from stateheal.evidence.roots import FALLBACK, is_workspace, survey, temp_root, workspace_hash
+from stateheal.migrate.workspace import Mover, Options, Pair
+from stateheal.model.report import Moved, Report, Trouble
+from stateheal.version import __version__
+
+__all__ = ["Options", "Pair", "migrate", "pairs_between", "pairs_in_place", "pairs_of_move", "root_named"]
+
+
+def root_named(text: str, environ: Mapping[str, str] | None = None) -> Path:
+    """The ``state`` directory behind a ROOT: a path, ``temp``, or a plugin's name such as ``codex-openai-codex``.
+
+    It need not exist yet where its plugin has a data directory. Raises ``UsageError`` where the answer is not one
+    directory.
+    """
+    env = os.environ if environ is None else environ
+    try:
+        path = Path(text).expanduser()
+        path.exists()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise UsageError(f"{text[:80]}: {getattr(error, 'strerror', None) or error}") from error
+    config = Path(env.get("CLAUDE_CONFIG_DIR") or Path.home() / ".claude")
+    if text == "temp":
+        return temp_root(env) / FALLBACK
+    if path.name == text and not path.exists():
+        data = config / "plugins" / "data"
+        if not (data / text).is_dir():
+            there = ", ".join(sorted(each.name for each in data.iterdir())) if data.is_dir() else ""
+            raise UsageError(
+                f"{text}: no plugin of that name keeps data in {data}" + (f"; there are {there}" if there else "")
+            )
+        return data / text / "state"
+    path = path.absolute()
+    if path.is_dir() and is_workspace(path):
+        raise UsageError(f"{text}: this is one workspace; name its root, and the project with --cwd")
+    if path.name in ("state", FALLBACK):
+        return path
+    if path.parent.name == "data" and path.parent.is_dir():
+        return path / "state"
+    if not path.is_dir():
+        raise UsageError(f"{text}: there is no such directory; new may be a plugin's data dir or its 'state' dir only")
+    roots = survey([path]).roots
+    if len(roots) != 1:
+        raise UsageError(f"{text}: {len(roots)} plugins keep state below it; name one of them")
+    return roots[0].path
+
+
+def pairs_between(source: str, target: str, cwd: str | None = None) -> list[Pair]:
+    """Every workspace of one root, or that of a directory, with its place under another root."""
+    from_root, to_root = root_named(source), root_named(target)
+    if not from_root.is_dir():
+        raise UsageError(f"{from_root}: there is no such directory")
+    if os.path.realpath(from_root) == os.path.realpath(to_root):
+        raise UsageError(f"{from_root}: source and target are the same")
+    places = survey([from_root], cwd).places
+    if any(place.directory in (to_root.resolve(), *to_root.resolve().parents) for place in places):
+        raise UsageError(f"{to_root}: this lies in the source")
+    return [Pair(place.directory, to_root / place.name) for place in places]
+
+
+def pairs_of_move(old: str, new_root: str, name: str, source: str | None = None) -> list[Pair]:
+    """The workspaces of a project directory that is now another, each beside where it is; in every root, or in one.
+
+    ``new_root`` and ``name``: what the plugin calls the new directory, and its state.
+    """
+    names = frozenset({old, os.path.abspath(old), os.path.realpath(old)})
+    hashes = {workspace_hash(each) for each in names}
+    found = survey(None if source is None else [root_named(source)])
+    pairs = [
+        Pair(place.directory, place.directory.parent / name, names, new_root)
+        for place in found.places
+        if place.hash in hashes and place.name != name
+    ]
+    if not pairs:
+        raise UsageError(f"{old}: no state of that directory")
+    return pairs
+
+
+def pairs_in_place(source: str, cwd: str | None = None) -> list[Pair]:
+    """Every workspace of one root as it is."""
+    return [Pair(place.directory, place.directory) for place in survey([root_named(source)], cwd).places]
+
+
+def migrate(
+    pairs: Iterable[Pair], options: Options, journal: Journal | None = None, world: World | None = None
+) -> Report:
+    """Merge each source into its target. A pair that must not be moved is refused and named; the others go on."""
+    world, journal = world or World(), journal or Journal(journal_path(), KEEP)
+    run = journal.begin("migrate", __version__, world.processes.host().now)
+    mover = Mover(world, journal, run, options)
+    moved: list[Moved] = []
+    errors: list[Trouble] = []
+    interrupted = False
+    try:
+        for pair in pairs:
+            if world.stop():
+                interrupted = True
+                break
+            try:
+                moved.append(mover.move(pair))
+            except (Refused, Conflict) as error:
+                moved.append(Moved(pair.source, pair.target, refusal=str(error)))
+            except (StatehealError, OSError) as error:
+                errors.append(Trouble(str(pair.source), str(getattr(error, "strerror", None) or error)))
+    finally:
+        run.close()
+    return Report(
+        "migrate",
+        options.dry_run,
+        run.id if run.wrote else None,
+        workspaces=len(moved),
+        moved=tuple(moved),
+        diffs=tuple(mover.diffs),
+        errors=tuple(errors),
+        interrupted=interrupted,
+    )

@@ -1,0 +1,320 @@
+"""One workspace moved to another place: planned under both locks, carried out as a heal is (field guide section 8)."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tarfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, suppress
+from itertools import count
+from pathlib import Path
+from typing import NamedTuple
+
+from stateheal.commit.apply import carry_out
+from stateheal.commit.atomic import read_plain
+from stateheal.commit.journal import Journal, RunWriter
+from stateheal.commit.lock import workspace_lock
+from stateheal.diagnosis.change import patched
+from stateheal.diagnosis.view import View, first_draft
+from stateheal.engine.workspace import Looker
+from stateheal.engine.world import World
+from stateheal.errors import Conflict, Refused
+from stateheal.evidence.roots import Survey
+from stateheal.evidence.schema import violations
+from stateheal.evidence.snapshot import read_snapshot
+from stateheal.formats.jsonedit import rewrite
+from stateheal.formats.jsontext import Document, Json, same, write
+from stateheal.fs.directory import Directory, folder_of, open_directory
+from stateheal.migrate.merge import Merged, Request, gate_conflict, merge, obstacle, upgrades
+from stateheal.model.disk import INDEX, JOBS, Place, Snapshot, Unreadable, job_file
+from stateheal.model.findings import Finding
+from stateheal.model.plan import FileChange, Plan
+from stateheal.model.records import entries_of
+from stateheal.model.report import Diff, Moved
+from stateheal.model.request import Settings
+
+_ATTEMPTS = 7
+
+
+class Options(NamedTuple):
+    """What was asked for beside the directories."""
+
+    gate: bool | None = None
+    archive: bool = False
+    upgrade: bool = False
+    dry_run: bool = False
+
+
+class Pair(NamedTuple):
+    """A workspace's state directory, where it is to go, and how its project is called there."""
+
+    source: Path
+    target: Path
+    old_roots: frozenset[str] = frozenset()
+    new_root: str | None = None
+
+
+class _Seen(NamedTuple):
+    """A workspace as it is, and what an audit finds in it."""
+
+    view: View
+    findings: tuple[Finding, ...]
+
+
+class Mover:
+    """Moves one workspace after the other; ``diffs`` holds what a dry run would change."""
+
+    def __init__(self, world: World, journal: Journal, run: RunWriter, options: Options) -> None:
+        self._world, self._journal, self._run, self._options = world, journal, run, options
+        self._looker = Looker(Survey((), ()), Settings(), world, journal)
+        self.diffs: list[Diff] = []
+
+    def move(self, pair: Pair) -> Moved:
+        """One pair; planned anew when somebody else writes meanwhile. Raises ``Refused``, ``Conflict``, ``OSError``."""
+        if not os.path.lexists(pair.source):
+            raise Refused(f"{pair.source} is not there any more")
+        for attempts_left in reversed(range(_ATTEMPTS)):
+            exists = os.path.lexists(pair.target)
+            if exists and not stat.S_ISDIR(pair.target.lstat().st_mode):
+                raise Refused(f"{pair.target} is not a directory")
+            for path in (pair.source, pair.target if exists else _existing_parent(pair.target)):
+                _ensure_own(path)
+            try:
+                return self._move_once(pair, exists)
+            except Conflict:
+                if attempts_left == 0:
+                    raise
+                self._world.sleep(0.01)
+        raise AssertionError("the loop above always returns")
+
+    def _move_once(self, pair: Pair, exists: bool) -> Moved:
+        with ExitStack() as stack:
+            paths = [pair.source, *([pair.target] if exists and pair.target != pair.source else [])]
+            opened = {path: stack.enter_context(open_directory(path)) for path in sorted(paths)}
+            if not self._options.dry_run:
+                for path in sorted(paths):
+                    stack.enter_context(workspace_lock(opened[path], self._journal.path, self._world.wait))
+            source = self._view(opened[pair.source])
+            if pair.target == pair.source:
+                return self._upgrade(pair, source, opened[pair.source])
+            target = self._view(opened[pair.target]) if exists else None
+            merged, files = self._plan(pair, source, target, opened[pair.source])
+            goes = list(_everything(opened[pair.source])) if self._options.archive else []  # refused before anything
+            done = Moved(
+                pair.source,
+                pair.target,
+                tuple(sorted({*merged.records, *_ids(merged.index)} & {job.id for job in source.view.jobs})),
+                merged.stays,
+                written=bool(files),
+                archives=self._options.archive and not merged.stays,
+            )
+            if self._options.dry_run:
+                self.diffs += [_diff(pair.target, change) for change in files if change.name == INDEX and change.before]
+                return done
+            if files:
+                self._journal.make()
+                _make_room(pair.target, opened[pair.source])
+                with open_directory(pair.target) as directory:
+                    self._carry_out(pair.target, directory, files)
+            if done.archives:
+                return done._replace(archived=self._archive(opened[pair.source], goes))
+            return done
+
+    def _carry_out(self, workspace: Path, directory: Directory, files: Iterable[FileChange]) -> None:
+        plan = Plan(Place(workspace.parent, workspace, None), (), tuple(files))
+        if not carry_out(plan, directory, self._run, _nobody, self._world.stop, []):
+            raise Refused("stopped before it was whole; run it again, or undo it")
+
+    def _view(self, directory: Directory) -> _Seen:
+        place = Place(directory.path.parent, directory.path, None)
+        visit = self._looker.plan(place, directory, None, frozenset())
+        return _Seen(View(visit.evidence, first_draft(visit.evidence), Settings(), violations), visit.findings)
+
+    def _plan(
+        self, pair: Pair, seen: _Seen, there: _Seen | None, directory: Directory
+    ) -> tuple[Merged, list[FileChange]]:
+        """What to write into the target. Raises ``Refused``."""
+        known = {job.id for job in seen.view.jobs}
+        why = obstacle(seen.view, seen.findings, str(pair.source))
+        if why is None and there is not None:
+            why = obstacle(there.view, there.findings, str(pair.target), known)
+        if why is not None:
+            raise Refused(why)
+        source, target = seen.view, there.view if there is not None else None
+        options = self._options
+        names = (str(pair.source), str(pair.target))
+        conflict = gate_conflict(source.draft.index, target.draft.index if target else None, options.gate, names)
+        if conflict is not None:
+            raise Refused(conflict)
+        jobs_dir = str(pair.target / JOBS)
+        request = Request(jobs_dir, _logs_in(directory), options.gate, pair.old_roots, pair.new_root, options.upgrade)
+        merged = merge(source, target, request)
+        return merged, list(_files(merged, source, target, directory))
+
+    def _upgrade(self, pair: Pair, seen: _Seen, directory: Directory) -> Moved:
+        """Records of an older shape, in place."""
+        why = obstacle(seen.view, seen.findings, str(pair.source))
+        if why is not None:
+            raise Refused(why)
+        view = seen.view
+        entries = list(entries_of(view.draft.index))
+        files: list[FileChange] = []
+        jobs: list[str] = []
+        for job, entry, record in upgrades(view):
+            jobs.append(job.id)
+            if entry and job.position is not None:
+                entries[job.position] = patched(entries[job.position], entry)
+            if record:
+                snapshot = view.evidence.records[job.id]
+                files.append(_change(job_file(job.id), snapshot, {**snapshot.value, **record}))
+        index = view.evidence.index
+        if index is not None and entries != entries_of(index.value):
+            files.append(_change(INDEX, index, {**index.value, "jobs": entries}))
+        if self._options.dry_run:
+            self.diffs += [_diff(pair.source, change) for change in files]
+        elif files:
+            self._carry_out(pair.source, directory, files)
+        return Moved(pair.source, pair.source, tuple(jobs), written=bool(files))
+
+    def _archive(self, directory: Directory, goes: list[FileChange]) -> str:
+        """Pack the source beside the journal's runs, then remove it as a heal removes a file: undo brings it back."""
+        self._journal.make()
+        folder = self._journal.path / "archives"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        packed = _pack(directory.path, folder, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._run.now)))
+        self._carry_out(directory.path, directory, goes)
+        for path in (directory.path / JOBS, directory.path):
+            with suppress(OSError):
+                path.rmdir()
+        return str(packed)
+
+
+def _pack(source: Path, folder: Path, stamp: str) -> Path:
+    """A tar.gz of a directory under a name that nobody has; whole and durable, or not there."""
+    partial = folder / f".{source.name}-{os.getpid()}.partial"
+    try:
+        with partial.open("wb") as file:
+            partial.chmod(0o600)
+            with tarfile.open(fileobj=file, mode="w:gz") as archive:
+                archive.add(source, source.name)
+            file.flush()
+            os.fsync(file.fileno())
+        for number in count(1):
+            packed = folder / f"{source.name}-{stamp}{'' if number == 1 else f'-{number}'}.tar.gz"
+            with suppress(FileExistsError):
+                os.link(partial, packed)
+                return packed
+        raise AssertionError("names do not run out")
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _nobody(owners: object) -> str | None:
+    """No verdict stands behind a move: what may live was refused."""
+    return None
+
+
+def _existing_parent(path: Path) -> Path:
+    return next(parent for parent in path.parents if parent.exists())
+
+
+def _ensure_own(path: Path) -> None:
+    info = path.lstat()
+    if hasattr(os, "geteuid") and info.st_uid != os.geteuid():
+        raise Refused(f"{path} belongs to another user")
+
+
+def _make_room(target: Path, source: Directory) -> None:
+    """The target's directories, no wider open than the source's."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    mode = stat.S_IMODE(os.stat(source.path).st_mode) | 0o700
+    for path in (target, target / JOBS):
+        with suppress(FileExistsError):
+            path.mkdir(mode)
+
+
+def _ids(index: Json) -> set[str]:
+    return {str(entry.get("id")) for entry in entries_of(index) if isinstance(entry, dict)}
+
+
+def _files(merged: Merged, source: View, target: View | None, directory: Directory) -> Iterator[FileChange]:
+    """Logs, job files, the index: an entry never stands before what it names."""
+    there = target.evidence if target is not None else None
+    for ident in merged.logs:
+        with directory.sub(JOBS) as jobs:
+            info, data = read_plain(jobs, f"{ident}.log")
+        name = f"{JOBS}/{ident}.log"
+        before = _there(target, f"{ident}.log")
+        if before is None or before.data != data:
+            yield FileChange(name, before, data, mtime_ns=info.mtime_ns, mode=info.mode)
+    for ident, value in merged.records.items():
+        mine = source.evidence.records[ident]
+        before = _there(target, f"{ident}.json")
+        after = _text(mine, value)
+        if before is None or not isinstance(before.document, Document) or not same(before.value, value):
+            yield FileChange(job_file(ident), before, after, mode=mine.stat.mode)
+    index = there.index if there is not None else None
+    if index is None:
+        mode = source.evidence.index.stat.mode if source.evidence.index is not None else None
+        yield FileChange(INDEX, None, write(merged.index), mode=mode)
+    elif not same(index.value, merged.index):
+        yield _change(INDEX, index, merged.index)
+
+
+def _logs_in(directory: Directory) -> frozenset[str]:
+    """Ids whose log is a plain file."""
+    found = set()
+    with suppress(FileNotFoundError), directory.sub(JOBS) as jobs:
+        for name in jobs.names():
+            if name.endswith(".log") and stat.S_ISREG(jobs.stat(name).st_mode):
+                found.add(name[: -len(".log")])
+    return frozenset(found)
+
+
+def _there(target: View | None, name: str) -> Snapshot | None:
+    """What the target has under a name in its ``jobs``. Raises ``Refused`` for what is no plain file."""
+    if target is None:
+        return None
+    try:
+        with open_directory(target.evidence.place.directory / JOBS) as jobs:
+            found = read_snapshot(jobs, name, f"{JOBS}/{name}")
+    except FileNotFoundError:
+        return None
+    if isinstance(found, Unreadable):
+        raise Refused(f"{target.evidence.place.directory}/{found.name} is in the way: {found.reason}")
+    return found
+
+
+def _text(snapshot: Snapshot, value: Json) -> bytes:
+    document = snapshot.document
+    return rewrite(document, value) if isinstance(document, Document) else write(value)
+
+
+def _change(name: str, before: Snapshot, value: Json) -> FileChange:
+    return FileChange(name, before, _text(before, value))
+
+
+def _diff(target: Path, change: FileChange) -> Diff:
+    return Diff(f"{target.name}/{change.name}", change.before.data if change.before else None, change.after)
+
+
+def _everything(directory: Directory) -> Iterator[FileChange]:
+    """Every file of a workspace, to be removed; the index last. Raises ``Refused`` for what cannot be kept."""
+    names = [f"{JOBS}/{name}" for name in _names(directory, JOBS)]
+    names += sorted((name for name in directory.names() if name != JOBS), key=lambda name: name == INDEX)
+    for name in names:
+        with folder_of(directory, name) as (folder, plain):
+            found = read_snapshot(folder, plain, name)
+        if not isinstance(found, Snapshot):
+            raise Refused(f"{directory.path}/{name} cannot be archived: {found.reason if found else 'it is gone'}")
+        yield FileChange(name, found, None)
+
+
+def _names(directory: Directory, name: str) -> list[str]:
+    try:
+        with directory.sub(name) as folder:
+            return folder.names()
+    except FileNotFoundError:
+        return []

@@ -1,0 +1,139 @@
+"""What lies on disk, as it was read: where a workspace is, files, names, logs.
+
+Field guide sections 1 and 2. A time is a float: seconds since the epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+from stateheal.formats.jsontext import Document, Json, ParseFailure
+
+ACTIVE = frozenset({"queued", "running"})
+
+
+FINISHED = frozenset({"completed", "failed", "cancelled"})
+
+
+INDEX = "state.json"
+
+
+JOBS = "jobs"
+
+
+BROKER = "broker.json"
+
+
+GATE_TITLE = "Codex Stop Gate Review"
+"""What the plugin calls a review that its stop hook asks for."""
+
+
+NEW_INDEX: Mapping[str, Json] = {"version": 1, "config": {"stopReviewGate": False}, "jobs": []}
+"""What the plugin takes where there is no index."""
+
+
+def job_file(stem: str) -> str:
+    """A job file's name, relative to the workspace."""
+    return f"{JOBS}/{stem}.json"
+
+
+def stem_of(name: str) -> str | None:
+    """The job whose file has this name; ``None`` for the index and the broker's file."""
+    return name[len(JOBS) + 1 : -len(".json")] if name.startswith(JOBS + "/") else None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one workspace keeps its state (field guide section 1)."""
+
+    root: Path
+    """The ``state`` directory it was found under."""
+    directory: Path
+    """``<root>/<slug>-<hash>``, real path."""
+    plugin: str | None
+    """The plugin whose data this is, as far as the path tells."""
+    jobs: frozenset[str] | None = None
+    """Only these jobs were asked for; ``None`` for all."""
+
+    @property
+    def name(self) -> str:
+        return self.directory.name
+
+    @property
+    def hash(self) -> str:
+        return self.name[-16:]
+
+    @cached_property
+    def jobs_path(self) -> str:
+        """Its ``jobs`` directory; asked for every record."""
+        return str(self.directory / JOBS)
+
+    @property
+    def of_codex(self) -> bool:
+        """Whether the plugin is a codex companion, as far as the path tells."""
+        return self.plugin is None or "codex" in self.plugin.lower()
+
+
+class FileStat(NamedTuple):
+    """What identifies one file at one moment."""
+
+    device: int
+    inode: int
+    mode: int
+    uid: int
+    gid: int
+    links: int
+    size: int
+    mtime_ns: int
+
+    @property
+    def mtime(self) -> float:
+        return self.mtime_ns / 1e9
+
+
+class Snapshot(NamedTuple):
+    """One file as it was read by one ``open``."""
+
+    name: str
+    """Relative to the workspace directory: ``state.json``, ``jobs/<id>.json``."""
+    data: bytes
+    stat: FileStat
+    document: Document | ParseFailure
+
+    @property
+    def value(self) -> Json:
+        """The parsed value; ``None`` where the bytes do not parse."""
+        return self.document.value
+
+
+class Unreadable(NamedTuple):
+    """A file that is there but could not be read, and why."""
+
+    name: str
+    reason: str
+
+
+class LogFacts(NamedTuple):
+    """What a job's log tells: ``<id>.log`` beside its record, never another path."""
+
+    mtime: float
+    codex_error: str | None = None
+    """The text of the last ``Codex error:`` line among its last 64 KiB."""
+    last_line: str = ""
+    turn_ended: bool = False
+    """Whether its last 64 KiB say that a turn came to its end after the last one began."""
+
+
+class Name(NamedTuple):
+    """One name in the workspace directory or in its ``jobs/``."""
+
+    name: str
+    """Relative to the workspace."""
+    is_directory: bool
+    mtime: float
+    run: str | None = None
+    """For one of our own temporary files: the run that made it."""

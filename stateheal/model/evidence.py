@@ -1,0 +1,120 @@
+"""What was gathered about one workspace; rules decide from it and touch nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple
+
+from stateheal.formats.jsonsalvage import Salvage
+from stateheal.model.disk import LogFacts, Name, Place, Snapshot, Unreadable
+from stateheal.model.findings import Violation
+from stateheal.model.liveness import HostFacts, ProcessFacts
+
+
+class Answer(str, Enum):
+    """What an endpoint does when it is connected to."""
+
+    YES = "answers"
+    NO = "does not answer"
+    UNKNOWN = "cannot be told"
+
+
+class BrokerFacts(NamedTuple):
+    """``broker.json`` and what stands behind it."""
+
+    snapshot: Snapshot
+    answer: Answer
+    process: ProcessFacts | None
+
+
+class TurnEnd(str, Enum):
+    """How a Codex turn ended, as far as its rollout tells (field guide section 7)."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    ABORTED = "aborted"
+    OPEN = "open"
+
+
+class TurnFacts(NamedTuple):
+    """One turn in a rollout."""
+
+    end: TurnEnd
+    path: str
+    mtime: float
+
+
+class RolloutTurn(NamedTuple):
+    """One turn of a thread as its rollout tells it; the answer itself is read only when it is wanted."""
+
+    turn_id: str | None
+    path: str
+    line: int
+    """Where its last word stands, counted from 0."""
+    end: TurnEnd
+    trouble: str = ""
+    """Of a turn that ended without success: what was missing."""
+    started_at: float | None = None
+    ended_at: float | None = None
+    prompt: str | None = None
+    """sha256 of the user's message, white space at its ends left out."""
+    prompt_short: str = ""
+    """The user's message as the plugin shortens summaries."""
+    answer: str | None = None
+    """sha256 of its last message, white space at its ends left out."""
+    rolled_back: bool = False
+
+
+class Recovery(NamedTuple):
+    """What the rollouts come to for one job: an answer, or why there is none to be had."""
+
+    reason: str
+    message: str | None = None
+    turn_id: str | None = None
+    path: str | None = None
+    ended_at: float | None = None
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Evidence:
+    """All that was gathered about one workspace. Rules decide from it and touch nothing."""
+
+    place: Place
+    host: HostFacts
+    index: Snapshot | None
+    records: Mapping[str, Snapshot]
+    """Every ``jobs/<stem>.json``, by stem."""
+    logs: Mapping[str, LogFacts]
+    processes: Mapping[int, ProcessFacts]
+    """Every pid that an active record names."""
+    violations: Mapping[str, tuple[Violation, ...]]
+    """By file name; of valid files there are none."""
+    quiet: frozenset[str] = frozenset()
+    """Jobs of which there is nothing to find (``stateheal.diagnosis.clean``)."""
+    unreadable: tuple[Unreadable, ...] = ()
+    shared_storage: bool = False
+    salvage: Mapping[str, Salvage] = field(default_factory=dict)
+    """By file name, for those that do not parse."""
+    unsettled: frozenset[str] = frozenset()
+    """Files that do not parse but may just be written: not to be called torn yet."""
+    names: tuple[Name, ...] = ()
+    """What else stands in the workspace and in its ``jobs/``: directories and possible temporary files."""
+    leftovers: Mapping[str, Snapshot] = field(default_factory=dict)
+    """Temporary files of runs of ours that are over, by name."""
+    broker: BrokerFacts | None = None
+    real_parents: Mapping[str, str] = field(default_factory=dict)
+    """Directories that logFile fields name, and what they are with every link resolved."""
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    """Bytes of this workspace's state and of its twins', where one of them may have to be moved."""
+    home: str | None = None
+    """The project directory, where a record names one that fits the workspace's hash."""
+    home_exists: bool | None = None
+    """Whether the project directory is there; ``None`` where no record names one that fits the workspace's hash."""
+    twins: tuple[str, ...] = ()
+    """The same workspace's directories under other roots."""
+    recoveries: Mapping[str, Recovery] = field(default_factory=dict)
+    """By job id, for the lost jobs, where recovering was asked for."""
+    turns: Mapping[tuple[str, str], TurnFacts] = field(default_factory=dict)
+    """Rollouts' word on turns, by thread and turn id."""

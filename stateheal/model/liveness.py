@@ -1,0 +1,106 @@
+"""A job's process: what the system says of it, what the record claims, what the table makes of it.
+
+Field guide section 4. A pid in a record is whatever JSON value stood there.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+from stateheal.formats.jsontext import Json
+
+
+class ProcessFacts(NamedTuple):
+    """What the system said of one pid. ``None`` means it would not say."""
+
+    pid: int
+    exists: bool
+    why: str = ""
+    """Where it does not exist: how we know."""
+    zombie: bool = False
+    argv: tuple[str, ...] | None = None
+    """``None`` where empty or unreadable: that is never "not an owner"."""
+    created: float | None = None
+    ticks: int | None = None
+    """Start time in clock ticks since boot (Linux): unlike ``created`` it never moves."""
+
+
+class HostFacts(NamedTuple):
+    """What the system said of itself."""
+
+    now: float
+    hostname: str
+    windows: bool = False
+    boot_time: float | None = None
+    boot_id: str | None = None
+    pid_namespace: str | None = None
+    initial_namespace: bool = True
+    pid_max: int | None = None
+
+
+class Identity(NamedTuple):
+    """The process that our own runner recorded as a job's owner."""
+
+    boot_id: str
+    pid_namespace: str
+    ticks: int
+
+
+class Owner(NamedTuple):
+    """What one record claims about the process that runs its job."""
+
+    job: str
+    status: str
+    pid: Json
+    created_at: float | None = None
+    started_at: float | None = None
+    updated_at: float | None = None
+    last_sign: float | None = None
+    """The job's last sign of life, whichever of its files shows it."""
+    workspace_root: str | None = None
+    hostname: str | None = None
+    identity: Identity | None = None
+    fork_ticks: int | None = None
+    """A fork's recorded identity, where its format is known (``linux:<ticks>``)."""
+    shared_storage: bool = False
+    """The record lies on a mount other than the root file system."""
+    rivals: tuple[float, ...] = ()
+    """When other active records with the same pid say they started."""
+
+
+class Liveness(str, Enum):
+    """May the job's process still live?"""
+
+    ALIVE = "alive"
+    DEAD = "dead"
+    UNSURE = "unsure"
+
+
+class Verdict(NamedTuple):
+    """The answer, and the row of the table (field guide section 4) that gave it."""
+
+    state: Liveness
+    row: str
+    rule: str
+    """The rule under which a finding about it is reported."""
+    reason: str
+    message: str = ""
+    """What the healed record will say, for a dead one."""
+
+
+class Step(NamedTuple):
+    """One row of the liveness table as it was asked about one owner."""
+
+    row: str
+    state: Liveness
+    reason: str | None
+    """Why it matched; ``None`` where it did not."""
+
+
+class Trial(NamedTuple):
+    """One owner, what the system said of its pid, and the rows up to the one that matched."""
+
+    owner: Owner
+    process: ProcessFacts | None
+    steps: tuple[Step, ...]

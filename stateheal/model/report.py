@@ -1,0 +1,124 @@
+"""What a command found and did."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from stateheal.formats.jsontext import Json
+from stateheal.model.disk import Place
+from stateheal.model.findings import Finding, Outcome, Severity
+from stateheal.model.liveness import HostFacts, Trial
+from stateheal.model.page import Portrait
+
+
+class Trouble(NamedTuple):
+    """Something that could not be read or written."""
+
+    path: str
+    message: str
+
+
+class Diff(NamedTuple):
+    """One file's bytes before and after, for showing."""
+
+    name: str
+    """Relative to the root it was found under, led by the workspace's directory."""
+    before: bytes | None
+    after: bytes | None
+
+
+class Restored(NamedTuple):
+    """A workspace that an undo took back, or refused to, and why."""
+
+    workspace: Path
+    files: int
+    refusal: str | None = None
+
+
+class Moved(NamedTuple):
+    """What became of one workspace in a migration."""
+
+    source: Path
+    target: Path
+    jobs: tuple[str, ...] = ()
+    """The source's jobs that the target holds now."""
+    stays: tuple[str, ...] = ()
+    """Jobs that found no room under the plugin's cap."""
+    refusal: str | None = None
+    written: bool = False
+    archives: bool = False
+    """The source is, or in a dry run would be, packed and removed."""
+    archived: str | None = None
+    """The archive that the source was packed into before it was removed."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a command found and did."""
+
+    command: str
+    dry_run: bool = False
+    run: str | None = None
+    roots: tuple[Path, ...] = ()
+    workspaces: int = 0
+    jobs: int = 0
+    findings: tuple[Finding, ...] = ()
+    errors: tuple[Trouble, ...] = ()
+    diffs: tuple[Diff, ...] = ()
+    logs: int = 0
+    """How many job logs get a line, in a dry run."""
+    homes: Mapping[str, str] = field(default_factory=dict)
+    """The project directory of each workspace that has findings, where a record names it."""
+    restored: tuple[Restored, ...] = ()
+    """What an undo did, a workspace at a time."""
+    moved: tuple[Moved, ...] = ()
+    """What a migration did, a workspace at a time."""
+    answers: tuple[tuple[str, str, str], ...] = ()
+    """Recovered answers: workspace, job, text."""
+    portraits: tuple[Portrait, ...] = ()
+    """Every workspace as a page draws it, where a page was asked for."""
+    reached: int = 0
+    """How many of the workspaces were looked at."""
+    interrupted: bool = False
+    """The command was stopped between two files; what it had not reached is not in the report."""
+
+    def count(self, severity: Severity) -> int:
+        """How many findings are of this severity."""
+        return sum(finding.severity is severity for finding in self.findings)
+
+    @property
+    def healed(self) -> int:
+        return sum(finding.outcome is Outcome.HEALED for finding in self.findings)
+
+    @property
+    def remaining(self) -> int:
+        """Damage that is still there."""
+        return self.count(Severity.DAMAGE) - self.healed
+
+    @property
+    def exit_status(self) -> int:
+        """0 nothing wrong or all of it healed, 1 damage found or left, 3 trouble reading or writing."""
+        if self.errors:
+            return 3
+        refused = any(each.refusal for each in self.restored) or any(each.refusal for each in self.moved)
+        would = self.dry_run and any(each.written or each.archives for each in self.moved)
+        return 1 if self.remaining or refused or would else 0
+
+
+class Explanation(NamedTuple):
+    """Every fact that was gathered about one job in one workspace."""
+
+    place: Place
+    job: str
+    entry: Mapping[str, Json] | None
+    record: Mapping[str, Json] | None
+    host: HostFacts
+    last_sign: float | None
+    log_written: float | None
+    """When the job's log was last written: it counts as a sign of life."""
+    trials: tuple[Trial, ...]
+    """Empty where no side of the job is active: then nothing is judged."""
+    findings: tuple[Finding, ...]

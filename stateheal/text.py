@@ -1,0 +1,43 @@
+"""Words for people: counts, one-line summaries, and text from records.
+
+That text is data: what could move a cursor, turn a line around or pass for markup is shown escaped.
+
+DESIGN.md promise 6. Rich markup is never interpreted because only ``Text`` objects are handed to it.
+"""
+
+from __future__ import annotations
+
+import re
+
+# C0 and C1 controls, DEL, bidi marks and isolates, line and paragraph separators, zero-width and tag characters,
+# byte order mark, lone surrogates.
+_HOSTILE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u0600-\u0605\u06dd\u070f\u08e2\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "\ud800-\udfff\U000e0000-\U000e0fff]"
+)
+
+
+_SUMMARY_LENGTH = 96
+
+
+def printable(text: str) -> str:
+    """The text with every character that is not plainly visible written as an escape."""
+    return _HOSTILE.sub(_escape, text)
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def shorten(text: str) -> str:
+    """A text on one line, as the plugin shortens prompts to summaries."""
+    line = re.sub(r"\s+", " ", text.strip())
+    return line if len(line) <= _SUMMARY_LENGTH else line[: _SUMMARY_LENGTH - 3] + "..."
+
+
+def count_of(count: int, noun: str) -> str:
+    """A number and its noun: ``1 job``, ``2,500 jobs``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -1,0 +1,66 @@
+"""``stateheal doctor`` and ``stateheal completion``."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stateheal.engine.doctor import examine
+from stateheal.evidence.schema import violations
+from tests.support import FakeProcesses, Tree, done, files_in, host, journal_in, stats_in
+
+
+def command(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-m", "stateheal", *arguments]
+    return subprocess.run(line, capture_output=True, text=True, timeout=60, env={**os.environ, **more})
+
+
+def test_what_is_tried_and_nothing_of_a_workspace_changes(isolated: Path) -> None:
+    tree = Tree(isolated / "home/.claude").add(done("task-1"))
+    before = files_in(tree.root), stats_in(tree.root)
+    said = json.loads(command("doctor", "--format", "json").stdout)
+    assert violations("report", said) == ()
+    names = [each["name"] for each in said["promises"]]
+    assert names == ["platform", "paths", "pid-namespace", "process-identity", "process-table", "journal", "root"]
+    assert said["promises"][-1]["detail"].startswith(str(tree.state))
+    assert (files_in(tree.root), stats_in(tree.root)) == before
+
+
+def test_what_is_limited_is_said(tmp_path: Path, isolated: Path) -> None:
+    found = {each.name: each for each in examine(journal_in(tmp_path), FakeProcesses())}
+    assert found["pid-namespace"].kept and found["journal"].kept and "no plugin" in found["root"].detail
+    inside = FakeProcesses(facts_of_host=host(initial_namespace=False, boot_id=None))
+    found = {each.name: each for each in examine(journal_in(tmp_path), inside)}
+    assert not found["pid-namespace"].kept and not found["process-identity"].kept
+    (tmp_path / "file").write_text("")
+    found = {each.name: each for each in examine(journal_in(tmp_path / "file"), FakeProcesses())}
+    assert not found["journal"].kept and "nothing can be repaired" in found["journal"].detail
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="leases are Linux's")
+def test_a_file_of_ours_can_be_leased(isolated: Path) -> None:
+    Tree(isolated / "home/.claude").add(done("task-1"))
+    (line,) = [each for each in command("doctor").stdout.splitlines() if " root " in each]
+    assert line.startswith("yes ")
+
+
+def test_the_text_fits_the_window(isolated: Path) -> None:
+    Tree(isolated / "home/.claude").add(done("task-1"))
+    out = command("doctor", COLUMNS="80").stdout
+    assert all(len(line) <= 80 or "/" in line for line in out.splitlines())
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion(shell: str) -> None:
+    done_ = command("completion", shell)
+    assert done_.returncode == 0 and "_STATEHEAL_COMPLETE" in done_.stdout
+
+
+def test_completion_completes() -> None:
+    done_ = command(_STATEHEAL_COMPLETE="bash_complete", COMP_WORDS="stateheal mi", COMP_CWORD="1")
+    assert done_.stdout.split(",")[-1].strip() == "migrate", done_.stdout + done_.stderr
