@@ -13,7 +13,7 @@ from stateheal.commit.undo import find_run, undo_run
 from stateheal.diagnosis.catalogue import check_names
 from stateheal.engine.collect import Book, Note
 from stateheal.engine.sequence import Do, tour
-from stateheal.engine.workspace import Looker, Mender
+from stateheal.engine.workspace import Auditor, Healer
 from stateheal.engine.world import World
 from stateheal.errors import StatehealError, UsageError
 from stateheal.evidence.roots import Survey, survey
@@ -64,9 +64,9 @@ def audit(
     """
     world, settings = world or World(), settings or Settings()
     found = asked_for(paths, cwd, job)
-    looker = Looker(found, settings, world, journal or Journal(journal_path()))
+    auditor = Auditor(found, settings, world, journal or Journal(journal_path()))
     book = Book(found, "audit", False, job)
-    look = looker.look
+    look = auditor.audit
     if portray:
         from stateheal.report.page_data import portraying  # a hook must not pay for what only a page needs
 
@@ -127,10 +127,10 @@ def heal_found(
     world, settings = world or World(), settings or Settings()
     book = Book(found, "heal" if command == "hook" else command, dry_run, job)
     journal = journal or Journal(journal_path(), KEEP)
-    looker = Looker(found, settings, world, journal)
+    auditor = Auditor(found, settings, world, journal)
     run = journal.begin(command, __version__, world.processes.host().now)
     try:
-        _fill(book, looker.foretell if dry_run else Mender(looker, run).mend, world, writes=not dry_run)
+        _fill(book, auditor.dry_run if dry_run else Healer(auditor, run).heal, world, writes=not dry_run)
     finally:
         run.close()
     if run.wrote:

@@ -33,7 +33,7 @@ _ATTEMPTS = 7
 """How often a workspace is read and planned anew when somebody else writes to it meanwhile."""
 
 
-class Looker:
+class Auditor:
     """Reads and plans one workspace."""
 
     def __init__(self, found: Survey, settings: Settings, world: World, journal: Journal) -> None:
@@ -45,22 +45,22 @@ class Looker:
         for place in filter(lambda place: place.of_codex, found.places):
             self.by_hash.setdefault(place.hash, []).append(str(place.directory))
 
-    def look(self, place: Place, earlier: Evidence | None) -> Visit:
+    def audit(self, place: Place, earlier: Evidence | None) -> Visit:
         """What is found in one workspace."""
         with open_directory(place.directory) as directory:
             # What another run is writing just now is no leftover.
             runs = frozenset[str]() if is_held(directory) else self.runs
-            return self.plan(place, directory, earlier, runs)
+            return self.examine(place, directory, earlier, runs)
 
-    def foretell(self, place: Place, earlier: Evidence | None) -> Visit:
+    def dry_run(self, place: Place, earlier: Evidence | None) -> Visit:
         """A dry run's outcome: every repair that would be made, and its diff."""
-        visit = self.look(place, earlier)
+        visit = self.audit(place, earlier)
         plan = visit.plan
         if plan.refusal:
             return _failed(visit, Refused(plan.refusal))
         return visit._replace(findings=_with_outcome(visit.findings, Outcome.WOULD_HEAL), diffs=tuple(diffs_of(plan)))
 
-    def plan(self, place: Place, directory: Directory, earlier: Evidence | None, runs: frozenset[str]) -> Visit:
+    def examine(self, place: Place, directory: Directory, earlier: Evidence | None, runs: frozenset[str]) -> Visit:
         """Gather and diagnose. A visit is postponed once for files that may be on their way."""
         places = self.by_hash.get(place.hash, ()) if place.of_codex else ()
         twins = tuple(other for other in places if other != str(place.directory))
@@ -86,23 +86,23 @@ class Looker:
         return Visit(plan.findings, evidence, plan, errors, postponed=postponed)
 
 
-class Mender:
+class Healer:
     """Repairs one workspace, under its lock."""
 
-    def __init__(self, looker: Looker, run: RunWriter) -> None:
-        self.looker = looker
+    def __init__(self, auditor: Auditor, run: RunWriter) -> None:
+        self.auditor = auditor
         self.run = run
         self.interrupted = run.journal.interrupted()
 
-    def mend(self, place: Place, earlier: Evidence | None) -> Visit:
+    def heal(self, place: Place, earlier: Evidence | None) -> Visit:
         """Plan and carry out; plan anew when somebody else writes meanwhile."""
-        world = self.looker.world
+        world = self.auditor.world
         healed: list[Finding] = []
         begun: dict[str, Finding] = {}
         with open_directory(place.directory) as directory, workspace_lock(directory, self.run.journal.path, world.wait):
             recover(directory, self.run.journal, self.run, self.interrupted)
             for attempts_left in reversed(range(_ATTEMPTS)):
-                visit = self.looker.plan(place, directory, earlier, self.looker.runs)
+                visit = self.auditor.examine(place, directory, earlier, self.auditor.runs)
                 if visit.postponed:
                     return visit
                 written: list[str] = []
@@ -129,8 +129,8 @@ class Mender:
             raise Refused(visit.plan.refusal)
         if not visit.plan.files:
             return True
-        confirm = _confirmer(visit.evidence, self.looker.settings, self.looker.world)
-        world = self.looker.world
+        confirm = _confirmer(visit.evidence, self.auditor.settings, self.auditor.world)
+        world = self.auditor.world
         return carry_out(
             visit.plan, directory, self.run, confirm, never if world.whole_workspaces else world.stop, written
         )

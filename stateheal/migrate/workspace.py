@@ -18,7 +18,7 @@ from stateheal.commit.journal import Journal, RunWriter
 from stateheal.commit.lock import workspace_lock
 from stateheal.diagnosis.change import patched
 from stateheal.diagnosis.view import View, first_draft
-from stateheal.engine.workspace import Looker
+from stateheal.engine.workspace import Auditor
 from stateheal.engine.world import World
 from stateheal.errors import Conflict, Refused
 from stateheal.evidence.roots import Survey
@@ -68,7 +68,7 @@ class Mover:
 
     def __init__(self, world: World, journal: Journal, run: RunWriter, options: Options) -> None:
         self._world, self._journal, self._run, self._options = world, journal, run, options
-        self._looker = Looker(Survey((), ()), Settings(), world, journal)
+        self._auditor = Auditor(Survey((), ()), Settings(), world, journal)
         self.diffs: list[Diff] = []
 
     def move(self, pair: Pair) -> Moved:
@@ -129,7 +129,7 @@ class Mover:
 
     def _view(self, directory: Directory) -> _Seen:
         place = Place(directory.path.parent, directory.path, None)
-        visit = self._looker.plan(place, directory, None, frozenset())
+        visit = self._auditor.examine(place, directory, None, frozenset())
         return _Seen(View(visit.evidence, first_draft(visit.evidence), Settings(), violations), visit.findings)
 
     def _plan(
