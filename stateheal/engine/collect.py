@@ -17,7 +17,7 @@ from stateheal.model.report import Diff, Report, Trouble
 from stateheal.text import count_of
 
 
-class Visit(NamedTuple):
+class WorkspaceResult(NamedTuple):
     """What came of one workspace, with all that was seen there."""
 
     findings: tuple[Finding, ...]
@@ -54,22 +54,22 @@ class Note(NamedTuple):
     portrait: Portrait | None = None
 
 
-def note_of(visit: Visit, job: str | None) -> Note:
+def note_of(result: WorkspaceResult, job: str | None) -> Note:
     """The visit without its evidence; ``job`` is the one that was asked for."""
-    evidence = visit.evidence
+    evidence = result.evidence
     return Note(
         evidence.place,
-        visit.errors,
-        visit.findings,
-        visit.diffs,
-        tuple(_answers(visit)),
+        result.errors,
+        result.findings,
+        result.diffs,
+        tuple(_answers(result)),
         jobs=len(_job_ids(evidence)),
-        logs=len(visit.plan.logs),
-        home=_home(evidence) if visit.findings else None,
+        logs=len(result.plan.logs),
+        home=_home(evidence) if result.findings else None,
         knows_job=job is not None and _knows(evidence, job),
         like_job=_like(evidence, job) if job is not None else (),
-        stopped=visit.stopped,
-        portrait=visit.portrait,
+        stopped=result.stopped,
+        portrait=result.portrait,
     )
 
 
@@ -146,9 +146,9 @@ def _like(evidence: Evidence, job: str) -> tuple[str, ...]:
     return (*[ident for ident in ids if job and ident.startswith(job)], *get_close_matches(job, ids, 1, 0.8))
 
 
-def _answers(visit: Visit) -> Iterator[tuple[str, str, str]]:
-    for finding in visit.findings:
-        recovery = visit.evidence.recoveries.get(finding.job or "")
+def _answers(result: WorkspaceResult) -> Iterator[tuple[str, str, str]]:
+    for finding in result.findings:
+        recovery = result.evidence.recoveries.get(finding.job or "")
         told = finding.outcome in (Outcome.HEALED, Outcome.WOULD_HEAL)
         if finding.rule == "recoverable" and told and recovery is not None and recovery.message is not None:
             yield finding.workspace, finding.job or "", recovery.message

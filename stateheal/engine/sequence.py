@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from stateheal.engine.collect import Note, Visit, note_of, trouble_note
+from stateheal.engine.collect import Note, WorkspaceResult, note_of, trouble_note
 from stateheal.engine.world import World
 from stateheal.model.disk import Place
 from stateheal.model.evidence import Evidence
 
-Do = Callable[[Place, "Evidence | None"], Visit]
+Do = Callable[[Place, "Evidence | None"], WorkspaceResult]
 """What is done in one workspace; beside it what was seen there a moment ago, at the second look."""
 ON_ITS_WAY = 0.5
 """Seconds after which a file that was being written must be whole."""
@@ -20,29 +20,29 @@ def tour(places: Sequence[Place], do: Do, world: World, job: str | None) -> Iter
 
     ``job``: the one that was asked for. All doubtful files share one wait.
     """
-    later: list[Visit] = []
+    later: list[WorkspaceResult] = []
     for place in places:
         if world.stop():
             return
         done = _attempt(place, do, None)
-        if isinstance(done, Visit) and done.postponed:
+        if isinstance(done, WorkspaceResult) and done.postponed:
             later.append(done)
         else:
             yield _noted(done, job)
     if later:
         world.sleep(ON_ITS_WAY)
-    for visit in later:
+    for result in later:
         if world.stop():
             return
-        yield _noted(_attempt(visit.evidence.place, do, visit.evidence), job)
+        yield _noted(_attempt(result.evidence.place, do, result.evidence), job)
 
 
-def _attempt(place: Place, do: Do, earlier: Evidence | None) -> Visit | Note:
+def _attempt(place: Place, do: Do, earlier: Evidence | None) -> WorkspaceResult | Note:
     try:
         return do(place, earlier)
     except Exception as error:
         return trouble_note(place, error)
 
 
-def _noted(done: Visit | Note, job: str | None) -> Note:
-    return note_of(done, job) if isinstance(done, Visit) else done
+def _noted(done: WorkspaceResult | Note, job: str | None) -> Note:
+    return note_of(done, job) if isinstance(done, WorkspaceResult) else done

@@ -12,7 +12,7 @@ from stateheal.commit.resume import recover
 from stateheal.diagnosis.case import Case
 from stateheal.diagnosis.liveness import judge
 from stateheal.diagnosis.plan import make_plan
-from stateheal.engine.collect import Visit
+from stateheal.engine.collect import WorkspaceResult
 from stateheal.engine.world import World, never
 from stateheal.errors import Conflict, JournalError, Refused, StatehealError
 from stateheal.evidence.roots import Survey
@@ -45,22 +45,24 @@ class Auditor:
         for place in filter(lambda place: place.of_codex, found.places):
             self.by_hash.setdefault(place.hash, []).append(str(place.directory))
 
-    def audit(self, place: Place, earlier: Evidence | None) -> Visit:
+    def audit(self, place: Place, earlier: Evidence | None) -> WorkspaceResult:
         """What is found in one workspace."""
         with open_directory(place.directory) as directory:
             # What another run is writing just now is no leftover.
             runs = frozenset[str]() if is_held(directory) else self.runs
             return self.examine(place, directory, earlier, runs)
 
-    def dry_run(self, place: Place, earlier: Evidence | None) -> Visit:
+    def dry_run(self, place: Place, earlier: Evidence | None) -> WorkspaceResult:
         """A dry run's outcome: every repair that would be made, and its diff."""
-        visit = self.audit(place, earlier)
-        plan = visit.plan
+        result = self.audit(place, earlier)
+        plan = result.plan
         if plan.refusal:
-            return _failed(visit, Refused(plan.refusal))
-        return visit._replace(findings=_with_outcome(visit.findings, Outcome.WOULD_HEAL), diffs=tuple(diffs_of(plan)))
+            return _failed(result, Refused(plan.refusal))
+        return result._replace(findings=_with_outcome(result.findings, Outcome.WOULD_HEAL), diffs=tuple(diffs_of(plan)))
 
-    def examine(self, place: Place, directory: Directory, earlier: Evidence | None, runs: frozenset[str]) -> Visit:
+    def examine(
+        self, place: Place, directory: Directory, earlier: Evidence | None, runs: frozenset[str]
+    ) -> WorkspaceResult:
         """Gather and diagnose. A visit is postponed once for files that may be on their way."""
         places = self.by_hash.get(place.hash, ()) if place.of_codex else ()
         twins = tuple(other for other in places if other != str(place.directory))
@@ -83,7 +85,7 @@ class Auditor:
         errors = tuple(Trouble(str(place.directory / each.name), each.reason) for each in evidence.unreadable)
         errors += tuple(Trouble(str(place.directory), each) for each in plan.troubles)
         postponed = bool(evidence.unsettled) and earlier is None
-        return Visit(plan.findings, evidence, plan, errors, postponed=postponed)
+        return WorkspaceResult(plan.findings, evidence, plan, errors, postponed=postponed)
 
 
 class Healer:
@@ -94,7 +96,7 @@ class Healer:
         self.run = run
         self.interrupted = run.journal.interrupted()
 
-    def heal(self, place: Place, earlier: Evidence | None) -> Visit:
+    def heal(self, place: Place, earlier: Evidence | None) -> WorkspaceResult:
         """Plan and carry out; plan anew when somebody else writes meanwhile."""
         world = self.auditor.world
         healed: list[Finding] = []
@@ -102,37 +104,37 @@ class Healer:
         with open_directory(place.directory) as directory, workspace_lock(directory, self.run.journal.path, world.wait):
             recover(directory, self.run.journal, self.run, self.interrupted)
             for attempts_left in reversed(range(_ATTEMPTS)):
-                visit = self.auditor.examine(place, directory, earlier, self.auditor.runs)
-                if visit.postponed:
-                    return visit
+                result = self.auditor.examine(place, directory, earlier, self.auditor.runs)
+                if result.postponed:
+                    return result
                 written: list[str] = []
                 try:
-                    finished = self._carry_out(visit, directory, written)
+                    finished = self._carry_out(result, directory, written)
                 except Conflict as error:
                     if attempts_left == 0:
-                        return _failed(visit, error)
-                    healed += _written_whole(visit.findings, written)
-                    begun |= _written_half(visit.findings, written)
+                        return _failed(result, error)
+                    healed += _written_whole(result.findings, written)
+                    begun |= _written_half(result.findings, written)
                     world.sleep(_PAUSE * 2 ** (_ATTEMPTS - attempts_left))
                     continue
                 except StatehealError as error:
-                    return _failed(visit, error)
-                found = (_as_begun(finding, begun) for finding in visit.findings)
+                    return _failed(result, error)
+                found = (_as_begun(finding, begun) for finding in result.findings)
                 now = _with_outcome(found, Outcome.HEALED if finished else Outcome.FOUND)
                 # What an earlier attempt had healed whole is not found any more, and is healed all the same.
                 before = [finding for finding in healed if finding.job not in {each.job for each in now}]
-                return visit._replace(findings=(*now, *before), stopped=not finished)
+                return result._replace(findings=(*now, *before), stopped=not finished)
         raise AssertionError("the loop above always returns")
 
-    def _carry_out(self, visit: Visit, directory: Directory, written: list[str]) -> bool:
-        if visit.plan.refusal:
-            raise Refused(visit.plan.refusal)
-        if not visit.plan.files:
+    def _carry_out(self, result: WorkspaceResult, directory: Directory, written: list[str]) -> bool:
+        if result.plan.refusal:
+            raise Refused(result.plan.refusal)
+        if not result.plan.files:
             return True
-        confirm = _confirmer(visit.evidence, self.auditor.settings, self.auditor.world)
+        confirm = _confirmer(result.evidence, self.auditor.settings, self.auditor.world)
         world = self.auditor.world
         return carry_out(
-            visit.plan, directory, self.run, confirm, never if world.whole_workspaces else world.stop, written
+            result.plan, directory, self.run, confirm, never if world.whole_workspaces else world.stop, written
         )
 
 
@@ -189,8 +191,8 @@ def _as_begun(finding: Finding, begun: dict[str, Finding]) -> Finding:
     return begun.get(finding.job or "", finding) if finding.rule == "index-behind" else finding
 
 
-def _failed(visit: Visit, error: StatehealError) -> Visit:
+def _failed(result: WorkspaceResult, error: StatehealError) -> WorkspaceResult:
     outcome = Outcome.REFUSED if isinstance(error, (Conflict, Refused)) else Outcome.FAILED
-    where = "" if isinstance(error, JournalError) else str(visit.plan.place.directory)
+    where = "" if isinstance(error, JournalError) else str(result.plan.place.directory)
     trouble = Trouble(where, f"not repaired: {error}")
-    return visit._replace(findings=_with_outcome(visit.findings, outcome), errors=(*visit.errors, trouble))
+    return result._replace(findings=_with_outcome(result.findings, outcome), errors=(*result.errors, trouble))

@@ -129,8 +129,8 @@ class Mover:
 
     def _view(self, directory: Directory) -> _Seen:
         place = Place(directory.path.parent, directory.path, None)
-        visit = self._auditor.examine(place, directory, None, frozenset())
-        return _Seen(View(visit.evidence, first_draft(visit.evidence), Settings(), violations), visit.findings)
+        result = self._auditor.examine(place, directory, None, frozenset())
+        return _Seen(View(result.evidence, first_draft(result.evidence), Settings(), violations), result.findings)
 
     def _plan(
         self, pair: Pair, seen: _Seen, there: _Seen | None, directory: Directory

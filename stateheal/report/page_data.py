@@ -8,7 +8,7 @@ from functools import wraps
 from itertools import islice
 from typing import ParamSpec
 
-from stateheal.engine.collect import Visit
+from stateheal.engine.collect import WorkspaceResult
 from stateheal.engine.workspace import diffs_of
 from stateheal.formats.jsontext import Json
 from stateheal.model.disk import ACTIVE, FINISHED
@@ -34,21 +34,21 @@ _MAX_COMPARED = 20_000
 """Lines of a file before and after: more could take the comparison minutes."""
 
 
-def portraying(look: Callable[Asked, Visit]) -> Callable[Asked, Visit]:
+def portraying(look: Callable[Asked, WorkspaceResult]) -> Callable[Asked, WorkspaceResult]:
     """The same visits, each that is not to be made again with a portrait."""
 
     @wraps(look)
-    def looked(*args: Asked.args, **kwargs: Asked.kwargs) -> Visit:
-        visit = look(*args, **kwargs)
-        return visit if visit.postponed else visit._replace(portrait=portrait_of(visit))
+    def looked(*args: Asked.args, **kwargs: Asked.kwargs) -> WorkspaceResult:
+        result = look(*args, **kwargs)
+        return result if result.postponed else result._replace(portrait=portrait_of(result))
 
     return looked
 
 
-def portrait_of(visit: Visit) -> Portrait:
+def portrait_of(result: WorkspaceResult) -> Portrait:
     """One workspace: when its jobs ran, and what a heal would change."""
-    evidence, plan = visit.evidence, visit.plan
-    spans = spans_of(evidence, visit.findings)
+    evidence, plan = result.evidence, result.plan
+    spans = spans_of(evidence, result.findings)
     return Portrait(
         str(evidence.place.directory),
         evidence.home,
