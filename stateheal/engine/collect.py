@@ -31,7 +31,7 @@ class WorkspaceResult(NamedTuple):
     portrait: Portrait | None = None
 
 
-class Note(NamedTuple):
+class WorkspaceSummary(NamedTuple):
     """What a report keeps of a visit."""
 
     place: Place
@@ -54,10 +54,10 @@ class Note(NamedTuple):
     portrait: Portrait | None = None
 
 
-def note_of(result: WorkspaceResult, job: str | None) -> Note:
+def summary_of(result: WorkspaceResult, job: str | None) -> WorkspaceSummary:
     """The visit without its evidence; ``job`` is the one that was asked for."""
     evidence = result.evidence
-    return Note(
+    return WorkspaceSummary(
         evidence.place,
         result.errors,
         result.findings,
@@ -73,7 +73,7 @@ def note_of(result: WorkspaceResult, job: str | None) -> Note:
     )
 
 
-def trouble_note(place: Place, error: Exception) -> Note:
+def failed_summary(place: Place, error: Exception) -> WorkspaceSummary:
     """A workspace that could not be visited: trouble in one does not keep the others from being done."""
     if isinstance(error, StatehealError):
         reason = str(error)
@@ -84,7 +84,7 @@ def trouble_note(place: Place, error: Exception) -> Note:
 
         where = traceback.extract_tb(error.__traceback__)[-1]
         reason = f"internal error, please report it: {type(error).__name__}: {error} ({where.name})"
-    return Note(place, (Trouble(str(place.directory), reason),), looked=False)
+    return WorkspaceSummary(place, (Trouble(str(place.directory), reason),), looked=False)
 
 
 class Book:
@@ -96,12 +96,12 @@ class Book:
         self.dry_run = dry_run
         self.job = job
         self.interrupted = False
-        self._notes: dict[Place, Note] = {}
+        self._summaries: dict[Place, WorkspaceSummary] = {}
 
-    def write(self, note: Note) -> None:
+    def write(self, summary: WorkspaceSummary) -> None:
         """Add what came of one workspace."""
-        self._notes[note.place] = note
-        self.interrupted |= note.stopped
+        self._summaries[summary.place] = summary
+        self.interrupted |= summary.stopped
 
     def report(self, run: str | None) -> Report:
         """Everything so far; ``run`` where the journal holds originals of it.
@@ -109,12 +109,12 @@ class Book:
         Narrowed to the workspaces that know the job, where one was asked for. Raises ``UsageError`` where none does and
         nothing was in the way of seeing it.
         """
-        notes = [self._notes[place] for place in self.found.places if place in self._notes]
-        errors = (*self.found.errors, *(error for note in notes for error in note.errors))
-        visited = [note for note in notes if note.looked and (self.job is None or note.knows_job)]
+        summaries = [self._summaries[place] for place in self.found.places if place in self._summaries]
+        errors = (*self.found.errors, *(error for summary in summaries for error in summary.errors))
+        visited = [summary for summary in summaries if summary.looked and (self.job is None or summary.knows_job)]
         if self.job is not None and not visited and not errors and not self.interrupted:
             raise UsageError(
-                f"no job {self.job!r} in {count_of(len(self.found.places), 'workspace')}{self._meant(notes)}"
+                f"no job {self.job!r} in {count_of(len(self.found.places), 'workspace')}{self._meant(summaries)}"
             )
         return Report(
             self.command,
@@ -122,20 +122,20 @@ class Book:
             run,
             tuple(root.path for root in self.found.roots),
             workspaces=len(self.found.places if self.job is None else visited),
-            jobs=sum(note.jobs for note in visited),
-            findings=tuple(finding for note in visited for finding in note.findings),
+            jobs=sum(summary.jobs for summary in visited),
+            findings=tuple(finding for summary in visited for finding in summary.findings),
             errors=tuple(dict.fromkeys(errors)),
-            diffs=tuple(diff for note in visited for diff in note.diffs),
-            logs=sum(note.logs for note in visited if self.dry_run),
-            homes={note.place.name: note.home for note in visited if note.home},
-            answers=tuple(answer for note in visited for answer in note.answers),
-            portraits=tuple(note.portrait for note in visited if note.portrait),
-            reached=len(notes),
+            diffs=tuple(diff for summary in visited for diff in summary.diffs),
+            logs=sum(summary.logs for summary in visited if self.dry_run),
+            homes={summary.place.name: summary.home for summary in visited if summary.home},
+            answers=tuple(answer for summary in visited for answer in summary.answers),
+            portraits=tuple(summary.portrait for summary in visited if summary.portrait),
+            reached=len(summaries),
             interrupted=self.interrupted,
         )
 
-    def _meant(self, notes: Iterable[Note]) -> str:
-        near = next((ident for note in notes for ident in note.like_job), None)
+    def _meant(self, summaries: Iterable[WorkspaceSummary]) -> str:
+        near = next((ident for summary in summaries for ident in summary.like_job), None)
         return f"; did you mean {near}? (--job takes a whole id)" if near else "; --job takes a whole id"
 
 

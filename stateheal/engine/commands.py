@@ -11,7 +11,7 @@ from stateheal.commit.journal import KEEP, Journal
 from stateheal.commit.location import journal_path
 from stateheal.commit.undo import find_run, undo_run
 from stateheal.diagnosis.catalogue import check_names
-from stateheal.engine.collect import Book, Note
+from stateheal.engine.collect import Book, WorkspaceSummary
 from stateheal.engine.sequence import Do, tour
 from stateheal.engine.workspace import Auditor, Healer
 from stateheal.engine.world import World
@@ -172,15 +172,15 @@ def _fill(book: Book, do: Do, world: World, *, writes: bool) -> None:
     """Tour every workspace and write down what came of it; what writes nothing may be spread over processors."""
     places = book.found.places
 
-    def go(share: Sequence[Place]) -> Iterator[Note]:
+    def go(share: Sequence[Place]) -> Iterator[WorkspaceSummary]:
         return tour(share, do, world, book.job)
 
-    notes = go(places)
+    summaries = go(places)
     if world.workers > 1 and not writes and len(places) >= _WORTH_IT:
         from stateheal.engine.parallel import spread  # a hook must not pay for what only a long tour needs
 
-        notes = spread(places, go, world.workers, world.stop)
-    for done, note in enumerate(notes, 1):
-        book.write(note)
-        world.progress(done, len(places), note.place)
+        summaries = spread(places, go, world.workers, world.stop)
+    for done, summary in enumerate(summaries, 1):
+        book.write(summary)
+        world.progress(done, len(places), summary.place)
     book.interrupted |= world.stop()

@@ -1,7 +1,7 @@
-"""A tour that writes nothing, on several processors: each child takes a share of the workspaces and sends its notes.
+"""A tour that writes nothing, over several processes: each child takes a share and sends its summaries.
 
 Forked, so that nothing is imported twice. The children never write a file; where one dies, the workspaces it had not
-told of are named as trouble. A child ends with its parent: its next note finds no reader.
+told of are named as trouble. A child ends with its parent: its next summary finds no reader.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple, NoReturn
 
-from stateheal.engine.collect import Note
+from stateheal.engine.collect import WorkspaceSummary
 from stateheal.model.disk import Place
 from stateheal.model.report import Trouble
 
@@ -46,11 +46,11 @@ class _Child(NamedTuple):
 
 def spread(
     places: Sequence[Place],
-    go: Callable[[Sequence[Place]], Iterable[Note]],
+    go: Callable[[Sequence[Place]], Iterable[WorkspaceSummary]],
     workers: int,
     stop: Callable[[], bool],
-) -> Iterator[Note]:
-    """``go`` over all places in ``workers`` processes: the notes as they come. Ends early where ``stop`` says so.
+) -> Iterator[WorkspaceSummary]:
+    """``go`` over all places in ``workers`` processes: the summaries as they come. Ends early where ``stop`` says so.
 
     In this process alone where the system has no further process to give.
     """
@@ -60,9 +60,9 @@ def spread(
         return
     told: set[Place] = set()
     try:
-        for note in _listen(children, stop):
-            told.add(note.place)
-            yield note
+        for summary in _listen(children, stop):
+            told.add(summary.place)
+            yield summary
     finally:
         for child in children:
             _end(child)
@@ -71,10 +71,12 @@ def spread(
             for place in child.share:
                 if place not in told:
                     message = "it was not looked at: the process that was to do it has ended"
-                    yield Note(place, (Trouble(str(place.directory), message),), looked=False)
+                    yield WorkspaceSummary(place, (Trouble(str(place.directory), message),), looked=False)
 
 
-def _started(shares: Iterable[Sequence[Place]], go: Callable[[Sequence[Place]], Iterable[Note]]) -> list[_Child]:
+def _started(
+    shares: Iterable[Sequence[Place]], go: Callable[[Sequence[Place]], Iterable[WorkspaceSummary]]
+) -> list[_Child]:
     """All the children, or none."""
     if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
         return []  # where nobody waits for children their pids are given away at once: none could be ended safely
@@ -95,7 +97,7 @@ def _started(shares: Iterable[Sequence[Place]], go: Callable[[Sequence[Place]], 
     return children
 
 
-def _start(share: Sequence[Place], go: Callable[[Sequence[Place]], Iterable[Note]]) -> _Child:
+def _start(share: Sequence[Place], go: Callable[[Sequence[Place]], Iterable[WorkspaceSummary]]) -> _Child:
     reading, writing = os.pipe()
     try:
         pid = os.fork()
@@ -111,7 +113,7 @@ def _start(share: Sequence[Place], go: Callable[[Sequence[Place]], Iterable[Note
     return _Child(pid, reading, share, bytearray())
 
 
-def _work(fd: int, share: Sequence[Place], go: Callable[[Sequence[Place]], Iterable[Note]]) -> NoReturn:
+def _work(fd: int, share: Sequence[Place], go: Callable[[Sequence[Place]], Iterable[WorkspaceSummary]]) -> NoReturn:
     """A child's whole life. Whatever happens, it never returns into its parent's code."""
     status = 1
     try:
@@ -120,8 +122,8 @@ def _work(fd: int, share: Sequence[Place], go: Callable[[Sequence[Place]], Itera
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
         gc.set_threshold(100_000, 20, 20)  # a workspace's values go all together
-        for note in go(share):
-            data = pickle.dumps(note, pickle.HIGHEST_PROTOCOL)
+        for summary in go(share):
+            data = pickle.dumps(summary, pickle.HIGHEST_PROTOCOL)
             _send(fd, len(data).to_bytes(_LENGTH, "big") + data)
         status = 0
     finally:
@@ -134,7 +136,7 @@ def _send(fd: int, data: bytes) -> None:
         view = view[os.write(fd, view) :]
 
 
-def _listen(children: Iterable[_Child], stop: Callable[[], bool]) -> Iterator[Note]:
+def _listen(children: Iterable[_Child], stop: Callable[[], bool]) -> Iterator[WorkspaceSummary]:
     with selectors.DefaultSelector() as selector:
         for child in children:
             selector.register(child.fd, selectors.EVENT_READ, child)
@@ -142,21 +144,21 @@ def _listen(children: Iterable[_Child], stop: Callable[[], bool]) -> Iterator[No
             for key, _ in selector.select(_PATIENCE):
                 if data := os.read(key.fd, _CHUNK):
                     key.data.received.extend(data)
-                    yield from _notes_in(key.data.received)
+                    yield from _summaries_in(key.data.received)
                 else:
                     selector.unregister(key.fd)
 
 
-def _notes_in(received: bytearray) -> Iterator[Note]:
-    """The notes that have come whole; they are taken out."""
+def _summaries_in(received: bytearray) -> Iterator[WorkspaceSummary]:
+    """The summaries that have come whole; they are taken out."""
     start = 0
     while len(received) - start >= _LENGTH:
         end = start + _LENGTH + int.from_bytes(received[start : start + _LENGTH], "big")
         if len(received) < end:
             break
-        note: Note = pickle.loads(memoryview(received)[start + _LENGTH : end])
+        summary: WorkspaceSummary = pickle.loads(memoryview(received)[start + _LENGTH : end])
         start = end
-        yield note
+        yield summary
     del received[:start]
 
 

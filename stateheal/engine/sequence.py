@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from stateheal.engine.collect import Note, WorkspaceResult, note_of, trouble_note
+from stateheal.engine.collect import WorkspaceResult, WorkspaceSummary, failed_summary, summary_of
 from stateheal.engine.world import World
 from stateheal.model.disk import Place
 from stateheal.model.evidence import Evidence
@@ -15,7 +15,7 @@ ON_ITS_WAY = 0.5
 """Seconds after which a file that was being written must be whole."""
 
 
-def tour(places: Sequence[Place], do: Do, world: World, job: str | None) -> Iterator[Note]:
+def tour(places: Sequence[Place], do: Do, world: World, job: str | None) -> Iterator[WorkspaceSummary]:
     """What came of each workspace, as it comes. Ends early where ``world.stop`` says so.
 
     ``job``: the one that was asked for. All doubtful files share one wait.
@@ -28,21 +28,21 @@ def tour(places: Sequence[Place], do: Do, world: World, job: str | None) -> Iter
         if isinstance(done, WorkspaceResult) and done.postponed:
             later.append(done)
         else:
-            yield _noted(done, job)
+            yield _summarized(done, job)
     if later:
         world.sleep(ON_ITS_WAY)
     for result in later:
         if world.stop():
             return
-        yield _noted(_attempt(result.evidence.place, do, result.evidence), job)
+        yield _summarized(_attempt(result.evidence.place, do, result.evidence), job)
 
 
-def _attempt(place: Place, do: Do, earlier: Evidence | None) -> WorkspaceResult | Note:
+def _attempt(place: Place, do: Do, earlier: Evidence | None) -> WorkspaceResult | WorkspaceSummary:
     try:
         return do(place, earlier)
     except Exception as error:
-        return trouble_note(place, error)
+        return failed_summary(place, error)
 
 
-def _noted(done: WorkspaceResult | Note, job: str | None) -> Note:
-    return note_of(done, job) if isinstance(done, WorkspaceResult) else done
+def _summarized(done: WorkspaceResult | WorkspaceSummary, job: str | None) -> WorkspaceSummary:
+    return summary_of(done, job) if isinstance(done, WorkspaceResult) else done

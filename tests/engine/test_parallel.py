@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from stateheal.engine.collect import Note
+from stateheal.engine.collect import WorkspaceSummary
 from stateheal.engine.commands import audit, heal
 from stateheal.engine.parallel import processors, spread
 from stateheal.engine.world import World
@@ -76,32 +76,32 @@ def test_a_heal_that_writes_is_never_spread(config: Path, tmp_path: Path, monkey
     assert heal([copy], journal=journal_in(tmp_path), world=World(workers=2)).healed > 10
 
 
-def note(place: Place) -> Note:
-    return Note(place, findings=(Finding("schema", Severity.NOTICE, place.name, "x", "m" * 200_000),))
+def summary(place: Place) -> WorkspaceSummary:
+    return WorkspaceSummary(place, findings=(Finding("schema", Severity.NOTICE, place.name, "x", "m" * 200_000),))
 
 
 def test_what_a_dead_child_has_not_told_is_trouble(config: Path) -> None:
     places = places_of(config)
 
-    def go(share: Sequence[Place]) -> Iterator[Note]:
+    def go(share: Sequence[Place]) -> Iterator[WorkspaceSummary]:
         for number, place in enumerate(share):
             if place in places[1::2] and number == 3:
                 os.kill(os.getpid(), signal.SIGKILL)
-            yield note(place)
+            yield summary(place)
 
-    notes = {each.place: each for each in spread(places, go, 2, lambda: False)}
-    assert notes.keys() == set(places)
-    lost = [place for place in places if notes[place].errors]
-    assert lost == list(places[1::2][3:]) and "has ended" in notes[lost[0]].errors[0].message
-    assert all(notes[place] == note(place) for place in places if place not in lost)
+    summaries = {each.place: each for each in spread(places, go, 2, lambda: False)}
+    assert summaries.keys() == set(places)
+    lost = [place for place in places if summaries[place].errors]
+    assert lost == list(places[1::2][3:]) and "has ended" in summaries[lost[0]].errors[0].message
+    assert all(summaries[place] == summary(place) for place in places if place not in lost)
 
 
 def test_stopping_ends_the_children(config: Path) -> None:
     places = places_of(config)
-    came: list[Note] = []
+    came: list[WorkspaceSummary] = []
 
-    def go(share: Sequence[Place]) -> Iterator[Note]:
-        yield note(share[0])
+    def go(share: Sequence[Place]) -> Iterator[WorkspaceSummary]:
+        yield summary(share[0])
         time.sleep(600)
 
     began = time.monotonic()
@@ -114,12 +114,12 @@ def test_stopping_ends_the_children(config: Path) -> None:
 
 
 def test_an_abandoned_tour_leaves_nobody_behind(config: Path) -> None:
-    def go(share: Sequence[Place]) -> Iterator[Note]:
-        yield from map(note, share)
+    def go(share: Sequence[Place]) -> Iterator[WorkspaceSummary]:
+        yield from map(summary, share)
 
-    notes = spread(places_of(config), go, 3, lambda: False)
-    next(notes)
-    notes.close()  # type: ignore[attr-defined]
+    summaries = spread(places_of(config), go, 3, lambda: False)
+    next(summaries)
+    summaries.close()  # type: ignore[attr-defined]
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
 
