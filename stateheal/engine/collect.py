@@ -87,7 +87,7 @@ def failed_summary(place: Place, error: Exception) -> WorkspaceSummary:
     return WorkspaceSummary(place, (Trouble(str(place.directory), reason),), looked=False)
 
 
-class Book:
+class ReportBuilder:
     """Notes, in whatever order they come, and the report."""
 
     def __init__(self, found: Survey, command: str, dry_run: bool, job: str | None = None) -> None:
@@ -98,7 +98,7 @@ class Book:
         self.interrupted = False
         self._summaries: dict[Place, WorkspaceSummary] = {}
 
-    def write(self, summary: WorkspaceSummary) -> None:
+    def add(self, summary: WorkspaceSummary) -> None:
         """Add what came of one workspace."""
         self._summaries[summary.place] = summary
         self.interrupted |= summary.stopped

@@ -11,7 +11,7 @@ from stateheal.commit.journal import KEEP, Journal
 from stateheal.commit.location import journal_path
 from stateheal.commit.undo import find_run, undo_run
 from stateheal.diagnosis.catalogue import check_names
-from stateheal.engine.collect import Book, WorkspaceSummary
+from stateheal.engine.collect import ReportBuilder, WorkspaceSummary
 from stateheal.engine.sequence import Do, tour
 from stateheal.engine.workspace import Auditor, Healer
 from stateheal.engine.world import World
@@ -65,14 +65,14 @@ def audit(
     world, settings = world or World(), settings or Settings()
     found = asked_for(paths, cwd, job)
     auditor = Auditor(found, settings, world, journal or Journal(journal_path()))
-    book = Book(found, "audit", False, job)
+    builder = ReportBuilder(found, "audit", False, job)
     look = auditor.audit
     if portray:
         from stateheal.report.page_data import portraying  # a hook must not pay for what only a page needs
 
         look = portraying(look)
-    _fill(book, look, world, writes=False)
-    return book.report(None)
+    _fill(builder, look, world, writes=False)
+    return builder.report(None)
 
 
 def heal(
@@ -125,18 +125,18 @@ def heal_found(
 ) -> Report:
     """``heal`` for workspaces that were found already."""
     world, settings = world or World(), settings or Settings()
-    book = Book(found, "heal" if command == "hook" else command, dry_run, job)
+    builder = ReportBuilder(found, "heal" if command == "hook" else command, dry_run, job)
     journal = journal or Journal(journal_path(), KEEP)
     auditor = Auditor(found, settings, world, journal)
     run = journal.begin(command, __version__, world.processes.host().now)
     try:
-        _fill(book, auditor.dry_run if dry_run else Healer(auditor, run).heal, world, writes=not dry_run)
+        _fill(builder, auditor.dry_run if dry_run else Healer(auditor, run).heal, world, writes=not dry_run)
     finally:
         run.close()
     if run.wrote:
         with suppress(StatehealError):
             journal.prune()
-    return book.report(run.id if run.wrote else None)
+    return builder.report(run.id if run.wrote else None)
 
 
 def undo(run: str | None = None, *, journal: Journal | None = None, world: World | None = None) -> Report:
@@ -168,12 +168,12 @@ def asked_for(paths: Paths | None, cwd: str | None, job: str | None) -> Survey:
     return found._replace(places=tuple(places))
 
 
-def _fill(book: Book, do: Do, world: World, *, writes: bool) -> None:
+def _fill(builder: ReportBuilder, do: Do, world: World, *, writes: bool) -> None:
     """Tour every workspace and write down what came of it; what writes nothing may be spread over processors."""
-    places = book.found.places
+    places = builder.found.places
 
     def go(share: Sequence[Place]) -> Iterator[WorkspaceSummary]:
-        return tour(share, do, world, book.job)
+        return tour(share, do, world, builder.job)
 
     summaries = go(places)
     if world.workers > 1 and not writes and len(places) >= _WORTH_IT:
@@ -181,6 +181,6 @@ def _fill(book: Book, do: Do, world: World, *, writes: bool) -> None:
 
         summaries = spread(places, go, world.workers, world.stop)
     for done, summary in enumerate(summaries, 1):
-        book.write(summary)
+        builder.add(summary)
         world.progress(done, len(places), summary.place)
-    book.interrupted |= world.stop()
+    builder.interrupted |= world.stop()
