@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from stateheal.errors import StatehealError, UsageError
-from stateheal.evidence.roots import Survey
+from stateheal.evidence.roots import Discovery
 from stateheal.model.disk import Place
 from stateheal.model.evidence import Evidence
 from stateheal.model.findings import Finding, Outcome
@@ -90,7 +90,7 @@ def failed_summary(place: Place, error: Exception) -> WorkspaceSummary:
 class ReportBuilder:
     """Notes, in whatever order they come, and the report."""
 
-    def __init__(self, found: Survey, command: str, dry_run: bool, job: str | None = None) -> None:
+    def __init__(self, found: Discovery, command: str, dry_run: bool, job: str | None = None) -> None:
         self.found = found
         self.command = command
         self.dry_run = dry_run

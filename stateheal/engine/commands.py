@@ -16,7 +16,7 @@ from stateheal.engine.sequence import Do, tour
 from stateheal.engine.workspace import Auditor, Healer
 from stateheal.engine.world import World
 from stateheal.errors import StatehealError, UsageError
-from stateheal.evidence.roots import Survey, survey
+from stateheal.evidence.roots import Discovery, discover
 from stateheal.formats.times import HOUR, parse_duration
 from stateheal.model.disk import Place
 from stateheal.model.report import Report, Trouble
@@ -114,7 +114,7 @@ def recover(
 
 
 def heal_found(
-    found: Survey,
+    found: Discovery,
     *,
     dry_run: bool = False,
     job: str | None = None,
@@ -155,11 +155,11 @@ def undo(run: str | None = None, *, journal: Journal | None = None, world: World
     return Report("undo", run=chosen.id, restored=restored, errors=damaged)
 
 
-def asked_for(paths: Paths | None, cwd: str | None, job: str | None) -> Survey:
+def asked_for(paths: Paths | None, cwd: str | None, job: str | None) -> Discovery:
     """The workspaces that a request names, narrowed to a job where one was asked for. Raises ``UsageError``."""
     if isinstance(paths, (str, os.PathLike)):
         paths = [paths]
-    found = survey(paths, cwd)
+    found = discover(paths, cwd)
     if cwd is not None and not found.places and not os.path.isdir(cwd):
         raise UsageError(f"{cwd}: there is no such directory, and no workspace of one that was")
     if job is None:

@@ -10,7 +10,7 @@ from stateheal.diagnosis.view import Job, View, first_draft
 from stateheal.engine.commands import Paths
 from stateheal.engine.world import World
 from stateheal.errors import UsageError
-from stateheal.evidence.roots import survey
+from stateheal.evidence.roots import discover
 from stateheal.evidence.schema import violations
 from stateheal.evidence.workspace import Sources, gather
 from stateheal.fs.directory import open_directory
@@ -31,7 +31,7 @@ def explain(
 ) -> list[Explanation]:
     """Every job of that id, or whose id begins so, in the places asked for. Raises ``UsageError`` for none."""
     world, settings = world or World(), settings or Settings()
-    found = survey(paths, cwd)
+    found = discover(paths, cwd)
     explanations = [each for place in found.places for each in _in_place(place, job, settings, world)]
     exact = [each for each in explanations if each.job == job]
     if not explanations:

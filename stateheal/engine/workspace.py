@@ -15,7 +15,7 @@ from stateheal.diagnosis.plan import make_plan
 from stateheal.engine.collect import WorkspaceResult
 from stateheal.engine.world import World, never
 from stateheal.errors import Conflict, JournalError, Refused, StatehealError
-from stateheal.evidence.roots import Survey
+from stateheal.evidence.roots import Discovery
 from stateheal.evidence.schema import violations
 from stateheal.evidence.workspace import Sources, gather
 from stateheal.fs.directory import Directory, open_directory
@@ -36,7 +36,7 @@ _ATTEMPTS = 7
 class Auditor:
     """Reads and plans one workspace."""
 
-    def __init__(self, found: Survey, settings: Settings, world: World, journal: Journal) -> None:
+    def __init__(self, found: Discovery, settings: Settings, world: World, journal: Journal) -> None:
         self.settings = settings
         self.world = world
         self.runs = journal.run_ids()

@@ -31,7 +31,7 @@ class Root(NamedTuple):
     plugin: str | None
 
 
-class Survey(NamedTuple):
+class Discovery(NamedTuple):
     """What a request came to: the roots looked at, the workspaces found, what could not be listed."""
 
     roots: tuple[Root, ...]
@@ -185,9 +185,9 @@ def _others_may_write(path: Path) -> bool:
     return hasattr(os, "geteuid") and info.st_uid != os.geteuid() and bool(info.st_mode & 0o022)
 
 
-def survey(
+def discover(
     paths: Iterable[str | os.PathLike[str]] | None, cwd: str | None = None, environ: Mapping[str, str] | None = None
-) -> Survey:
+) -> Discovery:
     """The workspaces that a request names: the given paths, or every default root for ``None``.
 
     Raises ``UsageError`` for a path that does not exist or is nothing that holds state.
@@ -202,7 +202,7 @@ def survey(
         for found in [place] if place else _places_in(root, wanted, errors):
             if wanted is None or found.hash in wanted:
                 _merge(places, found)
-    return Survey(tuple(_unique(roots)), tuple(places.values()), tuple(dict.fromkeys(errors)))
+    return Discovery(tuple(_unique(roots)), tuple(places.values()), tuple(dict.fromkeys(errors)))
 
 
 def _merge(places: dict[Path, Place], found: Place) -> None:

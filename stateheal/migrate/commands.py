@@ -14,7 +14,7 @@ from stateheal.commit.journal import KEEP, Journal
 from stateheal.commit.location import journal_path
 from stateheal.engine.world import World
 from stateheal.errors import Conflict, Refused, StatehealError, UsageError
-from stateheal.evidence.roots import FALLBACK, is_workspace, survey, temp_root, workspace_hash
+from stateheal.evidence.roots import FALLBACK, discover, is_workspace, temp_root, workspace_hash
 from stateheal.migrate.workspace import Mover, Options, Pair
 from stateheal.model.report import Moved, Report, Trouble
 from stateheal.version import __version__
@@ -54,7 +54,7 @@ def root_named(text: str, environ: Mapping[str, str] | None = None) -> Path:
         return path / "state"
     if not path.is_dir():
         raise UsageError(f"{text}: there is no such directory; new may be a plugin's data dir or its 'state' dir only")
-    roots = survey([path]).roots
+    roots = discover([path]).roots
     if len(roots) != 1:
         raise UsageError(f"{text}: {len(roots)} plugins keep state below it; name one of them")
     return roots[0].path
@@ -67,7 +67,7 @@ def pairs_between(source: str, target: str, cwd: str | None = None) -> list[Pair
         raise UsageError(f"{from_root}: there is no such directory")
     if os.path.realpath(from_root) == os.path.realpath(to_root):
         raise UsageError(f"{from_root}: source and target are the same")
-    places = survey([from_root], cwd).places
+    places = discover([from_root], cwd).places
     if any(place.directory in (to_root.resolve(), *to_root.resolve().parents) for place in places):
         raise UsageError(f"{to_root}: this lies in the source")
     return [Pair(place.directory, to_root / place.name) for place in places]
@@ -80,7 +80,7 @@ def pairs_of_move(old: str, new_root: str, name: str, source: str | None = None)
     """
     names = frozenset({old, os.path.abspath(old), os.path.realpath(old)})
     hashes = {workspace_hash(each) for each in names}
-    found = survey(None if source is None else [root_named(source)])
+    found = discover(None if source is None else [root_named(source)])
     pairs = [
         Pair(place.directory, place.directory.parent / name, names, new_root)
         for place in found.places
@@ -93,7 +93,7 @@ def pairs_of_move(old: str, new_root: str, name: str, source: str | None = None)
 
 def pairs_in_place(source: str, cwd: str | None = None) -> list[Pair]:
     """Every workspace of one root as it is."""
-    return [Pair(place.directory, place.directory) for place in survey([root_named(source)], cwd).places]
+    return [Pair(place.directory, place.directory) for place in discover([root_named(source)], cwd).places]
 
 
 def migrate(

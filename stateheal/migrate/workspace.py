@@ -21,7 +21,7 @@ from stateheal.diagnosis.view import View, first_draft
 from stateheal.engine.workspace import Auditor
 from stateheal.engine.world import World
 from stateheal.errors import Conflict, Refused
-from stateheal.evidence.roots import Survey
+from stateheal.evidence.roots import Discovery
 from stateheal.evidence.schema import violations
 from stateheal.evidence.snapshot import read_snapshot
 from stateheal.formats.jsonedit import rewrite
@@ -68,7 +68,7 @@ class Mover:
 
     def __init__(self, world: World, journal: Journal, run: RunWriter, options: Options) -> None:
         self._world, self._journal, self._run, self._options = world, journal, run, options
-        self._auditor = Auditor(Survey((), ()), Settings(), world, journal)
+        self._auditor = Auditor(Discovery((), ()), Settings(), world, journal)
         self.diffs: list[Diff] = []
 
     def move(self, pair: Pair) -> Moved:

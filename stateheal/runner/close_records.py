@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from stateheal.engine.commands import Paths, heal_found
 from stateheal.engine.world import World
-from stateheal.evidence.roots import Survey, survey
+from stateheal.evidence.roots import Discovery, discover
 from stateheal.evidence.snapshot import read_snapshot
 from stateheal.formats.jsontext import Json
 from stateheal.fs.directory import Directory, open_directory
@@ -26,10 +26,10 @@ def close_jobs(closing: Closing, paths: Paths | None, cwds: Sequence[str], world
 
     ``paths`` as for ``heal``. Jobs whose process lives after all are left alone, as ever.
     """
-    surveys = [survey(paths, cwd) for cwd in cwds]
-    places = {place.directory: place for found in surveys for place in found.places}
+    discoveries = [discover(paths, cwd) for cwd in cwds]
+    places = {place.directory: place for found in discoveries for place in found.places}
     narrowed = tuple(_narrowed(places.values(), closing))
-    found = Survey(surveys[0].roots, narrowed, tuple(error for each in surveys for error in each.errors))
+    found = Discovery(discoveries[0].roots, narrowed, tuple(error for each in discoveries for error in each.errors))
     return heal_found(found, settings=Settings(closing=closing), world=world)
 
 

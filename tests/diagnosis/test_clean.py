@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from stateheal.diagnosis.plan import make_plan
 from stateheal.evidence.rollouts import Rollouts
-from stateheal.evidence.roots import survey
+from stateheal.evidence.roots import discover
 from stateheal.evidence.schema import violations
 from stateheal.evidence.workspace import Sources, gather
 from stateheal.fs.directory import open_directory
@@ -42,7 +42,7 @@ def compare(evidence: Evidence) -> None:
 
 
 def place_of(tree: Tree) -> Place:
-    (place,) = survey([tree.path]).places
+    (place,) = discover([tree.path]).places
     return place
 
 
@@ -100,7 +100,7 @@ def test_rules_find_nothing_in_a_quiet_job(edits: list[tuple[str, str, Any]], pl
 def test_rules_find_nothing_in_a_quiet_job_beside_every_kind_of_damage(tmp_path: Path) -> None:
     make_tree(tmp_path, workspaces=20, jobs=20)
     quiet = 0
-    for place in (*survey([tmp_path / "config"]).places, *survey([FIELD_DATA]).places):
+    for place in (*discover([tmp_path / "config"]).places, *discover([FIELD_DATA]).places):
         evidence = evidence_of(place)
         compare(evidence)
         quiet += len(evidence.quiet)
@@ -112,7 +112,7 @@ def test_no_rule_finds_what_it_is_there_for_in_a_quiet_job(tmp_path: Path, case:
     """A new rule's own case shows whether ``quiet`` must know of it."""
     state = tmp_path / "plugins/data/codex-openai-codex/state"
     shutil.copytree(CASES / case / "before", state, symlinks=True)
-    for place in survey([state]).places:
+    for place in discover([state]).places:
         compare(evidence_of(place))
 
 

@@ -19,7 +19,7 @@ from stateheal.engine.collect import WorkspaceSummary
 from stateheal.engine.commands import audit, heal
 from stateheal.engine.parallel import processors, spread
 from stateheal.engine.world import World
-from stateheal.evidence.roots import survey
+from stateheal.evidence.roots import discover
 from stateheal.model.disk import Place
 from stateheal.model.findings import Finding, Severity
 from stateheal.report.json import as_json
@@ -38,7 +38,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def places_of(config: Path) -> Sequence[Place]:
-    return survey([config]).places
+    return discover([config]).places
 
 
 @pytest.mark.parametrize("workers", [2, 3, 25])

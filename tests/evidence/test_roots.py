@@ -11,14 +11,14 @@ import pytest
 
 from stateheal.errors import UsageError
 from stateheal.evidence import roots
-from stateheal.evidence.roots import default_roots, hashes_of, slug, survey, workspace_hash
+from stateheal.evidence.roots import default_roots, discover, hashes_of, slug, workspace_hash
 from tests.support import FIELD_DATA, Tree, job
 
 SUPERBEM = "superbem-501f613d1e339a21"
 
 
 def names(*paths: str | Path, cwd: str | None = None) -> list[str]:
-    return [place.name for place in survey(list(paths), cwd).places]
+    return [place.name for place in discover(list(paths), cwd).places]
 
 
 @pytest.mark.parametrize(
@@ -59,11 +59,11 @@ def test_a_path_may_be_any_level(below: str) -> None:
 def test_a_path_may_be_one_workspace_or_a_file_of_it() -> None:
     workspace = FIELD_DATA / "plugins/data/codex-openai-codex/state" / SUPERBEM
     assert names(workspace) == names(workspace / "state.json") == [SUPERBEM]
-    (narrowed,) = survey([workspace / "jobs" / "task-mwrjhgk5-qm2rbn.json"]).places
+    (narrowed,) = discover([workspace / "jobs" / "task-mwrjhgk5-qm2rbn.json"]).places
     assert narrowed.jobs == {"task-mwrjhgk5-qm2rbn"}
-    both = survey([workspace / "jobs" / f"{name}.json" for name in ("task-mwrjhgk5-qm2rbn", "task-mwrjhdub-i8yxmu")])
+    both = discover([workspace / "jobs" / f"{name}.json" for name in ("task-mwrjhgk5-qm2rbn", "task-mwrjhdub-i8yxmu")])
     assert both.places[0].jobs == {"task-mwrjhgk5-qm2rbn", "task-mwrjhdub-i8yxmu"}
-    assert survey([workspace / "jobs" / "task-mwrjhgk5-qm2rbn.json", workspace]).places[0].jobs is None
+    assert discover([workspace / "jobs" / "task-mwrjhgk5-qm2rbn.json", workspace]).places[0].jobs is None
 
 
 def test_a_workspace_named_twice_is_looked_at_once(tmp_path: Path) -> None:
@@ -77,13 +77,13 @@ def test_a_wrong_path_is_a_usage_error_that_names_it(tmp_path: Path, wrong: str)
     (tmp_path / "file.json").write_text("{}")
     (tmp_path / "directory").mkdir()
     with pytest.raises(UsageError, match=wrong):
-        survey([tmp_path / wrong])
+        discover([tmp_path / wrong])
 
 
 def test_a_config_directory_in_which_nothing_was_written_yet_is_fine(tmp_path: Path) -> None:
     (tmp_path / ".claude").mkdir()
     assert names(tmp_path / ".claude") == []
-    assert survey([]).places == ()
+    assert discover([]).places == ()
 
 
 def test_what_is_no_workspace_is_not_listed(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_no_process_is_ever_started(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subprocess, "Popen", refuse)
     monkeypatch.setattr(os, "posix_spawn", refuse, raising=False)
     monkeypatch.setattr(os, "fork", refuse, raising=False)
-    assert len(survey([FIELD_DATA], str(FIELD_DATA)).roots) == 1
+    assert len(discover([FIELD_DATA], str(FIELD_DATA)).roots) == 1
 
 
 def test_a_root_that_cannot_be_listed_is_an_error_not_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,6 +162,6 @@ def test_a_root_that_cannot_be_listed_is_an_error_not_the_end(tmp_path: Path, mo
         return listing(path)
 
     monkeypatch.setattr(roots, "is_workspace", failing)
-    found = survey([tree.state, other.state])
+    found = discover([tree.state, other.state])
     assert [place.name for place in found.places] == [other.path.name]
     assert "Permission denied" in found.errors[0].message

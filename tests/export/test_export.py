@@ -23,7 +23,7 @@ from stateheal.engine import workspace as visits
 from stateheal.engine.commands import audit
 from stateheal.engine.world import World
 from stateheal.errors import UsageError, WriteError
-from stateheal.evidence.roots import survey
+from stateheal.evidence.roots import discover
 from stateheal.evidence.schema import violations
 from stateheal.export.archive import new_file
 from stateheal.export.bundle import MANIFEST, find, pack
@@ -80,7 +80,7 @@ def unpack(data: bytes, folder: Path) -> Path:
 
 def new_names(bench: Bench) -> dict[str, str]:
     """What each workspace of the case is called in the archive, but for its hash."""
-    names = dict.fromkeys(place.name for place in survey([bench.data]).places)
+    names = dict.fromkeys(place.name for place in discover([bench.data]).places)
     return {name: f"workspace-{number}" for number, name in enumerate(names, 1)}
 
 
