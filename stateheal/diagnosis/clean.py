@@ -16,14 +16,14 @@ from stateheal.model.records import IDENTITY, LOST_PHASES, entries_of
 _IDENTITY = frozenset(IDENTITY)
 
 
-def quiet_jobs(
+def clean_jobs(
     place: Place,
     index: Snapshot | None,
     records: Mapping[str, Snapshot],
     violations: Mapping[str, tuple[Violation, ...]],
     names: Sequence[Name],
 ) -> frozenset[str]:
-    """The jobs of a workspace of which there is nothing to find: their records are valid, and ``_is_quiet`` says so."""
+    """The jobs of a workspace of which there is nothing to find: their records are valid, and ``_is_clean`` says so."""
     if not place.of_codex or index is None or not isinstance(index.value, dict):
         return frozenset()
     broken = {violation.position for violation in violations.get(INDEX, ())}
@@ -44,12 +44,12 @@ def quiet_jobs(
             continue
         if directories and f"{JOBS}/{ident}.log" in directories:
             continue
-        if _is_quiet(ident, entry, record.value, f"{parent}/{ident}.log"):
+        if _is_clean(ident, entry, record.value, f"{parent}/{ident}.log"):
             found.add(ident)
     return frozenset(found)
 
 
-def _is_quiet(ident: str, entry: dict[str, Json], record: dict[str, Json], log: str) -> bool:
+def _is_clean(ident: str, entry: dict[str, Json], record: dict[str, Json], log: str) -> bool:
     """Whether no rule has anything to say of a job of a codex companion. ``log``: the one right path of its log."""
     said, told = entry.get, record.get
     status = told("status")

@@ -55,7 +55,7 @@ def make_plan(evidence: Evidence, settings: Settings, validate: Validate) -> Pla
     spared: dict[str, str] = {}
     refused: list[Finding] = []
     while True:
-        view = View(evidence, first_draft(evidence), settings, validate, frozenset(spared), evidence.quiet)
+        view = View(evidence, first_draft(evidence), settings, validate, frozenset(spared), evidence.clean)
         plan, culprit = _plan(view)
         if plan.refusal is None or culprit is None or culprit in spared or len(spared) >= _MOST_SPARED:
             troubles = tuple(f"{job} is not repaired: {reason}" for job, reason in spared.items())

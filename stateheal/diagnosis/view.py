@@ -83,7 +83,7 @@ class View:
     validate: Validate
     spared: frozenset[str] = frozenset()
     """Jobs that no rule is to see, because a repair of theirs would not cure them."""
-    quiet: frozenset[str] = frozenset()
+    clean: frozenset[str] = frozenset()
     """Jobs that no rule need see, because there is nothing to find."""
 
     @property
@@ -124,18 +124,18 @@ class View:
         return tuple(job for job in self._all_jobs() if self.wants(job.id))
 
     @cached_property
-    def loud_entries(self) -> list[tuple[int, Json]]:
-        """The entries of the index that are not quiet jobs', each with its position."""
+    def entries_to_check(self) -> list[tuple[int, Json]]:
+        """The entries of the index that are not clean jobs', each with its position."""
         entries = entries_of(self.draft.index)
-        quiet = self.quiet
+        clean = self.clean
         ids = [entry.get("id") if type(entry) is dict else None for entry in entries]
-        return [(n, entries[n]) for n, ident in enumerate(ids) if type(ident) is not str or ident not in quiet]
+        return [(n, entries[n]) for n, ident in enumerate(ids) if type(ident) is not str or ident not in clean]
 
     @cached_property
-    def loud_records(self) -> dict[str, Json]:
-        """The job files that are not quiet jobs', by stem."""
-        quiet = self.quiet
-        return {stem: record for stem, record in self.draft.records.items() if stem not in quiet}
+    def records_to_check(self) -> dict[str, Json]:
+        """The job files that are not clean jobs', by stem."""
+        clean = self.clean
+        return {stem: record for stem, record in self.draft.records.items() if stem not in clean}
 
     def wants(self, job: str | None) -> bool:
         """Whether the user asked for this job, or for all."""
@@ -145,7 +145,7 @@ class View:
     def _all_jobs(self) -> Iterator[Job]:
         named: set[str] = set()
         broken = {trouble.name for trouble in self.evidence.unreadable}
-        for position, entry in self.loud_entries:
+        for position, entry in self.entries_to_check:
             ident = text_of(entry, "id") if isinstance(entry, dict) else None
             if ident is None:
                 continue
@@ -153,7 +153,7 @@ class View:
             record = self.draft.records.get(ident)
             has_file = ident in self.evidence.records or f"{JOBS}/{ident}.json" in broken
             yield Job(ident, position, entry, record if isinstance(record, dict) else None, has_file)
-        for stem, record in self.loud_records.items():
+        for stem, record in self.records_to_check.items():
             if stem not in named and isinstance(record, dict):
                 yield Job(stem, None, None, record, True)
 
@@ -253,7 +253,7 @@ class View:
             yield from ((INDEX, violation) for violation in evidence.violations.get(INDEX, ()))
         elif index is not None or draft.index is not None:
             yield from ((INDEX, violation) for violation in self._in_index(draft.index))
-        for stem, value in self.loud_records.items():
+        for stem, value in self.records_to_check.items():
             snapshot, name = evidence.records.get(stem), f"{JOBS}/{stem}.json"
             as_read = snapshot is not None and snapshot.value is value
             found = evidence.violations.get(name, ()) if as_read else self.validate("job", value)
@@ -262,9 +262,9 @@ class View:
             yield from ((BROKER, violation) for violation in evidence.violations.get(BROKER, ()))
 
     def _in_index(self, index: Json) -> Iterator[Violation]:
-        """What a repair leaves, validated entry by entry; those of quiet jobs are as they were, and those are valid."""
+        """What a repair leaves, validated entry by entry; those of clean jobs are as they were, and those are valid."""
         yield from self.validate("state", {**index, "jobs": []} if entries_of(index) else index)
-        for position, entry in self.loud_entries:
+        for position, entry in self.entries_to_check:
             for each in self.validate("job", entry):
                 yield each._replace(pointer=f"/{JOBS}/{position}{each.pointer}")
 

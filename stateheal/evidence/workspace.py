@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
-from stateheal.diagnosis.clean import quiet_jobs
+from stateheal.diagnosis.clean import clean_jobs
 from stateheal.evidence.broker import ask_endpoint, read_broker
 from stateheal.evidence.host import on_shared_storage
 from stateheal.evidence.leftovers import Originals, home_of, read_leftovers, real_parents, size_of, stray_names
@@ -64,12 +64,12 @@ def gather(place: Place, directory: Directory, sources: Sources) -> Evidence:
     names = (*stray_names(directory, directory.listing(), ""), *jobs.strays)
     broker = _kept(read_broker(directory, sources.processes, sources.ask), troubles)
     violations = _validate(index, records, broker)
-    quiet = quiet_jobs(place, index, records, violations, names)
-    logs = _read_logs(directory, jobs.names, entries, records, quiet, troubles)
+    clean = clean_jobs(place, index, records, violations, names)
+    logs = _read_logs(directory, jobs.names, entries, records, clean, troubles)
     host = sources.processes.host()
-    loud = [entry for entry in entries if str(entry.get("id")) not in quiet]
-    loud_records = {stem: record for stem, record in records.items() if stem not in quiet}
-    sides = [*loud, *_values(loud_records, salvaged)]
+    to_check = [entry for entry in entries if str(entry.get("id")) not in clean]
+    records_to_check = {stem: record for stem, record in records.items() if stem not in clean}
+    sides = [*to_check, *_values(records_to_check, salvaged)]
     home, there = home_of(place, [*entries, *_values(records, salvaged)])
     movable = bool(sources.twins) or there is False
     return Evidence(
@@ -78,9 +78,9 @@ def gather(place: Place, directory: Directory, sources: Sources) -> Evidence:
         index=index,
         records=records,
         logs=logs,
-        processes=_probe(loud, loud_records, salvaged, sources.processes),
+        processes=_probe(to_check, records_to_check, salvaged, sources.processes),
         violations=violations,
-        quiet=quiet,
+        clean=clean,
         unreadable=tuple(troubles),
         shared_storage=not host.initial_namespace and on_shared_storage(directory.path),
         salvage=salvaged,
@@ -151,12 +151,12 @@ def _read_logs(
     names: Mapping[str, bool],
     entries: Sequence[Record],
     records: Mapping[str, Snapshot],
-    quiet: frozenset[str],
+    clean: frozenset[str],
     troubles: list[Unreadable],
 ) -> dict[str, LogFacts]:
     """What the logs tell of jobs that somebody may ask about."""
-    known = {ident: entry for entry in entries if (ident := str(entry.get("id"))) not in quiet}
-    stems = sorted(stem for stem in {*known, *records} - quiet if f"{stem}.log" in names)
+    known = {ident: entry for entry in entries if (ident := str(entry.get("id"))) not in clean}
+    stems = sorted(stem for stem in {*known, *records} - clean if f"{stem}.log" in names)
     wanted = [stem for stem in stems if not _is_history(known.get(stem), records.get(stem))]
     if not wanted:
         return {}

@@ -91,7 +91,7 @@ class Evidence:
     """Every pid that an active record names."""
     violations: Mapping[str, tuple[Violation, ...]]
     """By file name; of valid files there are none."""
-    quiet: frozenset[str] = frozenset()
+    clean: frozenset[str] = frozenset()
     """Jobs of which there is nothing to find (``stateheal.diagnosis.clean``)."""
     unreadable: tuple[Unreadable, ...] = ()
     shared_storage: bool = False

@@ -34,11 +34,11 @@ def evidence_of(place: Place) -> Evidence:
 
 
 def compare(evidence: Evidence) -> None:
-    """The same plan, whether the rules look at the quiet jobs or not."""
+    """The same plan, whether the rules look at the clean jobs or not."""
     quick = make_plan(evidence, Settings(), violations)
-    slow = make_plan(replace(evidence, quiet=frozenset()), Settings(), violations)
+    slow = make_plan(replace(evidence, clean=frozenset()), Settings(), violations)
     assert quick == slow
-    assert not {finding.job for finding in slow.findings} & evidence.quiet
+    assert not {finding.job for finding in slow.findings} & evidence.clean
 
 
 def place_of(tree: Tree) -> Place:
@@ -50,7 +50,7 @@ def test_a_finished_job_is_quiet_and_another_is_not(tmp_path: Path) -> None:
     tree = Tree(tmp_path).add(done("task-1")).add(done("task-2", status="running", result=...)).add(done("task-3"))
     index = tree.read_index()
     tree.index(*index["jobs"], index["jobs"][2])
-    assert evidence_of(place_of(tree)).quiet == {"task-1"}
+    assert evidence_of(place_of(tree)).clean == {"task-1"}
 
 
 VALUES = st.sampled_from(
@@ -99,17 +99,17 @@ def test_rules_find_nothing_in_a_quiet_job(edits: list[tuple[str, str, Any]], pl
 
 def test_rules_find_nothing_in_a_quiet_job_beside_every_kind_of_damage(tmp_path: Path) -> None:
     make_tree(tmp_path, workspaces=20, jobs=20)
-    quiet = 0
+    clean = 0
     for place in (*discover([tmp_path / "config"]).places, *discover([FIELD_DATA]).places):
         evidence = evidence_of(place)
         compare(evidence)
-        quiet += len(evidence.quiet)
-    assert quiet > 100
+        clean += len(evidence.clean)
+    assert clean > 100
 
 
 @pytest.mark.parametrize("case", sorted(path.parent.name for path in CASES.glob("*/before")))
 def test_no_rule_finds_what_it_is_there_for_in_a_quiet_job(tmp_path: Path, case: str) -> None:
-    """A new rule's own case shows whether ``quiet`` must know of it."""
+    """A new rule's own case shows whether ``clean`` must know of it."""
     state = tmp_path / "plugins/data/codex-openai-codex/state"
     shutil.copytree(CASES / case / "before", state, symlinks=True)
     for place in discover([state]).places:
@@ -123,5 +123,5 @@ def test_an_odd_name_or_a_directory_for_a_log_is_not_quiet(tmp_path: Path, odd: 
     if odd == "task-1":
         (tree.path / "jobs/task-1.log").mkdir()
     evidence = evidence_of(place_of(tree))
-    assert evidence.quiet == {"task-2"}
+    assert evidence.clean == {"task-2"}
     compare(evidence)

@@ -250,7 +250,7 @@ def test_what_a_pid_is(value: Any, pid: int | None) -> None:
     [
         (FOREGROUND, "task"),
         (("node", "C:\\p\\codex-companion.mjs", "review"), "review"),
-        (("node", "/x/claude-companion.mjs", "--quiet", "adversarial-review"), "adversarial-review"),
+        (("node", "/x/claude-companion.mjs", "--clean", "adversarial-review"), "adversarial-review"),
         ((*WORKER, "x"), "task-worker"),
         (("node", "/x/companion", "review-worker"), "review-worker"),
         (("node", "/companion/server.js", "task"), None),

@@ -42,8 +42,8 @@ def _behind(view: View, job: Job, rule: str, message: str) -> Iterator[Diagnosed
     verdict = judgement.verdict
     if verdict.row in ("no-pid", "no-pid-yet"):
         # The worker clears its pid with its end, and writes the second file at once.
-        quiet = view.now - view.last_written(job)
-        settled, reason = quiet >= MINUTE, "no process is recorded, and nothing was written for a minute"
+        clean = view.now - view.last_written(job)
+        settled, reason = clean >= MINUTE, "no process is recorded, and nothing was written for a minute"
     else:
         settled, reason = verdict.state is Liveness.DEAD, verdict.reason
     if settled:

@@ -128,7 +128,7 @@ def find_torn_job(view: View) -> Iterator[Diagnosed]:
         return  # what the index says of the job cannot be read, and must not be overruled
     entries = {job.id: job for job in view.jobs if job.position is not None}
     for stem, snapshot in view.evidence.records.items():
-        if stem in view.quiet or isinstance(view.draft.records.get(stem), dict) or not view.wants(stem):
+        if stem in view.clean or isinstance(view.draft.records.get(stem), dict) or not view.wants(stem):
             continue
         reason = _why(snapshot)
         if reason is not None:
