@@ -96,10 +96,10 @@ def _kept_items(plan: Plan, directory: Directory, changed: set[str]) -> Iterator
 
 
 def _write(change: FileChange, directory: Directory, tag: str, confirm: Confirm) -> None:
-    for witness in change.witnesses:
-        with folder_of(directory, witness.name) as (folder, name):
-            ensure_unchanged(folder, Target(name, witness.data, witness.stat))
-    alive = confirm(change.stakes)
+    for precondition in change.preconditions:
+        with folder_of(directory, precondition.name) as (folder, name):
+            ensure_unchanged(folder, Target(name, precondition.data, precondition.stat))
+    alive = confirm(change.owners_to_recheck)
     if alive is not None:
         raise Conflict(alive)
     with folder_of(directory, change.name) as (folder, name):

@@ -28,20 +28,20 @@ _PASSES = 3
 class _Ledger:
     """What each file's change rests on, collected while the rules go by."""
 
-    stakes: dict[str, list[Owner]] = field(default_factory=dict)
-    witnesses: dict[str, None] = field(default_factory=dict)
+    owners_to_recheck: dict[str, list[Owner]] = field(default_factory=dict)
+    preconditions: dict[str, None] = field(default_factory=dict)
     rest_on_index: set[str] = field(default_factory=set)
 
     def note(self, change: Change) -> None:
         if change.entry or change.drop or change.add is not None:
-            self.stakes.setdefault(INDEX, []).extend(change.stakes)
+            self.owners_to_recheck.setdefault(INDEX, []).extend(change.owners_to_recheck)
         if (change.record or change.rebuilt is not None) and change.stem is not None:
-            self.stakes.setdefault(job_file(change.stem), []).extend(change.stakes)
+            self.owners_to_recheck.setdefault(job_file(change.stem), []).extend(change.owners_to_recheck)
         if change.remove is not None:
-            self.stakes.setdefault(change.remove, []).extend(change.stakes)
-        if change.witness is not None:
-            self.witnesses[change.witness] = None
-        if change.witness_index and change.stem is not None:
+            self.owners_to_recheck.setdefault(change.remove, []).extend(change.owners_to_recheck)
+        if change.requires_record is not None:
+            self.preconditions[change.requires_record] = None
+        if change.requires_index and change.stem is not None:
             self.rest_on_index.add(job_file(change.stem))
 
 
@@ -141,13 +141,13 @@ def _changes(evidence: Evidence, draft: Draft, ledger: _Ledger) -> Iterable[File
     index = evidence.index
     if draft.index is not (index.value if index else None):
         # Job files that the plan itself replaces have been compared and read back by then.
-        untouched = (s for s in ledger.witnesses if s in evidence.records)
-        witnesses = tuple(
+        untouched = (s for s in ledger.preconditions if s in evidence.records)
+        preconditions = tuple(
             evidence.records[stem] for stem in untouched if draft.records.get(stem) is evidence.records[stem].value
         )
-        yield _file_change(INDEX, index, draft.index, ledger, witnesses)
+        yield _file_change(INDEX, index, draft.index, ledger, preconditions)
     for name in sorted(draft.removed):
-        yield FileChange(name, _snapshot_named(evidence, name), None, _stakes(ledger, name))
+        yield FileChange(name, _snapshot_named(evidence, name), None, _owners_to_recheck(ledger, name))
 
 
 def _snapshot_named(evidence: Evidence, name: str) -> Snapshot:
@@ -157,19 +157,19 @@ def _snapshot_named(evidence: Evidence, name: str) -> Snapshot:
 
 
 def _file_change(
-    name: str, before: Snapshot | None, value: Json, ledger: _Ledger, witnesses: tuple[Snapshot, ...] = ()
+    name: str, before: Snapshot | None, value: Json, ledger: _Ledger, preconditions: tuple[Snapshot, ...] = ()
 ) -> FileChange:
     if before is not None and isinstance(before.document, Document):
         after = rewrite(before.document, value)
     else:
         after = write(value)
-    return FileChange(name, before, after, _stakes(ledger, name), witnesses)
+    return FileChange(name, before, after, _owners_to_recheck(ledger, name), preconditions)
 
 
-def _stakes(ledger: _Ledger, name: str) -> tuple[Owner, ...]:
+def _owners_to_recheck(ledger: _Ledger, name: str) -> tuple[Owner, ...]:
     """Each owner once. They hold pids as they were read, lists and all, so that they cannot be hashed."""
     once: list[Owner] = []
-    for owner in ledger.stakes.get(name, ()):
+    for owner in ledger.owners_to_recheck.get(name, ()):
         if owner not in once[-2:]:  # an owner's doubles follow each other
             once.append(owner)
     return tuple(once)

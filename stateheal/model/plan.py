@@ -46,11 +46,11 @@ class Change:
     """A whole new record for ``stem``."""
     remove: str | None = None
     """A file that goes."""
-    witness: str | None = None
+    requires_record: str | None = None
     """The stem of a job file that the new entry was taken from: it must still be as it was read."""
-    witness_index: bool = False
+    requires_index: bool = False
     """The record was taken from the index, which must still be as it was read."""
-    stakes: tuple[Owner, ...] = ()
+    owners_to_recheck: tuple[Owner, ...] = ()
     """Owners whose death this repair rests on: judged afresh directly before the write."""
 
 
@@ -78,8 +78,8 @@ class FileChange(NamedTuple):
     """``None`` for a new file."""
     after: bytes | None
     """``None`` for a file that goes."""
-    stakes: tuple[Owner, ...] = ()
-    witnesses: tuple[Snapshot, ...] = ()
+    owners_to_recheck: tuple[Owner, ...] = ()
+    preconditions: tuple[Snapshot, ...] = ()
     """Other files the change was concluded from: they must still be as they were read."""
     mtime_ns: int | None = None
     """The age of a file that comes from elsewhere: a log's tells when its job last lived."""

@@ -46,7 +46,7 @@ def place_of(tree: Tree) -> Place:
     return place
 
 
-def test_a_finished_job_is_quiet_and_another_is_not(tmp_path: Path) -> None:
+def test_a_finished_job_is_clean_and_another_is_not(tmp_path: Path) -> None:
     tree = Tree(tmp_path).add(done("task-1")).add(done("task-2", status="running", result=...)).add(done("task-3"))
     index = tree.read_index()
     tree.index(*index["jobs"], index["jobs"][2])
@@ -83,7 +83,7 @@ EDITS = st.lists(st.tuples(st.sampled_from(["entry", "record", "both"]), FIELDS,
 
 
 @given(EDITS, st.sampled_from(["codex-openai-codex", "friend"]))
-def test_rules_find_nothing_in_a_quiet_job(edits: list[tuple[str, str, Any]], plugin: str) -> None:
+def test_rules_find_nothing_in_a_clean_job(edits: list[tuple[str, str, Any]], plugin: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         tree = Tree(Path(folder), plugin=plugin).add(done("task-1")).add(done("task-2"))
         index, record = tree.read_index(), tree.record("task-1")
@@ -97,7 +97,7 @@ def test_rules_find_nothing_in_a_quiet_job(edits: list[tuple[str, str, Any]], pl
         compare(evidence_of(place_of(tree)))
 
 
-def test_rules_find_nothing_in_a_quiet_job_beside_every_kind_of_damage(tmp_path: Path) -> None:
+def test_rules_find_nothing_in_a_clean_job_beside_every_kind_of_damage(tmp_path: Path) -> None:
     make_tree(tmp_path, workspaces=20, jobs=20)
     clean = 0
     for place in (*discover([tmp_path / "config"]).places, *discover([FIELD_DATA]).places):
@@ -108,7 +108,7 @@ def test_rules_find_nothing_in_a_quiet_job_beside_every_kind_of_damage(tmp_path:
 
 
 @pytest.mark.parametrize("case", sorted(path.parent.name for path in CASES.glob("*/before")))
-def test_no_rule_finds_what_it_is_there_for_in_a_quiet_job(tmp_path: Path, case: str) -> None:
+def test_no_rule_finds_what_it_is_there_for_in_a_clean_job(tmp_path: Path, case: str) -> None:
     """A new rule's own case shows whether ``clean`` must know of it."""
     state = tmp_path / "plugins/data/codex-openai-codex/state"
     shutil.copytree(CASES / case / "before", state, symlinks=True)
@@ -117,7 +117,7 @@ def test_no_rule_finds_what_it_is_there_for_in_a_quiet_job(tmp_path: Path, case:
 
 
 @pytest.mark.parametrize("odd", ["a\\b", ".", "task-1"])
-def test_an_odd_name_or_a_directory_for_a_log_is_not_quiet(tmp_path: Path, odd: str) -> None:
+def test_an_odd_name_or_a_directory_for_a_log_is_not_clean(tmp_path: Path, odd: str) -> None:
     tree = Tree(tmp_path).add(done("task-2")).file(done(odd))
     tree.index(*tree.read_index()["jobs"], entry_of(done(odd)))
     if odd == "task-1":

@@ -43,8 +43,8 @@ def find_stale_broker(view: View) -> Iterator[Diagnosed]:
         "its endpoint does not answer; the plugin would signal that pid's process group at session end",
         "remove broker.json; its session directory is not touched",
     )
-    stakes = (owner,) if verdict.state is Liveness.DEAD else ()
-    yield Diagnosed(finding, Change(remove=BROKER, stakes=stakes))
+    owners_to_recheck = (owner,) if verdict.state is Liveness.DEAD else ()
+    yield Diagnosed(finding, Change(remove=BROKER, owners_to_recheck=owners_to_recheck))
 
 
 def _verdict(view: View, broker: BrokerFacts, session: dict[str, Json]) -> tuple[Verdict, Owner]:

@@ -50,8 +50,8 @@ def _behind(view: View, job: Job, rule: str, message: str) -> Iterator[Diagnosed
         repair = f"the {'index' if rule == 'index-behind' else 'job file'} takes over that ending"
         finding = job_finding(view, job, rule, message, reason, repair)
         # Settled by silence alone it rests on no process; the bytes are compared before they are replaced.
-        stakes = () if verdict.row in ("no-pid", "no-pid-yet") else judgement.owners
-        yield Diagnosed(finding, _adopting(job, rule, stakes, _missing_log_line(view, job)))
+        owners_to_recheck = () if verdict.row in ("no-pid", "no-pid-yet") else judgement.owners
+        yield Diagnosed(finding, _adopting(job, rule, owners_to_recheck, _missing_log_line(view, job)))
     elif verdict.state is Liveness.UNSURE:
         waiting = "it was written less than a minute ago: the other record may follow"
         doubt = waiting if verdict.row == "no-pid-yet" else verdict.reason
@@ -67,12 +67,14 @@ def _missing_log_line(view: View, job: Job) -> str | None:
     return log_line(view, job.entry or {}, message.split(" (before: ")[0])
 
 
-def _adopting(job: Job, rule: str, stakes: tuple[Owner, ...], log: str | None) -> Change:
+def _adopting(job: Job, rule: str, owners_to_recheck: tuple[Owner, ...], log: str | None) -> Change:
     assert job.entry is not None and job.record is not None
     if rule == "index-behind":
         entry = ending(job.record, job.entry)
-        return Change(job.position, entry, job.id, log=log, witness=job.id, stakes=stakes)
-    return Change(stem=job.id, record=ending(job.entry, job.record), witness_index=True, stakes=stakes)
+        return Change(job.position, entry, job.id, log=log, requires_record=job.id, owners_to_recheck=owners_to_recheck)
+    return Change(
+        stem=job.id, record=ending(job.entry, job.record), requires_index=True, owners_to_recheck=owners_to_recheck
+    )
 
 
 def ending(source: Record, target: Record) -> Patch:
@@ -114,12 +116,12 @@ def _conflict(view: View, job: Job, entry: Record, record: Record) -> Iterator[D
     if ends == ("failed", "completed") and has_result:
         message = "the index says failed, but the job file is completed and holds its result"
         leftover: Patch = {"errorMessage": GONE} if _is_orphan_message(record) else {}
-        change = Change(job.position, ending(record, entry), job.id, leftover, witness=job.id)
+        change = Change(job.position, ending(record, entry), job.id, leftover, requires_record=job.id)
         yield Diagnosed(_finding(view, job, message, "the index takes over the job file's ending"), change)
     elif ends == ("completed", "failed") and has_result and _is_orphan_message(record):
         message = "the job file was marked orphaned, but it holds a result and the index says completed"
         leftover = {"errorMessage": GONE} if _is_orphan_message(entry) else {}
-        change = Change(job.position, leftover, job.id, ending(entry, record), witness_index=True)
+        change = Change(job.position, leftover, job.id, ending(entry, record), requires_index=True)
         yield Diagnosed(_finding(view, job, message, "the job file takes over the index's ending"), change)
     elif ends[0] != ends[1]:
         message = f"the index says {ends[0]}, the job file {ends[1]}; neither can be proven, so both are left"

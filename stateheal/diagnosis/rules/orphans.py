@@ -96,7 +96,7 @@ def orphan_change(view: View, job: Job) -> Change:
         stem=job.id,
         record=_orphaned(view, job, job.record, text),
         log=log_line(view, job.sides[0], text),
-        stakes=judgement.owners,
+        owners_to_recheck=judgement.owners,
     )
 
 

@@ -79,7 +79,7 @@ def _change(view: View, job: Job, recovery: Recovery) -> Change:
         stem=job.id,
         record={**_patch(job.record, both, recovery), "result": result, "rendered": recovery.message},
         log=log_line(view, job.sides[0], "Recovered the result of its turn from a rollout"),
-        stakes=view.judge(job).owners if any(map(is_active, job.sides)) else (),
+        owners_to_recheck=view.judge(job).owners if any(map(is_active, job.sides)) else (),
     )
 
 

@@ -80,7 +80,7 @@ def _leading_out(view: View, job: Job) -> Diagnosed:
         return Diagnosed(job_finding(view, job, "unsafe-path", message, "it may live", severity=Severity.UNSURE))
     finding = job_finding(view, job, "unsafe-path", message, repair="take the entry out of the index")
     owners = view.judge(job).owners if is_active(job.entry) else ()
-    return Diagnosed(finding, Change(drop=frozenset({job.position}), stakes=owners))
+    return Diagnosed(finding, Change(drop=frozenset({job.position}), owners_to_recheck=owners))
 
 
 def is_unsafe_log(view: View, job: Job, side: Record) -> bool:
@@ -111,7 +111,7 @@ def _unsafe_log(view: View, job: Job, bad: list[Record]) -> Diagnosed:
         entry={"logFile": None} if any(side is job.entry for side in bad) else {},
         stem=job.id,
         record={"logFile": None} if any(side is job.record for side in bad) else {},
-        stakes=view.judge(job).owners if any(map(is_active, job.sides)) else (),
+        owners_to_recheck=view.judge(job).owners if any(map(is_active, job.sides)) else (),
     )
     return Diagnosed(finding, change)
 
@@ -145,7 +145,7 @@ def _doubled(view: View, jobs: list[Job]) -> Iterator[Diagnosed]:
     finding = job_finding(view, winner, "duplicate-id", message, repair=repair)
     owners = [owner for job in jobs if is_active(job.entry) for owner in view.judge(job).owners]
     drop = frozenset(job.position for job in jobs if job is not winner and job.position is not None)
-    yield Diagnosed(finding, Change(winner.position, missing, drop=drop, stakes=tuple(owners)))
+    yield Diagnosed(finding, Change(winner.position, missing, drop=drop, owners_to_recheck=tuple(owners)))
 
 
 def _only_in(loser: Record, winner: Record) -> Record:
@@ -168,7 +168,12 @@ def find_stubs(view: View) -> Iterator[Diagnosed]:
             continue
         finding = job_finding(view, job, "stub-entry", message, repair="fill it in from the job file")
         owners = view.judge(job).owners if any(map(is_active, job.sides)) else ()
-        change = Change(position=job.position, entry=_filling(job.entry, job.record), witness=job.id, stakes=owners)
+        change = Change(
+            position=job.position,
+            entry=_filling(job.entry, job.record),
+            requires_record=job.id,
+            owners_to_recheck=owners,
+        )
         yield Diagnosed(finding, change)
 
 
@@ -212,7 +217,9 @@ def find_unindexed(view: View) -> Iterator[Diagnosed]:
         new = "" if index is not None else " to a new index, which has the review gate off"
         finding = job_finding(view, job, "unindexed", message, repair=f"add an entry made from the file{new}")
         owners = view.judge(job).owners if is_active(job.record) else ()
-        yield Diagnosed(finding, Change(stem=job.id, add=_entry_from(view, job), witness=job.id, stakes=owners))
+        yield Diagnosed(
+            finding, Change(stem=job.id, add=_entry_from(view, job), requires_record=job.id, owners_to_recheck=owners)
+        )
 
 
 def _newest(view: View, job: Job) -> float:

@@ -154,8 +154,8 @@ def _torn_job(view: View, job: Job, snapshot: Snapshot, reason: str) -> Iterator
     has_result = rebuilt.get("result") is not None or rebuilt.get("rendered") is not None
     kept = "its answer can still be read and is kept" if has_result else "no answer can be read from it"
     finding = job_finding(view, job, "torn-job", message, kept, "rebuild it from the index and what can still be read")
-    stakes = view.judge(job).owners if is_active(job.entry) else ()
-    yield Diagnosed(finding, Change(stem=job.id, rebuilt=rebuilt, stakes=stakes))
+    owners_to_recheck = view.judge(job).owners if is_active(job.entry) else ()
+    yield Diagnosed(finding, Change(stem=job.id, rebuilt=rebuilt, owners_to_recheck=owners_to_recheck))
 
 
 def _rebuilt_record(job: Job, found: Salvage) -> Record | None:
