@@ -41,7 +41,7 @@ def audit_command(
         raise UsageError("--html - takes the place of the report: give it a FILE, or leave --format away")
     with interruptible() as interrupt, progress_bar(output.quiet) as bar:
         world = World(stop=interrupt, workers=processors(), progress=bar)
-        report = audit(paths or None, cwd=cwd, job=job, settings=settings, world=world, portray=html is not None)
+        report = audit(paths or None, cwd=cwd, job=job, settings=settings, world=world, page=html is not None)
     scope = partial(scope_of, paths, cwd, job, settings)
     try:
         status = output.finish(report) if html == "-" else show_report(report, output, scope(absolute=False))

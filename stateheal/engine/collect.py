@@ -10,7 +10,7 @@ from stateheal.evidence.roots import Discovery
 from stateheal.model.disk import Place
 from stateheal.model.evidence import Evidence
 from stateheal.model.findings import Finding, Outcome
-from stateheal.model.page import Portrait
+from stateheal.model.page import PageData
 from stateheal.model.plan import Plan
 from stateheal.model.records import entries_of, text_of
 from stateheal.model.report import Diff, Report, Trouble
@@ -28,7 +28,7 @@ class WorkspaceResult(NamedTuple):
     stopped: bool = False
     postponed: bool = False
     """A file of it may be on its way just now: nothing was concluded or done, it is to be looked at again."""
-    portrait: Portrait | None = None
+    page: PageData | None = None
 
 
 class WorkspaceSummary(NamedTuple):
@@ -51,7 +51,7 @@ class WorkspaceSummary(NamedTuple):
     looked: bool = True
     """Whether it came to a visit at all."""
     stopped: bool = False
-    portrait: Portrait | None = None
+    page: PageData | None = None
 
 
 def summary_of(result: WorkspaceResult, job: str | None) -> WorkspaceSummary:
@@ -69,7 +69,7 @@ def summary_of(result: WorkspaceResult, job: str | None) -> WorkspaceSummary:
         knows_job=job is not None and _knows(evidence, job),
         like_job=_like(evidence, job) if job is not None else (),
         stopped=result.stopped,
-        portrait=result.portrait,
+        page=result.page,
     )
 
 
@@ -129,7 +129,7 @@ class ReportBuilder:
             logs=sum(summary.logs for summary in visited if self.dry_run),
             homes={summary.place.name: summary.home for summary in visited if summary.home},
             answers=tuple(answer for summary in visited for answer in summary.answers),
-            portraits=tuple(summary.portrait for summary in visited if summary.portrait),
+            pages=tuple(summary.page for summary in visited if summary.page),
             reached=len(summaries),
             interrupted=self.interrupted,
         )

@@ -54,12 +54,12 @@ def audit(
     settings: Settings | None = None,
     journal: Journal | None = None,
     world: World | None = None,
-    portray: bool = False,
+    page: bool = False,
 ) -> Report:
     """Look at every workspace and write nothing.
 
     ``paths``: as the command line takes them; ``None`` for every default root, an empty list for nothing. ``cwd``
-    narrows to the workspace of a directory, ``job`` to one job. With ``portray`` the report holds what a page draws of
+    narrows to the workspace of a directory, ``job`` to one job. With ``page`` the report holds what a page draws of
     each workspace. Raises ``UsageError`` for a path that holds no state.
     """
     world, settings = world or World(), settings or Settings()
@@ -67,10 +67,10 @@ def audit(
     auditor = Auditor(found, settings, world, journal or Journal(journal_path()))
     builder = ReportBuilder(found, "audit", False, job)
     look = auditor.audit
-    if portray:
-        from stateheal.report.page_data import portraying  # a hook must not pay for what only a page needs
+    if page:
+        from stateheal.report.page_data import with_page_data  # a hook must not pay for what only a page needs
 
-        look = portraying(look)
+        look = with_page_data(look)
     _fill(builder, look, world, writes=False)
     return builder.report(None)
 

@@ -32,7 +32,7 @@ class JobSpan(NamedTuple):
     """Of the findings about it; ``None`` where there are none but notices."""
 
 
-class Portrait(NamedTuple):
+class PageData(NamedTuple):
     """One workspace as a page draws it: small, so that it can be kept when the evidence is gone."""
 
     directory: str

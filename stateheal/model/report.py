@@ -11,7 +11,7 @@ from stateheal.formats.jsontext import Json
 from stateheal.model.disk import Place
 from stateheal.model.findings import Finding, Outcome, Severity
 from stateheal.model.liveness import HostFacts, Trial
-from stateheal.model.page import Portrait
+from stateheal.model.page import PageData
 
 
 class Trouble(NamedTuple):
@@ -78,7 +78,7 @@ class Report:
     """What a migration did, a workspace at a time."""
     answers: tuple[tuple[str, str, str], ...] = ()
     """Recovered answers: workspace, job, text."""
-    portraits: tuple[Portrait, ...] = ()
+    pages: tuple[PageData, ...] = ()
     """Every workspace as a page draws it, where a page was asked for."""
     reached: int = 0
     """How many of the workspaces were looked at."""

@@ -12,7 +12,7 @@ from pathlib import PurePath
 from typing import NamedTuple
 
 from stateheal.model.findings import Finding, Severity
-from stateheal.model.page import DiffText, Portrait
+from stateheal.model.page import DiffText, PageData
 from stateheal.model.report import Report
 from stateheal.model.request import Scope
 from stateheal.report.markup import data, folded, listed, moment, tag, text
@@ -39,11 +39,11 @@ class Ground(NamedTuple):
     """``<slug>-<hash>``"""
     home: str | None
     findings: tuple[Finding, ...]
-    portrait: Portrait | None
+    page: PageData | None
 
 
 def page(report: Report, now: float, scope: Scope = Scope()) -> str:  # noqa: B008 (it cannot be changed)
-    """The whole page of an audit that was made with ``portray``; ``scope`` is for the commands to run next."""
+    """The whole page of an audit that was made with ``page``; ``scope`` is for the commands to run next."""
     grounds = _grounds(report)
     said = ", ".join(counts(report))
     head = (
@@ -79,14 +79,14 @@ def _grounds(report: Report) -> list[Ground]:
     found: dict[str, list[Finding]] = defaultdict(list)
     for finding in report.findings:
         found[directory_of(finding)].append(finding)
-    portraits = {portrait.directory: portrait for portrait in report.portraits}
+    pages = {page.directory: page for page in report.pages}
     grounds = []
-    for directory in dict.fromkeys((*found, *portraits)):
-        portrait, name = portraits.get(directory), PurePath(directory).name
+    for directory in dict.fromkeys((*found, *pages)):
+        page, name = pages.get(directory), PurePath(directory).name
         findings = tuple(sorted(found[directory], key=worst_first))
-        home = report.homes.get(name) or (portrait.home if portrait else None)
-        if findings or (portrait and (portrait.spans or portrait.diffs)):
-            grounds.append(Ground(name, home, findings, portrait))
+        home = report.homes.get(name) or (page.home if page else None)
+        if findings or (page and (page.spans or page.diffs)):
+            grounds.append(Ground(name, home, findings, page))
     return sorted(grounds, key=lambda ground: tuple(-count for count in _severities(ground.findings)))
 
 
@@ -198,9 +198,9 @@ def _tally(findings: Sequence[Finding]) -> str:
 
 def _elsewhere(number: int, ground: Ground) -> str:
     links = []
-    if ground.portrait and ground.portrait.spans:
+    if ground.page and ground.page.spans:
         links.append(tag("a", "its jobs in time", href=f"#t{number}"))
-    if ground.portrait and (ground.portrait.diffs or ground.portrait.refusal):
+    if ground.page and (ground.page.diffs or ground.page.refusal):
         links.append(tag("a", "what a heal would change", href=f"#c{number}"))
     return " ".join(links)
 
@@ -228,10 +228,10 @@ def _finding(finding: Finding) -> str:
 
 def _times(grounds: Sequence[Ground], now: float) -> Iterator[str]:
     yield tag("h2", "Timeline", id="timeline")
-    nothing = Portrait("", None, (), {})
-    portraits = [ground.portrait or nothing for ground in grounds]
-    if any(portrait.spans for portrait in portraits):
-        yield from timeline(portraits, [_title(ground) for ground in grounds], now)
+    nothing = PageData("", None, (), {})
+    pages = [ground.page or nothing for ground in grounds]
+    if any(page.spans for page in pages):
+        yield from timeline(pages, [_title(ground) for ground in grounds], now)
     else:
         yield tag("p", "No jobs.")
 
@@ -240,22 +240,22 @@ def _changes(grounds: Sequence[Ground]) -> Iterator[str]:
     yield tag("h2", "What a heal would change", id="changes")
     told = False
     for number, ground in enumerate(grounds):
-        portrait = ground.portrait
-        if portrait and (portrait.diffs or portrait.refusal):
+        page = ground.page
+        if page and (page.diffs or page.refusal):
             told = True
             title = tag("div", _title(ground), "title")
-            yield listed("div", (title, *_files(portrait)), "ws", id=f"c{number}")
+            yield listed("div", (title, *_files(page)), "ws", id=f"c{number}")
     if not told:
         yield tag("p", "Nothing.")
 
 
-def _files(portrait: Portrait) -> Iterator[str]:
-    if portrait.refusal:
-        yield tag("p", text(f"A heal would change nothing here: {portrait.refusal}"), "ends")
-    for diff in portrait.diffs:
+def _files(page: PageData) -> Iterator[str]:
+    if page.refusal:
+        yield tag("p", text(f"A heal would change nothing here: {page.refusal}"), "ends")
+    for diff in page.diffs:
         yield folded(_file(diff), _diff(diff), "diff")
-    if portrait.logs:
-        yield tag("p", f"Besides, one line is added to {count_of(portrait.logs, 'job log')}.", "ends")
+    if page.logs:
+        yield tag("p", f"Besides, one line is added to {count_of(page.logs, 'job log')}.", "ends")
 
 
 def _file(diff: DiffText) -> str:

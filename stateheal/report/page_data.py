@@ -14,7 +14,7 @@ from stateheal.formats.jsontext import Json
 from stateheal.model.disk import ACTIVE, FINISHED
 from stateheal.model.evidence import Evidence
 from stateheal.model.findings import Finding, Severity
-from stateheal.model.page import DiffText, JobSpan, Portrait
+from stateheal.model.page import DiffText, JobSpan, PageData
 from stateheal.model.records import entries_of, text_of, time_of
 from stateheal.model.report import Diff
 from stateheal.report.diff import diff_lines
@@ -34,22 +34,22 @@ _MAX_COMPARED = 20_000
 """Lines of a file before and after: more could take the comparison minutes."""
 
 
-def portraying(look: Callable[Asked, WorkspaceResult]) -> Callable[Asked, WorkspaceResult]:
-    """The same visits, each that is not to be made again with a portrait."""
+def with_page_data(look: Callable[Asked, WorkspaceResult]) -> Callable[Asked, WorkspaceResult]:
+    """The same visits, each that is not to be made again with a page."""
 
     @wraps(look)
     def looked(*args: Asked.args, **kwargs: Asked.kwargs) -> WorkspaceResult:
         result = look(*args, **kwargs)
-        return result if result.postponed else result._replace(portrait=portrait_of(result))
+        return result if result.postponed else result._replace(page=page_data_of(result))
 
     return looked
 
 
-def portrait_of(result: WorkspaceResult) -> Portrait:
+def page_data_of(result: WorkspaceResult) -> PageData:
     """One workspace: when its jobs ran, and what a heal would change."""
     evidence, plan = result.evidence, result.plan
     spans = spans_of(evidence, result.findings)
-    return Portrait(
+    return PageData(
         str(evidence.place.directory),
         evidence.home,
         tuple(span for number, span in enumerate(spans) if number < NEWEST or span.worst),

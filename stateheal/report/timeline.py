@@ -12,7 +12,7 @@ from itertools import pairwise
 from stateheal.formats.times import HOUR, describe_duration
 from stateheal.model.disk import ACTIVE, FINISHED
 from stateheal.model.findings import Severity
-from stateheal.model.page import JobSpan, Portrait
+from stateheal.model.page import JobSpan, PageData
 from stateheal.report.markup import data, folded, listed, moment, tag, text
 from stateheal.text import count_of
 
@@ -60,39 +60,39 @@ def _longest(gaps: Iterable[float]) -> tuple[float, float]:
     return longest, total
 
 
-def timeline(portraits: Sequence[Portrait], names: Sequence[str], now: float) -> Iterator[str]:
+def timeline(pages: Sequence[PageData], names: Sequence[str], now: float) -> Iterator[str]:
     """The section's lines, a workspace after the other in the order given; ``names`` are its headings, as markup."""
-    drawn = _chosen(portraits)
+    drawn = _chosen(pages)
     room = max(1, ROWS // max(1, len(drawn)))
-    axis = Axis(_moments((span for number in drawn for span in portraits[number].spans), now))
+    axis = Axis(_moments((span for number in drawn for span in pages[number].spans), now))
     yield listed("ul", _legend(), "legend")
     if axis.moments:
         yield tag("p", "The strips have one common line of time. " + _reach(axis, now), "soft small")
     for place, number in enumerate(drawn):
-        portrait = portraits[number]
-        strip = _strip(portrait.spans, axis, now)
-        tally = tag("span", text(_tally(portrait)), "tally")
-        inside = _rows(portrait, room, now)
-        is_open = place < _OPEN and _is_damaged(portrait)
+        page = pages[number]
+        strip = _strip(page.spans, axis, now)
+        tally = tag("span", text(_tally(page)), "tally")
+        inside = _rows(page, room, now)
+        is_open = place < _OPEN and _is_damaged(page)
         yield tag("div", folded(f"{names[number]} {tally}{strip}", inside, "ws", is_open=is_open), id=f"t{number}")
-    left = [portraits[number] for number in sorted(set(range(len(portraits))) - set(drawn))]
+    left = [pages[number] for number in sorted(set(range(len(pages))) - set(drawn))]
     if left:
-        jobs = count_of(sum(portrait.jobs for portrait in left), "job")
+        jobs = count_of(sum(page.jobs for page in left), "job")
         yield tag("p", f"Not drawn: {count_of(len(left), 'more workspace')} with {jobs} and no damage.", "soft")
 
 
-def _chosen(portraits: Sequence[Portrait]) -> list[int]:
+def _chosen(pages: Sequence[PageData]) -> list[int]:
     """Which are drawn: all with damage, and of the others with jobs the first so many."""
     chosen, healthy = [], 0
-    for number, portrait in enumerate(portraits):
-        healthy += not _is_damaged(portrait)
-        if portrait.spans and (_is_damaged(portrait) or healthy <= STRIPS):
+    for number, page in enumerate(pages):
+        healthy += not _is_damaged(page)
+        if page.spans and (_is_damaged(page) or healthy <= STRIPS):
             chosen.append(number)
     return chosen
 
 
-def _is_damaged(portrait: Portrait) -> bool:
-    return any(span.worst is Severity.DAMAGE for span in portrait.spans)
+def _is_damaged(page: PageData) -> bool:
+    return any(span.worst is Severity.DAMAGE for span in page.spans)
 
 
 def _moments(spans: Iterable[JobSpan], now: float) -> Iterator[float]:
@@ -130,9 +130,9 @@ def _name(seconds: float, now: float) -> str:
     return f"now, {moment(now)}" if seconds >= now else moment(seconds)
 
 
-def _tally(portrait: Portrait) -> str:
-    known = [status for status in _STATUSES if portrait.statuses.get(status)]
-    return f"{count_of(portrait.jobs, 'job')}: " + ", ".join(f"{portrait.statuses[each]:,} {each}" for each in known)
+def _tally(page: PageData) -> str:
+    known = [status for status in _STATUSES if page.statuses.get(status)]
+    return f"{count_of(page.jobs, 'job')}: " + ", ".join(f"{page.statuses[each]:,} {each}" for each in known)
 
 
 def _kind(span: JobSpan) -> str:
@@ -165,12 +165,12 @@ def _box(left: int, width: int, is_damaged: bool) -> str:
     return f"M{left} {top}h{width}v{bottom - top}h-{width}z"
 
 
-def _rows(portrait: Portrait, room: int, now: float) -> str:
+def _rows(page: PageData, room: int, now: float) -> str:
     """A bar for each of the newest jobs and for every damaged one."""
-    shown = [span for number, span in enumerate(portrait.spans) if number < room or span.worst]
+    shown = [span for number, span in enumerate(page.spans) if number < room or span.worst]
     axis = Axis(_moments(shown, now))
     rows = listed("ol", (_row(span, axis, now) for span in shown), "jobs", style=_bands(axis))
-    left = portrait.jobs - len(shown)
+    left = page.jobs - len(shown)
     more = f"{count_of(left, 'more job')} without damage left out."
     return _ends(axis, now) + rows + (tag("p", more, "ends") if left else "")
 

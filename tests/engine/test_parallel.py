@@ -60,7 +60,7 @@ def test_the_report_is_the_same(config: Path, tmp_path: Path, workers: int) -> N
 
 
 def test_portraits_and_a_job_that_was_asked_for_come_along(config: Path) -> None:
-    assert audit([config], portray=True, world=World(workers=2)).portraits == audit([config], portray=True).portraits
+    assert audit([config], page=True, world=World(workers=2)).pages == audit([config], page=True).pages
     job = next(finding.job for finding in audit([config]).findings if finding.rule == "dead-pid")
     narrowed = audit([config], job=job, world=World(workers=2))
     assert narrowed == audit([config], job=job) and narrowed.workspaces == 1

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from stateheal.engine.commands import audit, heal
 from stateheal.model.findings import Finding, Severity
-from stateheal.model.page import DiffText, JobSpan, Portrait
+from stateheal.model.page import DiffText, JobSpan, PageData
 from stateheal.model.report import Report, Trouble
 from stateheal.model.request import Scope
 from stateheal.report.diff import diff_lines
@@ -119,7 +119,7 @@ def made_up(value: str) -> Report:
     finding = Finding("rule" + value, Severity.DAMAGE, value, "/" + value, value, value, value, value, 7, value)
     spans = (JobSpan(value, value, NOW - 60, None, Severity.DAMAGE), JobSpan(value, value, None, None))
     diff = DiffText(value, (f"--- a/{value}", f"+++ b/{value}", "@@ -1 +1 @@", f"-{value}", f"+{value}", f" {value}"))
-    portrait = Portrait("/" + value, value, spans, {"other": 2}, (diff,), 1, value)
+    page = PageData("/" + value, value, spans, {"other": 2}, (diff,), 1, value)
     return Report(
         "audit",
         roots=(Path("/" + value.replace("\0", "")),),
@@ -128,7 +128,7 @@ def made_up(value: str) -> Report:
         findings=(finding, finding._replace(severity=Severity.UNSURE), finding._replace(severity=Severity.NOTICE)),
         errors=(Trouble(value, value),),
         homes={value: value},
-        portraits=(portrait,),
+        pages=(page,),
     )
 
 
@@ -138,7 +138,7 @@ def polluted(tmp_path: Path, *records: dict[str, object]) -> Report:
     for record in records:
         made.add(record)
     settle(made.root)
-    return audit([made.root], world=world(), journal=journal_in(tmp_path), portray=True)
+    return audit([made.root], world=world(), journal=journal_in(tmp_path), page=True)
 
 
 # --- text is text --------------------------------------------------------------------------------------------------
@@ -173,8 +173,8 @@ def test_hostile_records_on_disk(tmp_path: Path) -> None:
         made.add(record)
     made.index(*(entry_of(record) for record in records), *({"id": value, "status": "running"} for value in hostile))
     settle(made.root)
-    report = audit([made.root], world=world(), journal=journal_in(tmp_path), portray=True)
-    assert len(report.findings) > len(records) and report.portraits[0].diffs
+    report = audit([made.root], world=world(), journal=journal_in(tmp_path), page=True)
+    assert len(report.findings) > len(records) and report.pages[0].diffs
     reader = Reader(page(report, NOW))
     assert len(reader.of("li", "finding")) == len(report.findings)
 
@@ -195,7 +195,7 @@ def test_a_text_without_end_is_cut_and_says_so() -> None:
 
 def test_every_finding_with_all_it_says_and_every_diff_of_a_dry_run(tmp_path: Path) -> None:
     sample = [PROJECT / "samples/polluted"]
-    report = audit(sample, world=world(), journal=journal_in(tmp_path), portray=True)
+    report = audit(sample, world=world(), journal=journal_in(tmp_path), page=True)
     reader = Reader(page(report, NOW))
     assert len(report.findings) > 10 and len(reader.of("li", "finding")) == len(report.findings)
     for finding in report.findings:
@@ -207,8 +207,8 @@ def test_every_finding_with_all_it_says_and_every_diff_of_a_dry_run(tmp_path: Pa
     assert len(foretold.diffs) > 10
     for diff in foretold.diffs:
         assert "".join(f"{line}\n" for line in diff_lines(diff)) in reader.text
-    assert f"one line is added to {foretold.logs} job log" in reader.text or len(report.portraits) > 1
-    assert sum(portrait.logs for portrait in report.portraits) == foretold.logs
+    assert f"one line is added to {foretold.logs} job log" in reader.text or len(report.pages) > 1
+    assert sum(page.logs for page in report.pages) == foretold.logs
 
 
 def test_the_summary_says_what_was_found_and_what_to_run(tmp_path: Path) -> None:
@@ -231,10 +231,10 @@ def test_a_clean_tree_says_so(tmp_path: Path) -> None:
 
 
 def test_trouble_refusals_and_interruptions_are_told() -> None:
-    portrait = Portrait("/s/a", None, (), {}, refusal="it would not cure it")
+    page = PageData("/s/a", None, (), {}, refusal="it would not cure it")
     finding = Finding("schema", Severity.DAMAGE, "a", "/s/a/state.json", "odd")
     trouble = Trouble("/s/b", "cannot be opened")
-    report = Report("audit", findings=(finding,), errors=(trouble,), portraits=(portrait,), interrupted=True)
+    report = Report("audit", findings=(finding,), errors=(trouble,), pages=(page,), interrupted=True)
     said = Reader(page(report, NOW)).text
     for each in ("Exit status 3", "/s/b cannot be opened", "Interrupted", "change nothing here: it would not cure it"):
         assert each in said
@@ -258,8 +258,8 @@ def test_the_worst_comes_first_and_the_project_is_named() -> None:
 def test_workspaces_of_one_name_under_two_roots_stay_apart() -> None:
     findings = tuple(Finding("schema", Severity.DAMAGE, "a-1", f"/{root}/a-1/state.json", "odd") for root in "xy")
     spans = (JobSpan("task-1", "completed", NOW - 9, NOW),)
-    portraits = tuple(Portrait(f"/{root}/a-1", None, spans, {"completed": 1}) for root in "xy")
-    reader = Reader(page(Report("audit", findings=findings, portraits=portraits), NOW))
+    pages = tuple(PageData(f"/{root}/a-1", None, spans, {"completed": 1}) for root in "xy")
+    reader = Reader(page(Report("audit", findings=findings, pages=pages), NOW))
     assert len(reader.of("details", "ws")) == 4
 
 
@@ -275,7 +275,7 @@ def test_a_bar_and_its_words_for_each_job(tmp_path: Path) -> None:
     alive = FakeProcesses().live(7, "node", "codex-companion.mjs", "task", created=NOW - 7200)
     made = Tree(tmp_path / "tree").add(job("task-live", pid=7)).add(job("task-gone", pid=8)).add(done("task-done"))
     settle(made.root)
-    report = audit([made.root], world=world(alive), journal=journal_in(tmp_path), portray=True)
+    report = audit([made.root], world=world(alive), journal=journal_in(tmp_path), page=True)
     reader = Reader(page(report, NOW))
     rows = {each["class"] for each in reader.of("li", "job-row")}
     assert rows == {"job-row running", "job-row running bad", "job-row completed"}
@@ -288,11 +288,11 @@ def test_a_page_stays_small_with_thousands_of_jobs(tmp_path: Path) -> None:
     spans = tuple(JobSpan(f"task-{n:05}", "completed", NOW - n * 3600, NOW - n * 3600 + 60) for n in range(NEWEST))
     bad = JobSpan("task-bad", "running", NOW - 10**8, None, Severity.DAMAGE)
     finding = Finding("dead-pid", Severity.DAMAGE, "w-0", "/s/w-0/state.json", "gone", job="task-bad")
-    portraits = tuple(
-        Portrait(f"/s/w-{n}", f"/home/{n}", (*spans, *((bad,) if n == 0 else ())), {"completed": 1000})
+    pages = tuple(
+        PageData(f"/s/w-{n}", f"/home/{n}", (*spans, *((bad,) if n == 0 else ())), {"completed": 1000})
         for n in range(3000)
     )
-    made = page(Report("audit", findings=(finding,), portraits=portraits), NOW)
+    made = page(Report("audit", findings=(finding,), pages=pages), NOW)
     reader = Reader(made)
     assert len(made) < 2_500_000
     assert len(reader.of("li", "job-row")) <= ROWS + STRIPS and reader.text.count("task-bad") == 2

@@ -69,7 +69,7 @@ def browse(tmp_path: Path, made: str, *args: str) -> bytes:
 
 def sample(tmp_path: Path) -> Report:
     paths = [PROJECT / "samples/polluted"]
-    return audit(paths, world=world(FakeProcesses()), journal=journal_in(tmp_path), portray=True)
+    return audit(paths, world=world(FakeProcesses()), journal=journal_in(tmp_path), page=True)
 
 
 def test_hostile_text_is_text_for_a_browser_and_nothing_is_fetched(
