@@ -24,7 +24,7 @@ _KINDS = {
 
 
 @dataclass(frozen=True)
-class Holding:
+class DirEntry:
     """One name, relative to the workspace, and what stands under it."""
 
     name: str
@@ -43,12 +43,12 @@ class Holding:
         return self.name.startswith(JOBS + "/")
 
 
-def holdings(directory: Directory) -> Iterator[Holding | Unreadable]:
+def dir_entries(directory: Directory) -> Iterator[DirEntry | Unreadable]:
     """Every name in the workspace, then every name in its ``jobs/``, sorted; what has gone meanwhile is left out."""
-    jobs: Holding | None = None
+    jobs: DirEntry | None = None
     for each in _names(directory, ""):
         yield each
-        if isinstance(each, Holding) and (each.name, each.kind) == (JOBS, "directory"):
+        if isinstance(each, DirEntry) and (each.name, each.kind) == (JOBS, "directory"):
             jobs = each
     if jobs is None:
         return
@@ -59,7 +59,7 @@ def holdings(directory: Directory) -> Iterator[Holding | Unreadable]:
         yield Unreadable(JOBS, why_unreadable(error))
 
 
-def _names(folder: Directory, prefix: str) -> Iterator[Holding | Unreadable]:
+def _names(folder: Directory, prefix: str) -> Iterator[DirEntry | Unreadable]:
     for name in folder.names():
         try:
             info = file_stat(folder.stat(name))
@@ -70,7 +70,7 @@ def _names(folder: Directory, prefix: str) -> Iterator[Holding | Unreadable]:
         except OSError as error:
             yield Unreadable(prefix + name, why_unreadable(error))
             continue
-        yield Holding(prefix + name, kind, info, target)
+        yield DirEntry(prefix + name, kind, info, target)
 
 
 def _target(folder: Directory, name: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stateheal.evidence.leftovers import real_parents
-from stateheal.evidence.listing import Holding, holdings, read_bytes
+from stateheal.evidence.listing import DirEntry, dir_entries, read_bytes
 from stateheal.evidence.snapshot import read_snapshot
 from stateheal.export.archive import Packer
 from stateheal.export.layout import Layout, shown_name
@@ -56,9 +56,9 @@ class _Parcel:
     def __init__(self, packer: Packer, place: Place, layout: Layout, directory: Directory) -> None:
         self.packer, self.place, self.layout, self.directory = packer, place, layout, directory
         self.own_stat = file_stat(place.directory.lstat())
-        found = list(holdings(directory))
+        found = list(dir_entries(directory))
         self.found = [each for each in found if self._is_wanted(each)]
-        self.regular = {each.name for each in self.found if isinstance(each, Holding) and each.kind == "file"}
+        self.regular = {each.name for each in self.found if isinstance(each, DirEntry) and each.kind == "file"}
         index = self._snapshot(INDEX)
         self.named = _ids_of(index) if isinstance(index, Snapshot) else frozenset[str]()
         self.stems = {stem for each in found for stem in _stems(each) if self._is_job(stem)}
@@ -79,7 +79,7 @@ class _Parcel:
         record = self._snapshot(f"jobs/{stem}.json")
         return isinstance(record, Snapshot) and _is_record(record, stem)
 
-    def _is_wanted(self, each: Holding | Unreadable) -> bool:
+    def _is_wanted(self, each: DirEntry | Unreadable) -> bool:
         """Whether it belongs to the jobs that were asked for, or to the workspace as such."""
         folder, _, base = each.name.rpartition("/")
         jobs = self.place.jobs
@@ -99,7 +99,7 @@ class _Parcel:
     def _note_trouble(self, each: Unreadable) -> None:
         self.errors.append(Trouble(str(self.place.directory / each.name), f"not packed: {each.reason}"))
 
-    def _pack(self, each: Holding) -> None:
+    def _pack(self, each: DirEntry) -> None:
         name = shown_name(each.name, self.masks)
         target = f"{self.layout.directory(self.place)}/{name}"
         if each.kind == "directory":
@@ -118,7 +118,7 @@ class _Parcel:
             {"name": name, "kind": each.kind, "size": each.stat.size, **_age(each.stat), **links, "note": note}
         )
 
-    def _pack_file(self, each: Holding, target: str) -> str:
+    def _pack_file(self, each: DirEntry, target: str) -> str:
         """Pack one regular file if it is the plugin's, and say what was done."""
         content = self._content(each)
         if isinstance(content, Unreadable):
@@ -130,7 +130,7 @@ class _Parcel:
         self.files += 1
         return "packed, redacted" if self.masks is not None else "packed as it is"
 
-    def _content(self, each: Holding) -> bytes | Unreadable | None:
+    def _content(self, each: DirEntry) -> bytes | Unreadable | None:
         """What goes into the archive for a file; ``None`` where only its name does."""
         stem = each.base.rpartition(".")[0]
         if each.in_jobs and each.base.endswith(".log"):
@@ -169,7 +169,7 @@ class _Parcel:
         return redact_json(found.data, masks, kind, isinstance(found.document, Document))
 
 
-def _stems(each: Holding | Unreadable) -> Iterator[str]:
+def _stems(each: DirEntry | Unreadable) -> Iterator[str]:
     """The job that a name in ``jobs/`` is one of."""
     folder, _, base = each.name.rpartition("/")
     stem, _, end = base.rpartition(".")
