@@ -130,7 +130,7 @@ def _gone(seen: Report) -> dict[str, str]:
 
 
 def _manifest(found: Found, layout: Layout, packed: Mapping[Place, Packed], host: HostFacts) -> dict[str, Any]:
-    redacted = layout.masks is not None
+    redacted = layout.pseudonyms is not None
     return {
         "stateheal": __version__,
         "python": platform.python_version(),
@@ -166,7 +166,7 @@ def _findings(seen: Report, layout: Layout, packed: Mapping[Place, Packed]) -> l
         if at is not None:
             place, name = at
             named = "" if name == "." else name
-            found.append(shown_finding(finding, layout.directory(place), named, packed[place].masks))
+            found.append(shown_finding(finding, layout.directory(place), named, packed[place].pseudonyms))
     return found
 
 

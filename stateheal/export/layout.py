@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from stateheal.evidence.roots import workspace_hash
-from stateheal.export.pseudonyms import Masks
+from stateheal.export.pseudonyms import Pseudonyms
 from stateheal.export.redact_rules import KNOWN_KEYS, LONGEST_PID
 from stateheal.model.disk import JOBS, Place
 from stateheal.model.findings import Finding
@@ -28,7 +28,7 @@ class Layout:
 
     def __init__(self, places: Sequence[Place], gone: Mapping[str, str], salt: bytes | None) -> None:
         """``gone``: the project directory by workspace, where it is not there any more."""
-        self.masks = None if salt is None else Masks(salt)
+        self.pseudonyms = None if salt is None else Pseudonyms(salt)
         self.names: dict[str, str] = {}
         self.roots: dict[Path, str] = {}
         hashes: dict[str, str] = {}
@@ -37,13 +37,13 @@ class Layout:
             if place.hash not in hashes:
                 hashes[place.hash] = self._hash(place, gone.get(place.name))
             name = f"workspace-{len(self.names) + 1}-{hashes[place.hash]}"
-            self.names.setdefault(place.name, place.name if self.masks is None else name)
+            self.names.setdefault(place.name, place.name if self.pseudonyms is None else name)
 
     def _add_root(self, place: Place) -> None:
         if place.root in self.roots:
             return
         base = place.plugin or "codex-unknown"
-        if self.masks is not None and base not in _KNOWN_PLUGINS:
+        if self.pseudonyms is not None and base not in _KNOWN_PLUGINS:
             base = "codex-plugin" if place.of_codex else "plugin"
         name, number = base, 1
         while name in self.roots.values():
@@ -53,54 +53,56 @@ class Layout:
 
     def _hash(self, place: Place, gone: str | None) -> str:
         """A hash of chance; of a project that is gone the one that fits what its path is replaced by."""
-        if self.masks is None:
+        if self.pseudonyms is None:
             return place.hash
         if gone is not None and workspace_hash(gone) == place.hash:
-            return workspace_hash(self.masks.path(gone))
-        return self.masks.digest(place.hash).hex()[:16]
+            return workspace_hash(self.pseudonyms.path(gone))
+        return self.pseudonyms.digest(place.hash).hex()[:16]
 
     def directory(self, place: Place) -> str:
         """Where the archive keeps this workspace."""
         return f"{TOP}/plugins/data/{self.roots[place.root]}/state/{self.names[place.name]}"
 
-    def masks_for(self, place: Place, known: frozenset[str]) -> Masks | None:
-        """The masks for one workspace, of which these ids are shown."""
-        return None if self.masks is None else replace(self.masks, known=known, directories=self.names)
+    def pseudonyms_for(self, place: Place, known: frozenset[str]) -> Pseudonyms | None:
+        """The pseudonyms for one workspace, of which these ids are shown."""
+        return None if self.pseudonyms is None else replace(self.pseudonyms, known=known, directories=self.names)
 
-    def at_home(self, place: Place, masks: Masks, spellings: Sequence[str]) -> Masks:
-        """The masks for one of its files, which spells the workspace's own ``jobs/`` like this."""
+    def at_home(self, place: Place, pseudonyms: Pseudonyms, spellings: Sequence[str]) -> Pseudonyms:
+        """The pseudonyms for one of its files, which spells the workspace's own ``jobs/`` like this."""
         own = f"{UNPACK_IN}/{self.directory(place)}/{JOBS}"
-        return replace(masks, jobs=dict.fromkeys(spellings, own))
+        return replace(pseudonyms, jobs=dict.fromkeys(spellings, own))
 
 
-def shown_name(name: str, masks: Masks | None) -> str:
+def shown_name(name: str, pseudonyms: Pseudonyms | None) -> str:
     """What stands for a name in the workspace."""
-    if masks is None:
+    if pseudonyms is None:
         return name
     folder, _, base = name.rpartition("/")
     if not folder:
-        return masks.other_file(base)
+        return pseudonyms.other_file(base)
     of_job = base.endswith((".json", ".log")) and not base.endswith(NOT_RECORDS)
-    return f"{folder}/{masks.file(base) if of_job else masks.other_file(base)}"
+    return f"{folder}/{pseudonyms.file(base) if of_job else pseudonyms.other_file(base)}"
 
 
-def shown_pointer(pointer: str | None, masks: Masks | None) -> str | None:
+def shown_pointer(pointer: str | None, pseudonyms: Pseudonyms | None) -> str | None:
     """What stands for a JSON pointer: positions and the plugin's own keys stay."""
-    if pointer is None or masks is None:
+    if pointer is None or pseudonyms is None:
         return pointer
     parts = pointer.split("/")
-    return "/".join(part if part in KNOWN_KEYS or part.isdigit() or not part else masks.key(part) for part in parts)
+    return "/".join(
+        part if part in KNOWN_KEYS or part.isdigit() or not part else pseudonyms.key(part) for part in parts
+    )
 
 
-def shown_finding(finding: Finding, workspace: str, name: str, masks: Masks | None) -> dict[str, object]:
+def shown_finding(finding: Finding, workspace: str, name: str, pseudonyms: Pseudonyms | None) -> dict[str, object]:
     """A finding without its texts; ``name`` is that of its file in the workspace."""
-    job = finding.job if masks is None or finding.job is None else masks.ident(finding.job)
+    job = finding.job if pseudonyms is None or finding.job is None else pseudonyms.ident(finding.job)
     return {
         "rule": finding.rule,
         "severity": finding.severity.value,
         "workspace": workspace,
-        "file": shown_name(name, masks) if name else "",
-        "pointer": shown_pointer(finding.pointer, masks),
+        "file": shown_name(name, pseudonyms) if name else "",
+        "pointer": shown_pointer(finding.pointer, pseudonyms),
         "job": job,
-        "pid": finding.pid if masks is None or len(str(finding.pid)) <= LONGEST_PID else None,
+        "pid": finding.pid if pseudonyms is None or len(str(finding.pid)) <= LONGEST_PID else None,
     }

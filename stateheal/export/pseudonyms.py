@@ -47,7 +47,7 @@ def is_simple_id(text: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Masks:
+class Pseudonyms:
     """See the module."""
 
     salt: bytes

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterator
 
-from stateheal.export.pseudonyms import Masks
+from stateheal.export.pseudonyms import Pseudonyms
 from stateheal.export.redact_rules import CHILDREN, is_literal, key_instead, number_instead, text_instead
 
 _PLAIN = r'[^\x00-\x20{}\[\],:"]'
@@ -32,14 +32,14 @@ _KEPT = re.compile("[\x00-\x1f\ufeff\udc80-\udcff]")
 _FOREIGN = re.compile("[\udc80-\udcff]")
 
 
-def redact_json(data: bytes, masks: Masks, kind: str, whole: bool) -> bytes:
+def redact_json(data: bytes, pseudonyms: Pseudonyms, kind: str, whole: bool) -> bytes:
     """The text of a file of this kind (``index``, ``record``, ``broker``).
 
     ``whole``: it parses. In a text that does not, nobody can say where an object stands: no key stays because of that.
     """
     text = data.decode("utf-8", "surrogateescape")
     starts = [] if whole else [match.start() for match in _OBJECT.finditer(text)]
-    walk = _Walk(masks, kind if whole else "foreign")
+    walk = _Walk(pseudonyms, kind if whole else "foreign")
     pieces = [text[begin:end] for begin, end in zip([0, *starts], [*starts, len(text)], strict=True)]
     return "".join(token for piece in pieces for token in walk.tokens(piece)).encode("utf-8", "surrogateescape")
 
@@ -47,8 +47,8 @@ def redact_json(data: bytes, masks: Masks, kind: str, whole: bool) -> bytes:
 class _Walk:
     """Goes through a text and knows which key and which kind of object it is at."""
 
-    def __init__(self, masks: Masks, root: str) -> None:
-        self.masks = masks
+    def __init__(self, pseudonyms: Pseudonyms, root: str) -> None:
+        self.pseudonyms = pseudonyms
         self.root = root
         self.kinds: list[str] = []
         self.key: str | None = None
@@ -88,18 +88,18 @@ class _Walk:
         text = _decoded(token[1:-1]) if closed else None
         if text is None:
             self.key = None
-            return _damaged(token, closed, self.masks)
+            return _damaged(token, closed, self.pseudonyms)
         key, self.key = self.key, text if is_key else None
         if is_key:
-            instead = key_instead(self.kinds[-1] if self.kinds else "foreign", text, self.masks)
+            instead = key_instead(self.kinds[-1] if self.kinds else "foreign", text, self.pseudonyms)
         else:
-            instead = text_instead(key, text, self.masks)
+            instead = text_instead(key, text, self.pseudonyms)
         return token if instead == text else json.dumps(instead)
 
     def _word(self, word: str) -> str:
         if is_literal(word):
             return word
-        return number_instead(self.key, word) if _NUMBER.fullmatch(word) else self.masks.raw(word)
+        return number_instead(self.key, word) if _NUMBER.fullmatch(word) else self.pseudonyms.raw(word)
 
 
 def _is_closed(token: str) -> bool:
@@ -118,14 +118,14 @@ def _decoded(body: str) -> str | None:
         return None
 
 
-def _damaged(token: str, closed: bool, masks: Masks) -> str:
+def _damaged(token: str, closed: bool, pseudonyms: Pseudonyms) -> str:
     """A string that is cut, or holds raw control characters, bytes that are no UTF-8 or wrong escapes: it still does.
 
     A letter stands for each character, escaped or not.
     """
     body = token[1:-1] if closed else token[1:]
     units = _UNIT.findall(body)
-    mask = masks.letters(body, len(units))
+    mask = pseudonyms.letters(body, len(units))
     letters = (_unit(unit, letter) for unit, letter in zip(units, mask, strict=True))
     return '"' + "".join(letters) + ('"' if closed else "")
 

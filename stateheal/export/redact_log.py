@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from stateheal.export.pseudonyms import Masks
+from stateheal.export.pseudonyms import Pseudonyms
 from stateheal.export.redact_rules import ISO_TIME, TITLES, split_phrase
 
 _STAMP = re.compile(rf"\[{ISO_TIME}\] ")
@@ -24,18 +24,18 @@ _PHRASES = re.compile(
 _IN_BRACKETS = re.compile(r"\(([^()\s\x00-\x1f]+)\)(\.?)")
 
 
-def redact_log(data: bytes, masks: Masks) -> bytes:
+def redact_log(data: bytes, pseudonyms: Pseudonyms) -> bytes:
     """The log with as many lines of the same lengths in characters."""
     lines = data.decode("utf-8", "surrogateescape").split("\n")
-    return "\n".join(_line(line, masks) for line in lines).encode("utf-8", "surrogateescape")
+    return "\n".join(_line(line, pseudonyms) for line in lines).encode("utf-8", "surrogateescape")
 
 
-def _line(line: str, masks: Masks) -> str:
+def _line(line: str, pseudonyms: Pseudonyms) -> str:
     stamp = _STAMP.match(line)
     if stamp is None:
-        return masks.raw(line)
+        return pseudonyms.raw(line)
     phrase, rest = split_phrase(_PHRASES, line[stamp.end() :])
     named = _IN_BRACKETS.fullmatch(rest)
     if phrase and named:  # the thread or the turn, as the records name it
-        return f"{stamp[0]}{phrase}({masks.raw(named[1])}){named[2]}"
-    return stamp[0] + phrase + masks.raw(rest)
+        return f"{stamp[0]}{phrase}({pseudonyms.raw(named[1])}){named[2]}"
+    return stamp[0] + phrase + pseudonyms.raw(rest)

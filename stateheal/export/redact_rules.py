@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from stateheal.export.pseudonyms import Masks, words
+from stateheal.export.pseudonyms import Pseudonyms, words
 from stateheal.model.disk import ACTIVE, FINISHED
 from stateheal.model.records import TIME_FIELDS
 
@@ -70,18 +70,18 @@ _OWN_MESSAGES = re.compile(
 _LITERALS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
 
 
-def text_instead(key: str | None, text: str, masks: Masks) -> str:
+def text_instead(key: str | None, text: str, pseudonyms: Pseudonyms) -> str:
     """What stands for a text under this key (``None``: in a list); the text itself where it is harmless."""
     if _is_harmless(key, text):
         return text
     if key in ("id", "jobId"):
-        return masks.ident(text)
+        return pseudonyms.ident(text)
     if key == "endpoint" and text.startswith(("unix:", "pipe:")):
-        return text[:5] + masks.path(text[5:])
+        return text[:5] + pseudonyms.path(text[5:])
     if key == "errorMessage":
         kept, rest = split_phrase(_OWN_MESSAGES, text)
-        return kept + masks.text(rest)
-    return masks.path(text) if key in _PATHS or _ABSOLUTE.fullmatch(text) else masks.text(text)
+        return kept + pseudonyms.text(rest)
+    return pseudonyms.path(text) if key in _PATHS or _ABSOLUTE.fullmatch(text) else pseudonyms.text(text)
 
 
 def _is_harmless(key: str | None, text: str) -> bool:
@@ -98,10 +98,10 @@ def split_phrase(phrases: re.Pattern[str], text: str) -> tuple[str, str]:
     return kept, text[len(kept) :]
 
 
-def key_instead(kind: str, key: str, masks: Masks) -> str:
+def key_instead(kind: str, key: str, pseudonyms: Pseudonyms) -> str:
     """What stands for a key in an object of this kind; the key itself where it is a program's."""
     own = kind in OWN_OBJECTS and IDENTIFIER.fullmatch(key) is not None
-    return key if own or key in KNOWN_KEYS else masks.key(key)
+    return key if own or key in KNOWN_KEYS else pseudonyms.key(key)
 
 
 def number_instead(key: str | None, digits: str) -> str:

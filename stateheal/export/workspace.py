@@ -15,7 +15,7 @@ from stateheal.evidence.listing import DirEntry, dir_entries, read_bytes
 from stateheal.evidence.snapshot import read_snapshot
 from stateheal.export.archive import Packer
 from stateheal.export.layout import Layout, shown_name
-from stateheal.export.pseudonyms import Masks, is_simple_id
+from stateheal.export.pseudonyms import Pseudonyms, is_simple_id
 from stateheal.export.redact_json import redact_json
 from stateheal.export.redact_log import redact_log
 from stateheal.formats.jsonsalvage import salvage
@@ -34,7 +34,7 @@ _KINDS = {INDEX: "index", BROKER: "broker"}
 class Packed:
     """What came of one workspace."""
 
-    masks: Masks | None
+    pseudonyms: Pseudonyms | None
     entry: dict[str, Any]
     """For the manifest."""
     files: int
@@ -49,7 +49,7 @@ def pack_workspace(packer: Packer, place: Place, layout: Layout, stop: Callable[
             return None
         parcel.pack(stop)
     entry = {"directory": layout.directory(place), **_age(parcel.own_stat), "files": parcel.listed}
-    return Packed(parcel.masks, entry, parcel.files, tuple(parcel.errors))
+    return Packed(parcel.pseudonyms, entry, parcel.files, tuple(parcel.errors))
 
 
 class _Parcel:
@@ -66,7 +66,7 @@ class _Parcel:
         whole = isinstance(index, Snapshot) and isinstance(index.document, Document)
         # What a torn index calls an id may be anything: then only names of files and the plugin's own form are shown.
         shown = self.all_ids if whole else self.stems | set(filter(is_companion_id, self.named))
-        self.masks = layout.masks_for(place, frozenset(filter(is_simple_id, shown)))
+        self.pseudonyms = layout.pseudonyms_for(place, frozenset(filter(is_simple_id, shown)))
         self.records: set[str] = set()
         self.listed: list[dict[str, Any]] = []
         self.errors: list[Trouble] = []
@@ -92,7 +92,9 @@ class _Parcel:
                 return
             if isinstance(each, Unreadable):
                 self._note_trouble(each)
-                self.listed.append({"name": shown_name(each.name, self.masks), "note": f"not packed: {each.reason}"})
+                self.listed.append(
+                    {"name": shown_name(each.name, self.pseudonyms), "note": f"not packed: {each.reason}"}
+                )
             else:
                 self._pack(each)
 
@@ -100,14 +102,14 @@ class _Parcel:
         self.errors.append(Trouble(str(self.place.directory / each.name), f"not packed: {each.reason}"))
 
     def _pack(self, each: DirEntry) -> None:
-        name = shown_name(each.name, self.masks)
+        name = shown_name(each.name, self.pseudonyms)
         target = f"{self.layout.directory(self.place)}/{name}"
         if each.kind == "directory":
             self.packer.directory(target, each.stat)
             note = "packed, without what is in it" if each.name != "jobs" else "packed"
         elif each.kind == "link":
             leads_to = each.target or ""
-            self.packer.link(target, leads_to if self.masks is None else self.masks.name(leads_to), each.stat)
+            self.packer.link(target, leads_to if self.pseudonyms is None else self.pseudonyms.name(leads_to), each.stat)
             note = "packed as a link"
         elif each.kind != "file":
             note = f"not packed: a {each.kind}"
@@ -128,7 +130,7 @@ class _Parcel:
             return _LISTED
         self.packer.file(target, content, each.stat)
         self.files += 1
-        return "packed, redacted" if self.masks is not None else "packed as it is"
+        return "packed, redacted" if self.pseudonyms is not None else "packed as it is"
 
     def _content(self, each: DirEntry) -> bytes | Unreadable | None:
         """What goes into the archive for a file; ``None`` where only its name does."""
@@ -137,7 +139,9 @@ class _Parcel:
             if stem not in self.named | self.records and not is_companion_id(stem):
                 return None
             data = read_bytes(self.directory, each.name)
-            return redact_log(data, self.masks) if isinstance(data, bytes) and self.masks is not None else data
+            return (
+                redact_log(data, self.pseudonyms) if isinstance(data, bytes) and self.pseudonyms is not None else data
+            )
         if each.name not in _KINDS and not (
             each.in_jobs and each.base.endswith(".json") and not each.base.endswith(NOT_RECORDS)
         ):
@@ -161,12 +165,12 @@ class _Parcel:
             return Unreadable(name, f"cannot be read: {error.strerror or error}")
 
     def _redacted(self, found: Snapshot, kind: str) -> bytes:
-        if self.masks is None:
+        if self.pseudonyms is None:
             return found.data
         parents = real_parents(_sides(found))
         own = [parent for parent, real in parents.items() if real == self.place.jobs_path]
-        masks = self.layout.at_home(self.place, self.masks, own)
-        return redact_json(found.data, masks, kind, isinstance(found.document, Document))
+        pseudonyms = self.layout.at_home(self.place, self.pseudonyms, own)
+        return redact_json(found.data, pseudonyms, kind, isinstance(found.document, Document))
 
 
 def _stems(each: DirEntry | Unreadable) -> Iterator[str]:

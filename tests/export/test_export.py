@@ -28,7 +28,7 @@ from stateheal.evidence.schema import violations
 from stateheal.export.archive import new_file
 from stateheal.export.bundle import MANIFEST, find, pack
 from stateheal.export.layout import TOP, UNPACK_IN
-from stateheal.export.pseudonyms import Masks, is_simple_id
+from stateheal.export.pseudonyms import Pseudonyms, is_simple_id
 from stateheal.export.redact_json import redact_json
 from stateheal.formats.jsontext import ParseFailure, parse
 from stateheal.model.evidence import Answer
@@ -333,7 +333,7 @@ def shape(value: Any) -> Any:
 @given(_json, st.sampled_from(("index", "record", "broker")), st.sampled_from((None, 2)))
 def test_what_parses_still_parses_to_the_same_shape(value: Any, kind: str, indent: int | None) -> None:
     text = json.dumps(value, indent=indent)
-    redacted = redact_json(text.encode(), Masks(b"salt"), kind, whole=True)
+    redacted = redact_json(text.encode(), Pseudonyms(b"salt"), kind, whole=True)
     assert shape(json.loads(redacted)) == shape(value)
     bare = re.compile(r'"(?:[^"\\]|\\.)*"|[0-9eE.+-]+')
     assert bare.sub("", redacted.decode()) == bare.sub("", text), "layout stays byte for byte"
@@ -342,7 +342,7 @@ def test_what_parses_still_parses_to_the_same_shape(value: Any, kind: str, inden
 @given(st.binary(max_size=200))
 def test_any_bytes_stay_as_torn_as_they_were(data: bytes) -> None:
     if isinstance(parse(data), ParseFailure):
-        redacted = redact_json(data, Masks(b"salt"), "index", whole=False)
+        redacted = redact_json(data, Pseudonyms(b"salt"), "index", whole=False)
         structure = re.compile(rb"[^{}\[\]\x00]")
         if b'"' not in data:
             assert structure.sub(b"", redacted) == structure.sub(b"", data)
