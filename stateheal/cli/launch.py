@@ -88,8 +88,8 @@ def _track(order: Any, kind: str, options: dict[str, Any]) -> int:
     say_id = (lambda job: _say(f"job {job.id} in {job.directory}")) if options["verbose"] else (lambda job: None)
     wrapped = run_tracked(order, about, options["cwd"], options["data_dir"], say_id)
     assert wrapped.job is not None
-    for trouble in wrapped.job.troubles:
-        _say(trouble)
+    for problem in wrapped.job.problems:
+        _say(problem)
     _explain(wrapped.status, wrapped.message, options)
     if options["as_json"]:
         shown = {"job": wrapped.job.id, "workspace": str(wrapped.job.directory), "status": wrapped.job.status}
@@ -108,8 +108,8 @@ def _clean_up_behind(order: Any, options: dict[str, Any]) -> int:
     for finding in report.findings if report else ():
         if finding.outcome is Outcome.HEALED:
             _say(f"closed {finding.job}: {finding.message}")
-    for trouble in report.errors if report else ():
-        _say(f"{trouble.path}: {trouble.message}" if trouble.path else trouble.message)
+    for problem in report.errors if report else ():
+        _say(f"{problem.path}: {problem.message}" if problem.path else problem.message)
     if options["as_json"] and report:
         print(json.dumps({**as_json(report), "exit_status": wrapped.status}, indent=2))
     return wrapped.status

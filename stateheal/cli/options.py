@@ -81,9 +81,9 @@ class Output:
 
     def finish(self, report: Report) -> int:
         """Say on stderr what went wrong, and return the exit status."""
-        for trouble in report.errors:
-            where = f"{trouble.path}: " if trouble.path else ""
-            click.echo(f"stateheal: {printable(where + trouble.message)}", err=True)
+        for problem in report.errors:
+            where = f"{problem.path}: " if problem.path else ""
+            click.echo(f"stateheal: {printable(where + problem.message)}", err=True)
         return 0 if self.exit_zero and report.exit_status == 1 else report.exit_status
 
 

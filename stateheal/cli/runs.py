@@ -15,7 +15,7 @@ from stateheal.commit.location import journal_path
 from stateheal.engine.commands import undo
 from stateheal.errors import StatehealError
 from stateheal.formats.times import describe_age, parse_time
-from stateheal.model.report import Report, Trouble
+from stateheal.model.report import Problem, ProblemKind, Report
 from stateheal.report.text import print_lines
 from stateheal.text import count_of, printable
 
@@ -85,7 +85,7 @@ def history_command(purge: bool, output: Output) -> int:
             output.print_json(report, runs=[])
         return 0
     runs = journal.runs()
-    report = Report("history", errors=tuple(Trouble("", each) for each in journal.damaged))
+    report = Report("history", errors=tuple(Problem("", each, ProblemKind.JOURNAL) for each in journal.damaged))
     if output.is_text:
         print_lines(output.console, _history_lines(runs, journal))
     else:

@@ -58,8 +58,8 @@ def make_plan(evidence: Evidence, settings: Settings, validate: Validate) -> Pla
         view = View(evidence, first_draft(evidence), settings, validate, frozenset(spared), evidence.clean)
         plan, culprit = _plan(view)
         if plan.refusal is None or culprit is None or culprit in spared or len(spared) >= _MOST_SPARED:
-            troubles = tuple(f"{job} is not repaired: {reason}" for job, reason in spared.items())
-            return plan._replace(findings=(*plan.findings, *dict.fromkeys(refused)), troubles=troubles)
+            problems = tuple(f"{job} is not repaired: {reason}" for job, reason in spared.items())
+            return plan._replace(findings=(*plan.findings, *dict.fromkeys(refused)), problems=problems)
         spared[culprit] = plan.refusal
         mine = (finding for finding in plan.findings if finding.job == culprit and finding.repair)
         refused += [finding._replace(outcome=Outcome.REFUSED) for finding in mine]

@@ -98,9 +98,9 @@ class View:
             return "its version is unknown"
         if INDEX in self.evidence.unsettled:
             return "its index is just being written"
-        for trouble in self.evidence.unreadable:
-            if trouble.name in (INDEX, JOBS):
-                return f"{trouble.name} cannot be read"
+        for problem in self.evidence.unreadable:
+            if problem.name in (INDEX, JOBS):
+                return f"{problem.name} cannot be read"
         if not self.evidence.place.of_codex and not _plain(index):
             return "it belongs to another plugin and is not laid out as a codex companion's"
         return None
@@ -144,7 +144,7 @@ class View:
 
     def _all_jobs(self) -> Iterator[Job]:
         named: set[str] = set()
-        broken = {trouble.name for trouble in self.evidence.unreadable}
+        broken = {problem.name for problem in self.evidence.unreadable}
         for position, entry in self.entries_to_check:
             ident = text_of(entry, "id") if isinstance(entry, dict) else None
             if ident is None:

@@ -13,7 +13,7 @@ from stateheal.model.findings import Finding, Outcome
 from stateheal.model.page import PageData
 from stateheal.model.plan import Plan
 from stateheal.model.records import entries_of, text_of
-from stateheal.model.report import Diff, Report, Trouble
+from stateheal.model.report import Diff, Problem, Report, internal_problem
 from stateheal.text import count_of
 
 
@@ -23,7 +23,7 @@ class WorkspaceResult(NamedTuple):
     findings: tuple[Finding, ...]
     evidence: Evidence
     plan: Plan
-    errors: tuple[Trouble, ...] = ()
+    errors: tuple[Problem, ...] = ()
     diffs: tuple[Diff, ...] = ()
     stopped: bool = False
     postponed: bool = False
@@ -35,7 +35,7 @@ class WorkspaceSummary(NamedTuple):
     """What a report keeps of a visit."""
 
     place: Place
-    errors: tuple[Trouble, ...] = ()
+    errors: tuple[Problem, ...] = ()
     findings: tuple[Finding, ...] = ()
     diffs: tuple[Diff, ...] = ()
     answers: tuple[tuple[str, str, str], ...] = ()
@@ -75,16 +75,14 @@ def summary_of(result: WorkspaceResult, job: str | None) -> WorkspaceSummary:
 
 def failed_summary(place: Place, error: Exception) -> WorkspaceSummary:
     """A workspace that could not be visited: trouble in one does not keep the others from being done."""
+    path = str(place.directory)
     if isinstance(error, StatehealError):
-        reason = str(error)
+        problem = Problem(path, str(error))
     elif isinstance(error, OSError):
-        reason = f"cannot be opened: {error.strerror or error}"
+        problem = Problem(path, f"cannot be opened: {error.strerror or error}")
     else:  # one hostile record must not keep the other workspaces from being done
-        import traceback
-
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        reason = f"internal error, please report it: {type(error).__name__}: {error} ({where.name})"
-    return WorkspaceSummary(place, (Trouble(str(place.directory), reason),), looked=False)
+        problem = internal_problem(path, error)
+    return WorkspaceSummary(place, (problem,), looked=False)
 
 
 class ReportBuilder:

@@ -19,7 +19,7 @@ from stateheal.errors import StatehealError, UsageError
 from stateheal.evidence.roots import Discovery, discover
 from stateheal.formats.times import HOUR, parse_duration
 from stateheal.model.disk import Place
-from stateheal.model.report import Report, Trouble
+from stateheal.model.report import Problem, ProblemKind, Report
 from stateheal.model.request import Settings
 from stateheal.version import __version__
 
@@ -151,7 +151,7 @@ def undo(run: str | None = None, *, journal: Journal | None = None, world: World
         restored = tuple(undo_run(journal, chosen, writer, world.wait))
     finally:
         writer.close()
-    damaged = tuple(Trouble("", each) for each in journal.damaged)
+    damaged = tuple(Problem("", each, ProblemKind.JOURNAL) for each in journal.damaged)
     return Report("undo", run=chosen.id, restored=restored, errors=damaged)
 
 

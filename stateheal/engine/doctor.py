@@ -21,7 +21,7 @@ from stateheal.evidence.host import boot_id, on_shared_storage, start_ticks
 from stateheal.evidence.processes import ProcessTable, SystemProcesses
 from stateheal.evidence.roots import Root, default_roots
 from stateheal.fs.directory import HAS_OPENAT
-from stateheal.model.report import Trouble
+from stateheal.model.report import Problem
 from stateheal.text import count_of
 
 
@@ -36,10 +36,10 @@ class Promise(NamedTuple):
 def examine(journal: Journal, processes: ProcessTable | None = None) -> list[Promise]:
     """Try everything out. Never raises for what is not there."""
     found = [*_system(), *_processes(processes or SystemProcesses()), _journal(journal)]
-    troubles: list[Trouble] = []
-    roots = default_roots(troubles=troubles)
+    problems: list[Problem] = []
+    roots = default_roots(problems=problems)
     found += [_root(root, journal) for root in roots]
-    found += [Promise("root", False, f"{trouble.path} {trouble.message}") for trouble in troubles]
+    found += [Promise("root", False, f"{problem.path} {problem.message}") for problem in problems]
     if not roots:
         found.append(Promise("root", True, "no plugin keeps state here yet"))
     return found

@@ -18,7 +18,7 @@ from typing import NamedTuple, NoReturn
 
 from stateheal.engine.collect import WorkspaceSummary
 from stateheal.model.disk import Place
-from stateheal.model.report import Trouble
+from stateheal.model.report import Problem
 
 _ENDING = (signal.SIGINT, signal.SIGTERM)
 _LENGTH = 8
@@ -71,7 +71,7 @@ def spread(
             for place in child.share:
                 if place not in told:
                     message = "it was not looked at: the process that was to do it has ended"
-                    yield WorkspaceSummary(place, (Trouble(str(place.directory), message),), looked=False)
+                    yield WorkspaceSummary(place, (Problem(str(place.directory), message),), looked=False)
 
 
 def _started(

@@ -25,7 +25,7 @@ from stateheal.model.findings import Finding, Outcome
 from stateheal.model.liveness import Liveness, Owner
 from stateheal.model.plan import Plan
 from stateheal.model.records import pid_of
-from stateheal.model.report import Diff, Trouble
+from stateheal.model.report import Diff, Problem, ProblemKind
 from stateheal.model.request import Settings
 
 _PAUSE = 0.002
@@ -82,8 +82,8 @@ class Auditor:
             ),
         )
         plan = make_plan(evidence, self.settings, violations)
-        errors = tuple(Trouble(str(place.directory / each.name), each.reason) for each in evidence.unreadable)
-        errors += tuple(Trouble(str(place.directory), each) for each in plan.troubles)
+        errors = tuple(Problem(str(place.directory / each.name), each.reason) for each in evidence.unreadable)
+        errors += tuple(Problem(str(place.directory), each) for each in plan.problems)
         postponed = bool(evidence.unsettled) and earlier is None
         return WorkspaceResult(plan.findings, evidence, plan, errors, postponed=postponed)
 
@@ -193,6 +193,8 @@ def _as_begun(finding: Finding, begun: dict[str, Finding]) -> Finding:
 
 def _failed(result: WorkspaceResult, error: StatehealError) -> WorkspaceResult:
     outcome = Outcome.REFUSED if isinstance(error, (Conflict, Refused)) else Outcome.FAILED
-    where = "" if isinstance(error, JournalError) else str(result.plan.place.directory)
-    trouble = Trouble(where, f"not repaired: {error}")
-    return result._replace(findings=_with_outcome(result.findings, outcome), errors=(*result.errors, trouble))
+    of_journal = isinstance(error, JournalError)
+    where = "" if of_journal else str(result.plan.place.directory)
+    kind = ProblemKind.JOURNAL if of_journal else ProblemKind.NOT_WRITTEN
+    problem = Problem(where, f"not repaired: {error}", kind)
+    return result._replace(findings=_with_outcome(result.findings, outcome), errors=(*result.errors, problem))

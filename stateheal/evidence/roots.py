@@ -17,7 +17,7 @@ from typing import NamedTuple
 from stateheal.errors import UsageError
 from stateheal.formats.digest import sha256
 from stateheal.model.disk import INDEX, JOBS, Place
-from stateheal.model.report import Trouble
+from stateheal.model.report import Problem
 
 FALLBACK = "codex-companion"
 _NAME = re.compile(r"(?s).*-[0-9a-f]{16}")
@@ -36,7 +36,7 @@ class Discovery(NamedTuple):
 
     roots: tuple[Root, ...]
     places: tuple[Place, ...]
-    errors: tuple[Trouble, ...] = ()
+    errors: tuple[Problem, ...] = ()
 
 
 def slug(path: str) -> str:
@@ -70,13 +70,13 @@ def hashes_of(cwd: str, environ: Mapping[str, str]) -> frozenset[str]:
 # --- roots ---------------------------------------------------------------------------------------------------------
 
 
-def default_roots(environ: Mapping[str, str] | None = None, troubles: list[Trouble] | None = None) -> list[Root]:
+def default_roots(environ: Mapping[str, str] | None = None, problems: list[Problem] | None = None) -> list[Root]:
     """Every root of field guide section 1 that exists and belongs to this user, each real path once.
 
-    What is there and cannot be looked into is added to ``troubles``.
+    What is there and cannot be looked into is added to ``problems``.
     """
     env = os.environ if environ is None else environ
-    noted = [] if troubles is None else troubles
+    noted = [] if problems is None else problems
     found = [root for data in _data_dirs(env) for root in _roots_in_data(data, noted)]
     if env.get("CLAUDE_PLUGIN_DATA"):
         found += _root(Path(env["CLAUDE_PLUGIN_DATA"]) / "state", noted)
@@ -102,22 +102,22 @@ def _data_dirs(env: Mapping[str, str]) -> Iterator[Path]:
         yield Path(env["CLAUDE_CODE_PLUGIN_CACHE_DIR"]) / "data"
 
 
-def _roots_in_data(data: Path, troubles: list[Trouble]) -> list[Root]:
-    return [root for plugin in _children(data, troubles) for root in _root(plugin / "state", troubles)]
+def _roots_in_data(data: Path, problems: list[Problem]) -> list[Root]:
+    return [root for plugin in _children(data, problems) for root in _root(plugin / "state", problems)]
 
 
-def _children(path: Path, troubles: list[Trouble]) -> list[Path]:
+def _children(path: Path, problems: list[Problem]) -> list[Path]:
     """What stands in a directory; nothing where there is none."""
     try:
         return sorted(path.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        troubles.append(Trouble(str(path), f"cannot be listed: {error.strerror or error}"))
+        problems.append(Problem(str(path), f"cannot be listed: {error.strerror or error}"))
         return []
 
 
-def _root(state: Path, troubles: list[Trouble]) -> list[Root]:
+def _root(state: Path, problems: list[Problem]) -> list[Root]:
     try:
         if not stat.S_ISDIR(state.stat().st_mode):
             return []
@@ -125,7 +125,7 @@ def _root(state: Path, troubles: list[Trouble]) -> list[Root]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     except (OSError, RuntimeError) as error:
-        troubles.append(Trouble(str(state), f"cannot be looked into: {getattr(error, 'strerror', None) or error}"))
+        problems.append(Problem(str(state), f"cannot be looked into: {getattr(error, 'strerror', None) or error}"))
         return []
     plugin = FALLBACK if real.name == FALLBACK else state.parent.name
     return [Root(real, plugin if real.name in ("state", FALLBACK) else None)]
@@ -163,19 +163,19 @@ def _there(path: Path) -> bool:
     return True
 
 
-def _places_in(root: Root, wanted: frozenset[str] | None, troubles: list[Trouble]) -> list[Place]:
+def _places_in(root: Root, wanted: frozenset[str] | None, problems: list[Problem]) -> list[Place]:
     places: list[Place] = []
-    for path in _children(root.path, troubles):
+    for path in _children(root.path, problems):
         if wanted is not None and path.name[-16:] not in wanted:
             continue
         try:
             if is_workspace(path) and root.path.name == FALLBACK and _others_may_write(path):
                 message = "belongs to another user and others may write to it: left alone"
-                troubles.append(Trouble(str(path), message))
+                problems.append(Problem(str(path), message))
             elif is_workspace(path):
                 places.append(Place(root.path, path, root.plugin))
         except OSError as error:
-            troubles.append(Trouble(str(path), f"cannot be looked into: {error.strerror or error}"))
+            problems.append(Problem(str(path), f"cannot be looked into: {error.strerror or error}"))
     return places
 
 
@@ -195,7 +195,7 @@ def discover(
     env = os.environ if environ is None else environ
     roots: list[Root] = []
     places: dict[Path, Place] = {}
-    errors: list[Trouble] = []
+    errors: list[Problem] = []
     wanted = None if cwd is None else hashes_of(cwd, env)
     for root, place in _requested(paths, env, errors):
         roots.append(root)
@@ -216,20 +216,20 @@ def _merge(places: dict[Path, Place], found: Place) -> None:
 
 
 def _requested(
-    paths: Iterable[str | os.PathLike[str]] | None, env: Mapping[str, str], troubles: list[Trouble]
+    paths: Iterable[str | os.PathLike[str]] | None, env: Mapping[str, str], problems: list[Problem]
 ) -> Iterator[tuple[Root, Place | None]]:
     if paths is None:
-        yield from ((root, None) for root in default_roots(env, troubles))
+        yield from ((root, None) for root in default_roots(env, problems))
         return
     for path in paths:
         try:
-            yield from _classify(Path(path).expanduser(), env, troubles)
+            yield from _classify(Path(path).expanduser(), env, problems)
         except (OSError, RuntimeError, ValueError) as error:
             shown = os.fspath(path) if len(os.fspath(path)) < 300 else os.fspath(path)[:300] + "…"
             raise UsageError(f"{shown}: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _classify(given: Path, env: Mapping[str, str], troubles: list[Trouble]) -> list[tuple[Root, Place | None]]:
+def _classify(given: Path, env: Mapping[str, str], problems: list[Problem]) -> list[tuple[Root, Place | None]]:
     """What a PATH argument names (DESIGN.md, commands)."""
     if not given.exists():
         raise UsageError(f"{given}: there is no such file or directory{_meant(given)}")
@@ -242,9 +242,9 @@ def _classify(given: Path, env: Mapping[str, str], troubles: list[Trouble]) -> l
         raise UsageError(f"{given}: this is no {INDEX} and no job file of a workspace")
     if is_workspace(path):
         return [_workspace(path)]
-    before = len(troubles)
-    roots = _roots_under(path, troubles)
-    if not roots and len(troubles) == before and not _may_be_empty(path, env):
+    before = len(problems)
+    roots = _roots_under(path, problems)
+    if not roots and len(problems) == before and not _may_be_empty(path, env):
         raise UsageError(
             f"{given}: no plugin state here; give a config dir (such as ~/.claude), a plugins/data dir, a plugin's"
             " data dir, a state dir, a workspace's state dir, a state.json or a job file; for the state of a project"
@@ -272,14 +272,14 @@ def _workspace(path: Path, jobs: frozenset[str] | None = None) -> tuple[Root, Pl
     return root, Place(root.path, path, root.plugin, jobs)
 
 
-def _roots_under(path: Path, troubles: list[Trouble]) -> list[Root]:
-    if path.name in ("state", FALLBACK) or any(_NAME.fullmatch(child.name) for child in _children(path, troubles)):
-        return _root(path, troubles)
+def _roots_under(path: Path, problems: list[Problem]) -> list[Root]:
+    if path.name in ("state", FALLBACK) or any(_NAME.fullmatch(child.name) for child in _children(path, problems)):
+        return _root(path, problems)
     if (path / "state").is_dir():
-        return _root(path / "state", troubles)
+        return _root(path / "state", problems)
     if (path / _DATA).is_dir():
-        return _roots_in_data(path / _DATA, troubles)
-    return _roots_in_data(path, troubles)
+        return _roots_in_data(path / _DATA, problems)
+    return _roots_in_data(path, problems)
 
 
 def _may_be_empty(path: Path, env: Mapping[str, str]) -> bool:

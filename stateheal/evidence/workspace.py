@@ -54,18 +54,18 @@ class Sources(NamedTuple):
 
 def gather(place: Place, directory: Directory, sources: Sources) -> Evidence:
     """Read one workspace. Files first, processes last: a dead verdict must be younger than the bytes it judges."""
-    troubles: list[Unreadable] = []
-    index = _kept(_read_twice(directory, INDEX, INDEX), troubles)
+    problems: list[Unreadable] = []
+    index = _kept(_read_twice(directory, INDEX, INDEX), problems)
     salvaged = _salvage([index] if index else [])
     entries = [entry for entry in _entries(index, salvaged) if isinstance(entry, dict)]
-    jobs = _read_jobs(directory, entries, troubles)
+    jobs = _read_jobs(directory, entries, problems)
     records = jobs.records
     salvaged |= _salvage(records.values())
     names = (*stray_names(directory, directory.listing(), ""), *jobs.strays)
-    broker = _kept(read_broker(directory, sources.processes, sources.ask), troubles)
+    broker = _kept(read_broker(directory, sources.processes, sources.ask), problems)
     violations = _validate(index, records, broker)
     clean = clean_jobs(place, index, records, violations, names)
-    logs = _read_logs(directory, jobs.names, entries, records, clean, troubles)
+    logs = _read_logs(directory, jobs.names, entries, records, clean, problems)
     host = sources.processes.host()
     to_check = [entry for entry in entries if str(entry.get("id")) not in clean]
     records_to_check = {stem: record for stem, record in records.items() if stem not in clean}
@@ -81,7 +81,7 @@ def gather(place: Place, directory: Directory, sources: Sources) -> Evidence:
         processes=_probe(to_check, records_to_check, salvaged, sources.processes),
         violations=violations,
         clean=clean,
-        unreadable=tuple(troubles),
+        unreadable=tuple(problems),
         shared_storage=not host.initial_namespace and on_shared_storage(directory.path),
         salvage=salvaged,
         unsettled=_unsettled(index, records, host.now, sources.earlier),
@@ -109,10 +109,10 @@ def _read_twice(directory: Directory, name: str, shown: str) -> Snapshot | Unrea
     return found
 
 
-def _kept(found: Found | Unreadable | None, troubles: list[Unreadable]) -> Found | None:
+def _kept(found: Found | Unreadable | None, problems: list[Unreadable]) -> Found | None:
     """What was read, or nothing, with the reason noted."""
     if isinstance(found, Unreadable):
-        troubles.append(found)
+        problems.append(found)
         return None
     return found
 
@@ -126,7 +126,7 @@ class _Jobs(NamedTuple):
     strays: tuple[Name, ...] = ()
 
 
-def _read_jobs(directory: Directory, entries: Sequence[Record], troubles: list[Unreadable]) -> _Jobs:
+def _read_jobs(directory: Directory, entries: Sequence[Record], problems: list[Unreadable]) -> _Jobs:
     known = {str(entry.get("id")) for entry in entries}
     records: dict[str, Snapshot] = {}
     try:
@@ -135,14 +135,14 @@ def _read_jobs(directory: Directory, entries: Sequence[Record], troubles: list[U
             for name in names:
                 if name.endswith(".json") and not name.endswith(NOT_RECORDS):
                     stem = name[: -len(".json")]
-                    found = _kept(_read_twice(jobs, name, f"{JOBS}/{name}"), troubles)
+                    found = _kept(_read_twice(jobs, name, f"{JOBS}/{name}"), problems)
                     if found and (stem in known or _is_record(found, stem)):
                         records[stem] = found
             return _Jobs(records, names, tuple(stray_names(jobs, names, JOBS + "/")))
     except FileNotFoundError:
         pass  # a fresh workspace, or a fork that keeps no job files
     except OSError as error:
-        troubles.append(Unreadable(JOBS, why_unreadable(error)))
+        problems.append(Unreadable(JOBS, why_unreadable(error)))
     return _Jobs(records)
 
 
@@ -152,7 +152,7 @@ def _read_logs(
     entries: Sequence[Record],
     records: Mapping[str, Snapshot],
     clean: frozenset[str],
-    troubles: list[Unreadable],
+    problems: list[Unreadable],
 ) -> dict[str, LogFacts]:
     """What the logs tell of jobs that somebody may ask about."""
     known = {ident: entry for entry in entries if (ident := str(entry.get("id"))) not in clean}
@@ -164,7 +164,7 @@ def _read_logs(
         with directory.sub(JOBS) as jobs:
             found = {stem: read_log(jobs, f"{stem}.log") for stem in wanted}
     except OSError as error:  # it was there a moment ago
-        troubles.append(Unreadable(JOBS, why_unreadable(error)))
+        problems.append(Unreadable(JOBS, why_unreadable(error)))
         return {}
     return {stem: log for stem, log in found.items() if log}
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import re
 import secrets
 import sys
 from collections.abc import Iterable, Mapping
@@ -26,11 +25,10 @@ from stateheal.export.workspace import Packed, pack_workspace
 from stateheal.formats.times import format_time
 from stateheal.model.disk import FileStat, Place
 from stateheal.model.liveness import HostFacts
-from stateheal.model.report import Report, Trouble
+from stateheal.model.report import Problem, Report, internal_problem
 from stateheal.version import __version__
 
 MANIFEST = f"{TOP}/MANIFEST.json"
-_INTERNAL = re.compile(r"internal error, please report it: (\w+): .*\((\w+)\)", re.DOTALL)
 _REDACTION = (
     "Every text is replaced by consonants of the same length, equal texts by equal ones, except the plugin's own words"
     " (statuses, phases, kinds, its fixed titles and messages), times, job ids and ids of this boot. Paths are replaced"
@@ -47,7 +45,7 @@ class Found:
 
     places: tuple[Place, ...]
     audit: Report
-    errors: tuple[Trouble, ...]
+    errors: tuple[Problem, ...]
 
 
 @dataclass(frozen=True)
@@ -106,17 +104,15 @@ def pack(found: Found, out: IO[bytes], *, redact: bool = True, world: World | No
     return Exported(report, sum(each.files for each in packed.values()))
 
 
-def _pack_one(packer: Packer, place: Place, layout: Layout, world: World, errors: list[Trouble]) -> Packed | None:
+def _pack_one(packer: Packer, place: Place, layout: Layout, world: World, errors: list[Problem]) -> Packed | None:
     try:
         return pack_workspace(packer, place, layout, world.stop)
     except OSError as error:
         if packer.failed:
             raise
-        errors.append(Trouble(str(place.directory), f"cannot be opened: {error.strerror or error}"))
+        errors.append(Problem(str(place.directory), f"cannot be opened: {error.strerror or error}"))
     except Exception as error:  # one hostile record must not keep the other workspaces from being packed
-        errors.append(
-            Trouble(str(place.directory), f"internal error, please report it: {type(error).__name__}: {error}")
-        )
+        errors.append(internal_problem(str(place.directory), error))
     return None
 
 
@@ -171,14 +167,13 @@ def _findings(seen: Report, layout: Layout, packed: Mapping[Place, Packed]) -> l
 
 
 def _audit_errors(
-    errors: Iterable[Trouble], layout: Layout, packed: Mapping[Place, Packed]
+    errors: Iterable[Problem], layout: Layout, packed: Mapping[Place, Packed]
 ) -> Iterable[dict[str, Any]]:
     """Where the audit itself had trouble; of an error in stateheal its kind and where it happened, never its text."""
     for error in errors:
         at = _place_of(error.path, packed)
-        match = _INTERNAL.fullmatch(error.message)
         if at is not None:
             yield {
                 "workspace": layout.directory(at[0]),
-                "internal_error": f"{match[1]} in {match[2]}" if match else None,
+                "internal_error": error.origin or None,
             }

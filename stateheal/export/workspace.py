@@ -24,7 +24,7 @@ from stateheal.formats.times import format_time
 from stateheal.fs.directory import Directory, file_stat, folder_of, open_directory
 from stateheal.model.disk import BROKER, INDEX, FileStat, Place, Snapshot, Unreadable
 from stateheal.model.records import NOT_RECORDS, entries_of, is_companion_id, text_of
-from stateheal.model.report import Trouble
+from stateheal.model.report import Problem
 
 _LISTED = "not packed: no file of the plugin's"
 _KINDS = {INDEX: "index", BROKER: "broker"}
@@ -38,7 +38,7 @@ class Packed:
     entry: dict[str, Any]
     """For the manifest."""
     files: int
-    errors: tuple[Trouble, ...]
+    errors: tuple[Problem, ...]
 
 
 def pack_workspace(packer: Packer, place: Place, layout: Layout, stop: Callable[[], bool]) -> Packed | None:
@@ -69,7 +69,7 @@ class _Parcel:
         self.pseudonyms = layout.pseudonyms_for(place, frozenset(filter(is_simple_id, shown)))
         self.records: set[str] = set()
         self.listed: list[dict[str, Any]] = []
-        self.errors: list[Trouble] = []
+        self.errors: list[Problem] = []
         self.files = 0
 
     def _is_job(self, stem: str) -> bool:
@@ -91,15 +91,15 @@ class _Parcel:
             if stop():
                 return
             if isinstance(each, Unreadable):
-                self._note_trouble(each)
+                self._note_problem(each)
                 self.listed.append(
                     {"name": shown_name(each.name, self.pseudonyms), "note": f"not packed: {each.reason}"}
                 )
             else:
                 self._pack(each)
 
-    def _note_trouble(self, each: Unreadable) -> None:
-        self.errors.append(Trouble(str(self.place.directory / each.name), f"not packed: {each.reason}"))
+    def _note_problem(self, each: Unreadable) -> None:
+        self.errors.append(Problem(str(self.place.directory / each.name), f"not packed: {each.reason}"))
 
     def _pack(self, each: DirEntry) -> None:
         name = shown_name(each.name, self.pseudonyms)
@@ -124,7 +124,7 @@ class _Parcel:
         """Pack one regular file if it is the plugin's, and say what was done."""
         content = self._content(each)
         if isinstance(content, Unreadable):
-            self._note_trouble(content)
+            self._note_problem(content)
             return f"not packed: {content.reason}"
         if content is None:
             return _LISTED

@@ -54,8 +54,8 @@ def answer(event: str, cwd: str, late: Sequence[object], verbose: bool) -> str |
     except StatehealError as error:
         note(str(error), verbose)
         return None
-    for trouble in report.errors:
-        note(f"{trouble.path}: {trouble.message}", verbose)
+    for problem in report.errors:
+        note(f"{problem.path}: {problem.message}", verbose)
     user, model = _texts(report)
     if not user:
         return None

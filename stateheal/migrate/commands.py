@@ -16,7 +16,7 @@ from stateheal.engine.world import World
 from stateheal.errors import Conflict, Refused, StatehealError, UsageError
 from stateheal.evidence.roots import FALLBACK, discover, is_workspace, temp_root, workspace_hash
 from stateheal.migrate.workspace import Mover, Options, Pair
-from stateheal.model.report import Moved, Report, Trouble
+from stateheal.model.report import Moved, Problem, Report
 from stateheal.version import __version__
 
 __all__ = ["Options", "Pair", "migrate", "pairs_between", "pairs_in_place", "pairs_of_move", "root_named"]
@@ -104,7 +104,7 @@ def migrate(
     run = journal.begin("migrate", __version__, world.processes.host().now)
     mover = Mover(world, journal, run, options)
     moved: list[Moved] = []
-    errors: list[Trouble] = []
+    errors: list[Problem] = []
     interrupted = False
     try:
         for pair in pairs:
@@ -116,7 +116,7 @@ def migrate(
             except (Refused, Conflict) as error:
                 moved.append(Moved(pair.source, pair.target, refusal=str(error)))
             except (StatehealError, OSError) as error:
-                errors.append(Trouble(str(pair.source), str(getattr(error, "strerror", None) or error)))
+                errors.append(Problem(str(pair.source), str(getattr(error, "strerror", None) or error)))
     finally:
         run.close()
     return Report(

@@ -106,5 +106,5 @@ class Plan(NamedTuple):
     """Stems of jobs whose json and log the journal keeps a copy of."""
     refusal: str | None = None
     """Why the plan must not be carried out: it would not cure what it claims."""
-    troubles: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
     """Jobs that are spared because their repair would not cure them, a sentence each."""

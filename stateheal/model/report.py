@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,11 +15,34 @@ from stateheal.model.liveness import HostFacts, Trial
 from stateheal.model.page import PageData
 
 
-class Trouble(NamedTuple):
+class ProblemKind(str, Enum):
+    """What went wrong, so that nobody has to read it off the message."""
+
+    UNREADABLE = "unreadable"
+    NOT_WRITTEN = "not-written"
+    JOURNAL = "journal"
+    INTERNAL = "internal"
+    """A defect of stateheal itself."""
+
+
+class Problem(NamedTuple):
     """Something that could not be read or written."""
 
     path: str
     message: str
+    kind: ProblemKind = ProblemKind.UNREADABLE
+    origin: str = ""
+    """Of a defect: the exception's type and the function it came from; never a text from a record."""
+
+
+def internal_problem(path: str, error: Exception) -> Problem:
+    """A defect of stateheal, told without a traceback."""
+    import traceback
+
+    where = traceback.extract_tb(error.__traceback__)[-1].name
+    name = type(error).__name__
+    message = f"internal error, please report it: {name}: {error} ({where})"
+    return Problem(path, message, ProblemKind.INTERNAL, f"{name} in {where}")
 
 
 class Diff(NamedTuple):
@@ -66,7 +90,7 @@ class Report:
     workspaces: int = 0
     jobs: int = 0
     findings: tuple[Finding, ...] = ()
-    errors: tuple[Trouble, ...] = ()
+    errors: tuple[Problem, ...] = ()
     diffs: tuple[Diff, ...] = ()
     logs: int = 0
     """How many job logs get a line, in a dry run."""

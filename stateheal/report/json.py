@@ -34,7 +34,7 @@ def as_json(report: Report, **extra: Any) -> dict[str, Any]:
             "by_rule": dict(sorted(Counter(finding.rule for finding in report.findings).items())),
         },
         "findings": [_finding(finding) for finding in report.findings],
-        "errors": [{"path": trouble.path, "message": trouble.message} for trouble in report.errors],
+        "errors": [{"path": problem.path, "message": problem.message} for problem in report.errors],
     }
     if report.interrupted:
         whole["interrupted"] = True

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from stateheal.errors import StatehealError
 from stateheal.evidence.processes import descendants
-from stateheal.model.report import Report, Trouble
+from stateheal.model.report import Problem, Report
 from stateheal.model.request import Closing
 from stateheal.runner.job import TrackedJob, start_job
 from stateheal.runner.process.launch import CannotStart
@@ -164,7 +164,7 @@ def run_unrecorded(order: Order, paths: Paths | None, cwd: str) -> Wrapped:
         try:
             report = close_jobs(closing, paths, _workspaces(order.argv, cwd))
         except StatehealError as error:  # the status is the command's all the same
-            report = Report("heal", errors=(Trouble("", f"its records were not looked at: {error}"),))
+            report = Report("heal", errors=(Problem("", f"its records were not looked at: {error}"),))
         return Wrapped(ended.status, message, report=report)
 
 

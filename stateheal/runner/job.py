@@ -43,7 +43,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 class TrackedJob:
     """One active job. Made by ``tracked_job``.
 
-    After the start nothing here raises: what cannot be written is added to ``troubles`` and logged to the logger
+    After the start nothing here raises: what cannot be written is added to ``problems`` and logged to the logger
     ``stateheal``, and the work goes on.
     """
 
@@ -55,7 +55,7 @@ class TrackedJob:
         self.pid = os.getpid()
         self.status = "running"
         """``running``, ``completed``, ``failed``, or ``closed`` where somebody else has ended or removed the job."""
-        self.troubles: list[str] = []
+        self.problems: list[str] = []
         self._store = store
         self._said: dict[str, str] = {}
 
@@ -148,7 +148,7 @@ class TrackedJob:
             return None
 
     def _trouble(self, text: str) -> None:
-        self.troubles.append(text)
+        self.problems.append(text)
         _logger.warning("job %s: %s", self.id, text)
 
 
@@ -261,12 +261,12 @@ def start_job(
     with GUARD:
         GUARD.add(job, loop, handlers)
         try:
-            trouble = store.begin(record)
+            problem = store.begin(record)
         except BaseException:
             GUARD.drop(job)
             raise
-        if trouble is not None:
-            job._trouble(str(trouble))
+        if problem is not None:
+            job._trouble(str(problem))
     return job
 
 

@@ -86,16 +86,16 @@ class JobStore:
         in_file = {**ending.both, **ending.file_only}
         in_entry = {**ending.both, **ending.entry_only, "updatedAt": format_time(now)}
         with self._locked(patience) as workspace:
-            trouble: StatehealError | None = None
+            problem: StatehealError | None = None
             closed = False
             try:
                 with workspace.sub(JOBS) as jobs:
                     closed = _edit(jobs, f"{self.id}.json", self.id, lambda r: _patched(r, in_file), patience)
             except (StatehealError, OSError) as error:
-                trouble = _as_ours(error, self.directory)
+                problem = _as_ours(error, self.directory)
             closed &= _edit(workspace, INDEX, self.id, lambda index: _patched_entry(index, self.id, in_entry), patience)
-            if trouble is not None:
-                raise trouble
+            if problem is not None:
+                raise problem
         return closed
 
     def log(self, text: str) -> None:

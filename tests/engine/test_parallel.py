@@ -59,7 +59,7 @@ def test_the_report_is_the_same(config: Path, tmp_path: Path, workers: int) -> N
     assert files_in(config) == before
 
 
-def test_portraits_and_a_job_that_was_asked_for_come_along(config: Path) -> None:
+def test_pages_and_a_job_that_was_asked_for_come_along(config: Path) -> None:
     assert audit([config], page=True, world=World(workers=2)).pages == audit([config], page=True).pages
     job = next(finding.job for finding in audit([config]).findings if finding.rule == "dead-pid")
     narrowed = audit([config], job=job, world=World(workers=2))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from stateheal.engine.commands import audit, heal
 from stateheal.model.findings import Finding, Severity
 from stateheal.model.page import DiffText, JobSpan, PageData
-from stateheal.model.report import Report, Trouble
+from stateheal.model.report import Problem, Report
 from stateheal.model.request import Scope
 from stateheal.report.diff import diff_lines
 from stateheal.report.html import page
@@ -126,7 +126,7 @@ def made_up(value: str) -> Report:
         workspaces=1,
         jobs=2,
         findings=(finding, finding._replace(severity=Severity.UNSURE), finding._replace(severity=Severity.NOTICE)),
-        errors=(Trouble(value, value),),
+        errors=(Problem(value, value),),
         homes={value: value},
         pages=(page,),
     )
@@ -231,10 +231,10 @@ def test_a_clean_tree_says_so(tmp_path: Path) -> None:
 
 
 def test_trouble_refusals_and_interruptions_are_told() -> None:
-    page = PageData("/s/a", None, (), {}, refusal="it would not cure it")
+    drawn = PageData("/s/a", None, (), {}, refusal="it would not cure it")
     finding = Finding("schema", Severity.DAMAGE, "a", "/s/a/state.json", "odd")
-    trouble = Trouble("/s/b", "cannot be opened")
-    report = Report("audit", findings=(finding,), errors=(trouble,), pages=(page,), interrupted=True)
+    problem = Problem("/s/b", "cannot be opened")
+    report = Report("audit", findings=(finding,), errors=(problem,), pages=(drawn,), interrupted=True)
     said = Reader(page(report, NOW)).text
     for each in ("Exit status 3", "/s/b cannot be opened", "Interrupted", "change nothing here: it would not cure it"):
         assert each in said

@@ -118,7 +118,7 @@ def test_a_completion_with_its_result(where: dict[str, Any]) -> None:
         job.complete("the answer", summary="answered")
         job.progress("late")  # after the end nothing changes any more
     file, entry = both(where, job)
-    assert job.status == "completed" and job.troubles == []
+    assert job.status == "completed" and job.problems == []
     for side in (file, entry):
         assert (side["status"], side["phase"], side["pid"]) == ("completed", "done", None) and side["completedAt"]
     assert file["result"] == {"status": 0, "rawOutput": "the answer"} and file["rendered"] == "the answer"
@@ -311,7 +311,7 @@ def test_what_others_have_closed_or_removed_is_not_brought_back(
             "terminate": lambda: job.terminate(signal.SIGTERM),
         }[end]()
     assert files_in(state(where)) == before
-    assert job.status == "closed" and job.troubles == []
+    assert job.status == "closed" and job.problems == []
 
 
 def test_the_51st_entry_is_written_and_nobody_is_pruned(where: dict[str, Any]) -> None:
@@ -344,7 +344,7 @@ def test_a_damaged_index_keeps_its_bytes_and_the_job_is_tracked_in_its_file(wher
         pass
     assert (state(where) / "state.json").read_bytes() == torn
     assert record(where, job)["status"] == "completed"
-    assert any("cannot be read" in each for each in job.troubles)
+    assert any("cannot be read" in each for each in job.problems)
 
 
 def test_a_full_disk_does_not_stop_the_work(where: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -360,7 +360,7 @@ def test_a_full_disk_does_not_stop_the_work(where: dict[str, Any], monkeypatch: 
         job.progress("running", "message")
         job.log("text")
         job.complete("lost")
-    assert any("No space left" in each for each in job.troubles)
+    assert any("No space left" in each for each in job.problems)
     assert files_in(state(where)) == before
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL  # and the handlers are back
 
@@ -708,7 +708,7 @@ def test_two_processes_and_a_heal_in_one_workspace_lose_nothing(where: dict[str,
 for n in range(15):
     with stateheal.tracked_job(f"job {n}", **where) as job:
         for phase in range(3): job.progress(f"phase {phase}")
-        assert not job.troubles, job.troubles
+        assert not job.problems, job.problems
 """
     command = [sys.executable, "-c", PRELUDE + text, str(where["cwd"]), str(where["data_dir"])]
     children = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(3)]
