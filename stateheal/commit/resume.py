@@ -20,7 +20,9 @@ from stateheal.fs.directory import TEMP_PREFIX, Directory, folder_of, own_name
 from stateheal.model.disk import INDEX, JOBS
 
 
-def recover(directory: Directory, journal: Journal, writer: RunWriter, interrupted: Iterable[Archive]) -> None:
+def resume_interrupted(
+    directory: Directory, journal: Journal, writer: RunWriter, interrupted: Iterable[Archive]
+) -> None:
     """Do both in one workspace, under its lock. What is overwritten goes to the journal first.
 
     ``interrupted``: the archives that had no end when this run began; another run may have finished its own since.

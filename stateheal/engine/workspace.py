@@ -8,7 +8,7 @@ from pathlib import Path
 from stateheal.commit.apply import carry_out
 from stateheal.commit.journal import Journal, RunWriter
 from stateheal.commit.lock import is_held, workspace_lock
-from stateheal.commit.resume import recover
+from stateheal.commit.resume import resume_interrupted
 from stateheal.diagnosis.case import Case
 from stateheal.diagnosis.liveness import judge
 from stateheal.diagnosis.plan import make_plan
@@ -102,7 +102,7 @@ class Healer:
         healed: list[Finding] = []
         begun: dict[str, Finding] = {}
         with open_directory(place.directory) as directory, workspace_lock(directory, self.run.journal.path, world.wait):
-            recover(directory, self.run.journal, self.run, self.interrupted)
+            resume_interrupted(directory, self.run.journal, self.run, self.interrupted)
             for attempts_left in reversed(range(_ATTEMPTS)):
                 result = self.auditor.examine(place, directory, earlier, self.auditor.runs)
                 if result.postponed:
