@@ -26,7 +26,7 @@ from stateheal.errors import StatehealError
 from stateheal.evidence.host import boot_id, hostname, pid_namespace, start_ticks
 from stateheal.formats.jsontext import Json
 from stateheal.runner.place import workplace
-from stateheal.runner.record import Description, Ending, Owner, completed, failed, job_id, running, terminated
+from stateheal.runner.record import Description, Ending, ProcessIdentity, completed, failed, job_id, running, terminated
 from stateheal.runner.signals import GUARD
 from stateheal.runner.store import PATIENCE, JobStore
 from stateheal.text import shorten
@@ -288,9 +288,9 @@ def current_job() -> TrackedJob | None:
     return _current.get()
 
 
-def _this_process() -> Owner:
+def _this_process() -> ProcessIdentity:
     pid = os.getpid()
-    return Owner(pid, hostname(), boot_id(), pid_namespace(), start_ticks(pid))
+    return ProcessIdentity(pid, hostname(), boot_id(), pid_namespace(), start_ticks(pid))
 
 
 def _with_result(job: TrackedJob, value: Any) -> Any:

@@ -53,7 +53,7 @@ class Description(NamedTuple):
     session_id: str | None
 
 
-class Owner(NamedTuple):
+class ProcessIdentity(NamedTuple):
     """The process that runs a job, so that no other can be taken for it; what the system does not tell is left out."""
 
     pid: int
@@ -75,7 +75,9 @@ class Owner(NamedTuple):
         return {key: value for key, value in known.items() if value is not None}
 
 
-def running(ident: str, about: Description, workspace_root: str, log: str, owner: Owner, now: float) -> dict[str, Json]:
+def running(
+    ident: str, about: Description, workspace_root: str, log: str, owner: ProcessIdentity, now: float
+) -> dict[str, Json]:
     """The record of a job that begins now."""
     moment = format_time(now)
     session = {"sessionId": about.session_id} if about.session_id else {}
