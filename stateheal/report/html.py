@@ -15,7 +15,7 @@ from stateheal.model.findings import Finding, Severity
 from stateheal.model.page import DiffText, PageData
 from stateheal.model.report import Report
 from stateheal.model.request import Scope
-from stateheal.report.markup import data, folded, listed, moment, tag, text
+from stateheal.report.markup import folded, listed, moment, tag, text, untrusted
 from stateheal.report.style import STYLE
 from stateheal.report.summary import WORST_FIRST, counts, directory_of, repairable, worst_first
 from stateheal.report.timeline import timeline
@@ -128,7 +128,11 @@ def _tiles(report: Report) -> Iterator[str]:
 
 def _roots(report: Report) -> Iterator[str]:
     yield tag("h2", "Looked at")
-    yield listed("ul", (tag("li", data(str(root))) for root in report.roots)) if report.roots else tag("p", "No root.")
+    yield (
+        listed("ul", (tag("li", untrusted(str(root))) for root in report.roots))
+        if report.roots
+        else tag("p", "No root.")
+    )
 
 
 def _next(report: Report, scope: Scope) -> Iterator[str]:
@@ -160,7 +164,7 @@ def _by_rule(report: Report) -> Iterator[str]:
 def _errors(report: Report) -> Iterator[str]:
     if report.errors:
         yield tag("h2", "Could not be read")
-        lines = (tag("li", f"{data(each.path)} {text(each.message)}") for each in report.errors)
+        lines = (tag("li", f"{untrusted(each.path)} {text(each.message)}") for each in report.errors)
         yield listed("ul", lines, "panel")
 
 
@@ -182,8 +186,8 @@ def _findings(grounds: Sequence[Ground]) -> Iterator[str]:
 def _title(ground: Ground) -> str:
     """The project where it is known, and always the state's own name."""
     if ground.home is None:
-        return tag("h3", data(ground.name))
-    return tag("h3", data(ground.home)) + " " + data(ground.name, "hash")
+        return tag("h3", untrusted(ground.name))
+    return tag("h3", untrusted(ground.home)) + " " + untrusted(ground.name, "hash")
 
 
 def _tally(findings: Sequence[Finding]) -> str:
@@ -207,13 +211,13 @@ def _elsewhere(number: int, ground: Ground) -> str:
 
 def _finding(finding: Finding) -> str:
     severity = finding.severity
-    about = [tag("span", _SIGNS[severity], f"mark {severity.value}"), data(finding.rule, "rule")]
+    about = [tag("span", _SIGNS[severity], f"mark {severity.value}"), untrusted(finding.rule, "rule")]
     if finding.job is not None:
-        about.append(data(finding.job, "job"))
+        about.append(untrusted(finding.job, "job"))
     if finding.pid is not None:
         about.append(tag("span", f"pid {finding.pid}", "soft"))
     evidence = tag("span", f"; {text(finding.evidence)}", "soft") if finding.evidence else ""
-    where = data(finding.path) + (f" at {data(finding.pointer)}" if finding.pointer else "")
+    where = untrusted(finding.path) + (f" at {untrusted(finding.pointer)}" if finding.pointer else "")
     paragraphs = (
         tag("p", " ".join(about), "about"),
         tag("p", text(finding.message) + evidence),
@@ -261,12 +265,12 @@ def _files(page: PageData) -> Iterator[str]:
 def _file(diff: DiffText) -> str:
     """The file's name and how many lines change."""
     if diff.too_large:
-        return f"{data(diff.name)} {tag('span', f'{diff.left_out:,} lines', 'soft')}"
+        return f"{untrusted(diff.name)} {tag('span', f'{diff.left_out:,} lines', 'soft')}"
     signs = Counter(line[:1] for line in diff.lines[2:])
     kind = {"--- /dev/null": " new", "+++ /dev/null": " removed"}
     said = next((kind[line] for line in diff.lines[:2] if line in kind), "")
     plus, minus = tag("span", f"+{signs['+']:,}", "plus"), tag("span", f"-{signs['-']:,}", "minus")
-    return f"{data(diff.name)} {plus} {minus}{tag('b', said) if said else ''}"
+    return f"{untrusted(diff.name)} {plus} {minus}{tag('b', said) if said else ''}"
 
 
 def _diff(diff: DiffText) -> str:

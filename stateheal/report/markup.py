@@ -25,7 +25,7 @@ def tag(name: str, inside: str, kind: str = "", **attributes: str) -> str:
     return f"<{name}{told}>{inside}</{name}>"
 
 
-def data(value: str, kind: str = "") -> str:
+def untrusted(value: str, kind: str = "") -> str:
     """Text from a record in an element of its own: right-to-left letters in it move nothing outside."""
     return tag("code", text(value), kind)
 

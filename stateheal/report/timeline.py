@@ -13,7 +13,7 @@ from stateheal.formats.times import HOUR, describe_duration
 from stateheal.model.disk import ACTIVE, FINISHED
 from stateheal.model.findings import Severity
 from stateheal.model.page import JobSpan, PageData
-from stateheal.report.markup import data, folded, listed, moment, tag, text
+from stateheal.report.markup import folded, listed, moment, tag, text, untrusted
 from stateheal.text import count_of
 
 ROWS = 3000
@@ -199,7 +199,7 @@ def _row(span: JobSpan, axis: Axis, now: float) -> str:
     bad = " bad" if span.worst is Severity.DAMAGE else ""
     mark = tag("span", text(span.worst.value), f"mark {span.worst.value}") + " " if span.worst else ""
     says = tag("span", f"{mark}{text(_says(span, now))}")
-    return tag("li", f"{data(span.job)} {says}{_track(span, axis, now)}", f"job-row {_kind(span)}{bad}")
+    return tag("li", f"{untrusted(span.job)} {says}{_track(span, axis, now)}", f"job-row {_kind(span)}{bad}")
 
 
 def _track(span: JobSpan, axis: Axis, now: float) -> str:
