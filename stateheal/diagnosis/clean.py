@@ -51,21 +51,21 @@ def clean_jobs(
 
 def _is_clean(ident: str, entry: dict[str, Json], record: dict[str, Json], log: str) -> bool:
     """Whether no rule has anything to say of a job of a codex companion. ``log``: the one right path of its log."""
-    said, told = entry.get, record.get
-    status = told("status")
+    index_field, file_field = entry.get, record.get
+    status = file_field("status")
     return (
         status in FINISHED
-        and said("status") == status
-        and told("id") == ident
-        and said("pid") is None
-        and told("pid") is None
-        and said("logFile") in (None, log)
-        and told("logFile") in (None, log)
-        and said("title") != GATE_TITLE
-        and told("title") != GATE_TITLE
+        and index_field("status") == status
+        and file_field("id") == ident
+        and index_field("pid") is None
+        and file_field("pid") is None
+        and index_field("logFile") in (None, log)
+        and file_field("logFile") in (None, log)
+        and index_field("title") != GATE_TITLE
+        and file_field("title") != GATE_TITLE
         and _has_no_message_too_much(status, entry, record)
-        and (said("phase") not in LOST_PHASES and told("phase") not in LOST_PHASES)
-        and (entry.keys() >= _IDENTITY or not any(told(key) and key not in entry for key in IDENTITY))
+        and (index_field("phase") not in LOST_PHASES and file_field("phase") not in LOST_PHASES)
+        and (entry.keys() >= _IDENTITY or not any(file_field(key) and key not in entry for key in IDENTITY))
         and not ("\\" in ident or ident in (".", ".."))
     )
 
