@@ -8,6 +8,7 @@ DESIGN.md promise 6. Rich markup is never interpreted because only ``Text`` obje
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 # C0 and C1 controls, DEL, bidi marks and isolates, line and paragraph separators, zero-width and tag characters,
 # byte order mark, lone surrogates.
@@ -36,6 +37,19 @@ def shorten(text: str) -> str:
     """A text on one line, as the plugin shortens prompts to summaries."""
     line = re.sub(r"\s+", " ", text.strip())
     return line if len(line) <= _SUMMARY_LENGTH else line[: _SUMMARY_LENGTH - 3] + "..."
+
+
+def nearest(word: str, known: Iterable[str], likeness: float = 0.6) -> str | None:
+    """The known word that a mistyped one is nearest to; ``None`` where none is near."""
+    from difflib import get_close_matches  # only for what is mistyped
+
+    return next(iter(get_close_matches(word, list(known), 1, likeness)), None)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """``; did you mean X?`` behind a sentence about a mistyped word; nothing where no known word is near."""
+    near = nearest(word, known)
+    return f"; did you mean {near}?" if near else ""
 
 
 def count_of(count: int, noun: str) -> str:

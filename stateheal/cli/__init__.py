@@ -11,7 +11,7 @@ from importlib import import_module
 import click
 
 from stateheal.errors import StatehealError
-from stateheal.text import printable
+from stateheal.text import nearest, printable
 from stateheal.version import __version__
 
 _COMMANDS = {
@@ -50,10 +50,8 @@ class _Group(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0] if args else ""
         if name not in _COMMANDS and not name.startswith("-"):
-            from difflib import get_close_matches
-
-            near = get_close_matches(name, _COMMANDS, 1)
-            meant = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(_COMMANDS)}"
+            near = nearest(name, _COMMANDS)
+            meant = f"; did you mean {near!r}?" if near else f"; there are {', '.join(_COMMANDS)}"
             ctx.fail(f"there is no command {name!r}{meant}")
         return super().resolve_command(ctx, args)
 

@@ -19,6 +19,7 @@ from stateheal.diagnosis.rules.orphans import find_orphans, find_unsafe
 from stateheal.errors import UsageError
 from stateheal.model.findings import Severity
 from stateheal.model.request import Settings
+from stateheal.text import did_you_mean
 
 DAMAGE, NOTICE = Severity.DAMAGE, Severity.NOTICE
 
@@ -266,10 +267,7 @@ def rule_named(name: str) -> Rule:
     for rule in RULES:
         if rule.name == name:
             return rule
-    import difflib  # only for what is mistyped
-
-    near = difflib.get_close_matches(name, [rule.name for rule in RULES], 1)
-    hint = f"; did you mean {near[0]}?" if near else ""
+    hint = did_you_mean(name, (rule.name for rule in RULES))
     raise UsageError(f"there is no rule {name!r}{hint} ('stateheal rules' lists them)")
 
 

@@ -6,11 +6,11 @@ Where a job never learnt it, only a single turn of the right time and the right 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from stateheal.formats.digest import sha256
-from stateheal.model.evidence import RolloutTurn, TurnEnd
+from stateheal.formats.digest import text_digest
+from stateheal.model.evidence import LostJob, RolloutTurn, TurnEnd
 from stateheal.model.records import text_of
 
 _SLACK = 60.0
@@ -19,18 +19,7 @@ _SLACK = 60.0
 Record = Mapping[str, Any]
 
 
-class LostJob(NamedTuple):
-    """A task job that ended without a result, as far as finding its turn needs it."""
-
-    record: Record
-    """Both its sides in one, the job file's word first."""
-    started_at: float | None
-    last_sign: float | None
-    next_start: float | None
-    """When the next job on the same thread began."""
-
-
-def why_not_at_all(record: Record) -> str | None:
+def _why_not_at_all(record: Record) -> str | None:
     """Why there is no point in looking for a rollout."""
     if record.get("jobClass") != "task":
         return "a review's thread leaves no rollout"
@@ -39,8 +28,15 @@ def why_not_at_all(record: Record) -> str | None:
     return None
 
 
-def choose(job: LostJob, turns: Sequence[RolloutTurn]) -> RolloutTurn | str:
-    """The job's turn, completed with an answer; or why there is none to be had."""
+def choose_turn(job: LostJob, read_turns: Callable[[], Sequence[RolloutTurn]]) -> RolloutTurn | str:
+    """The job's turn, completed with an answer; or why there is none to be had.
+
+    ``read_turns`` reads the turns of its thread; it is called only where there is a point in it.
+    """
+    why_not = _why_not_at_all(job.record)
+    if why_not is not None:
+        return why_not
+    turns = read_turns()
     if not turns:
         return "no rollout of its thread"
     wanted = text_of(job.record, "turnId")
@@ -90,10 +86,5 @@ def _is_prompt(record: Record, turn: RolloutTurn) -> bool:
     request = record.get("request")
     prompt = request.get("prompt") if isinstance(request, Mapping) else None
     if isinstance(prompt, str) and prompt.strip():
-        return turn.prompt == digest_of(prompt)
+        return turn.prompt == text_digest(prompt)
     return bool(turn.prompt_short) and turn.prompt_short == text_of(record, "summary")
-
-
-def digest_of(text: str) -> str:
-    """sha256 of a prompt, white space at its ends left out."""
-    return sha256(text.strip().encode("utf-8", "surrogatepass"))

@@ -14,7 +14,7 @@ from stateheal.model.page import PageData
 from stateheal.model.plan import Plan
 from stateheal.model.records import entries_of, text_of
 from stateheal.model.report import Diff, Problem, Report, internal_problem
-from stateheal.text import count_of
+from stateheal.text import count_of, nearest
 
 
 class WorkspaceResult(NamedTuple):
@@ -138,10 +138,9 @@ class ReportBuilder:
 
 
 def _like(evidence: Evidence, job: str) -> tuple[str, ...]:
-    from difflib import get_close_matches  # only where a job was asked for
-
     ids = sorted(_job_ids(evidence))
-    return (*[ident for ident in ids if job and ident.startswith(job)], *get_close_matches(job, ids, 1, 0.8))
+    near = nearest(job, ids, 0.8)
+    return (*[ident for ident in ids if job and ident.startswith(job)], *([near] if near else []))
 
 
 def _answers(result: WorkspaceResult) -> Iterator[tuple[str, str, str]]:

@@ -11,7 +11,7 @@ from stateheal.commit.journal import KEEP, Journal
 from stateheal.commit.location import journal_path
 from stateheal.commit.undo import find_run, undo_run
 from stateheal.diagnosis.catalogue import check_names
-from stateheal.engine.collect import ReportBuilder, WorkspaceSummary
+from stateheal.engine.collect import ReportBuilder, WorkspaceResult, WorkspaceSummary
 from stateheal.engine.sequence import Do, tour
 from stateheal.engine.workspace import Auditor, Healer
 from stateheal.engine.world import World
@@ -19,6 +19,7 @@ from stateheal.errors import StatehealError, UsageError
 from stateheal.evidence.roots import Discovery, discover
 from stateheal.formats.times import HOUR, parse_duration
 from stateheal.model.disk import Place
+from stateheal.model.evidence import Evidence
 from stateheal.model.report import Problem, ProblemKind, Report
 from stateheal.model.request import Settings
 from stateheal.version import __version__
@@ -66,11 +67,9 @@ def audit(
     found = asked_for(paths, cwd, job)
     auditor = Auditor(found, settings, world, journal or Journal(journal_path()))
     builder = ReportBuilder(found, "audit", False, job)
-    look = auditor.audit
+    look: Do = auditor.audit
     if page:
-        from stateheal.report.page_data import with_page_data  # a hook must not pay for what only a page needs
-
-        look = with_page_data(look)
+        look = _with_page_data(look)
     _fill(builder, look, world, writes=False)
     return builder.report(None)
 
@@ -153,6 +152,19 @@ def undo(run: str | None = None, *, journal: Journal | None = None, world: World
         writer.close()
     damaged = tuple(Problem("", each, ProblemKind.JOURNAL) for each in journal.damaged)
     return Report("undo", run=chosen.id, restored=restored, errors=damaged)
+
+
+def _with_page_data(look: Do) -> Do:
+    """The same results, each that is not to be made again with what a page draws of it."""
+    from stateheal.report.page_data import page_data_of  # a hook must not pay for what only a page needs
+
+    def looked(place: Place, earlier: Evidence | None) -> WorkspaceResult:
+        result = look(place, earlier)
+        if result.postponed:
+            return result
+        return result._replace(page=page_data_of(result.evidence, result.plan, result.findings))
+
+    return looked
 
 
 def asked_for(paths: Paths | None, cwd: str | None, job: str | None) -> Discovery:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stateheal.commit.journal import Journal
+from stateheal.commit.location import journal_path
 from stateheal.diagnosis.liveness import trace
-from stateheal.diagnosis.plan import make_plan
 from stateheal.diagnosis.view import Job, View, first_draft
 from stateheal.engine.commands import Paths
+from stateheal.engine.workspace import Auditor
 from stateheal.engine.world import World
 from stateheal.errors import UsageError
 from stateheal.evidence.roots import discover
 from stateheal.evidence.schema import violations
-from stateheal.evidence.workspace import Sources, gather
-from stateheal.fs.directory import open_directory
 from stateheal.model.disk import Place
 from stateheal.model.liveness import Step, Trial
 from stateheal.model.records import is_active
@@ -32,25 +32,26 @@ def explain(
     """Every job of that id, or whose id begins so, in the places asked for. Raises ``UsageError`` for none."""
     world, settings = world or World(), settings or Settings()
     found = discover(paths, cwd)
-    explanations = [each for place in found.places for each in _in_place(place, job, settings, world)]
+    auditor = Auditor(found, settings, world, Journal(journal_path()))
+    explanations = [each for place in found.places for each in _in_place(place, job, auditor)]
     exact = [each for each in explanations if each.job == job]
     if not explanations:
         raise UsageError(f"no job {job!r} in {len(found.places)} workspaces ('stateheal audit' shows where it looked)")
     return exact or explanations
 
 
-def _in_place(place: Place, job: str, settings: Settings, world: World) -> Iterator[Explanation]:
+def _in_place(place: Place, job: str, auditor: Auditor) -> Iterator[Explanation]:
     try:
-        with open_directory(place.directory) as directory:
-            evidence = gather(place, directory, Sources(world.processes, world.rollouts))
+        result = auditor.audit(place, None)
     except OSError:
         return
-    view = View(evidence, first_draft(evidence), settings, violations)
-    wanted = [each for each in view.jobs if each.id.startswith(job)]
-    findings = make_plan(evidence, settings, violations).findings if wanted else ()
-    for each in wanted:
+    evidence = result.evidence
+    view = View(evidence, first_draft(evidence), auditor.settings, violations)
+    for each in view.jobs:
+        if not each.id.startswith(job):
+            continue
         trials = tuple(_trials(view, each)) if any(map(is_active, each.sides)) else ()
-        mine = tuple(finding for finding in findings if finding.job == each.id)
+        mine = tuple(finding for finding in result.findings if finding.job == each.id)
         last = view.last_sign(each)
         log = evidence.logs.get(each.id)
         written = log.mtime if log else None

@@ -10,8 +10,10 @@ from stateheal.commit.journal import Journal, RunWriter
 from stateheal.commit.lock import is_held, workspace_lock
 from stateheal.commit.resume import resume_interrupted
 from stateheal.diagnosis.case import Case
+from stateheal.diagnosis.clean import clean_jobs
 from stateheal.diagnosis.liveness import judge
 from stateheal.diagnosis.plan import make_plan
+from stateheal.diagnosis.turns import choose_turn
 from stateheal.engine.collect import WorkspaceResult
 from stateheal.engine.world import World, never
 from stateheal.errors import Conflict, JournalError, Refused, StatehealError
@@ -23,10 +25,10 @@ from stateheal.model.disk import INDEX, JOBS, Place, job_file
 from stateheal.model.evidence import Evidence
 from stateheal.model.findings import Finding, Outcome
 from stateheal.model.liveness import Liveness, Owner
-from stateheal.model.plan import Plan
 from stateheal.model.records import pid_of
-from stateheal.model.report import Diff, Problem, ProblemKind
+from stateheal.model.report import Problem, ProblemKind
 from stateheal.model.request import Settings
+from stateheal.report.diff import diffs_of
 
 _PAUSE = 0.002
 _ATTEMPTS = 7
@@ -73,6 +75,8 @@ class Auditor:
             Sources(
                 world.processes,
                 world.rollouts,
+                clean_jobs,
+                choose_turn,
                 world.ask,
                 runs,
                 self.originals,
@@ -136,13 +140,6 @@ class Healer:
         return carry_out(
             result.plan, directory, self.run, confirm, never if world.whole_workspaces else world.stop, written
         )
-
-
-def diffs_of(plan: Plan) -> Iterator[Diff]:
-    """Every file that the plan changes, before and after."""
-    for change in plan.files:
-        name = str((plan.place.directory / change.name).relative_to(plan.place.root))
-        yield Diff(name, change.before.data if change.before else None, change.after)
 
 
 def _confirmer(evidence: Evidence, settings: Settings, world: World) -> Callable[[tuple[Owner, ...]], str | None]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from stateheal.diagnosis.turns import LostJob, choose, why_not_at_all
 from stateheal.evidence.rollouts import Rollouts
 from stateheal.formats.jsontext import Json
 from stateheal.model.disk import LogFacts, Snapshot
-from stateheal.model.evidence import Recovery, TurnFacts
+from stateheal.model.evidence import LostJob, Recovery, RolloutTurn, TurnFacts
 from stateheal.model.records import is_active, is_lost, own_times, text_of, time_of
 
 Record = Mapping[str, Json]
+ChooseTurn = Callable[[LostJob, Callable[[], Sequence[RolloutTurn]]], "RolloutTurn | str"]
+"""Which turn of a thread is a job's own; or why none is. Decided by ``diagnosis.turns``."""
 
 
 def turns_of(sides: Sequence[Record], rollouts: Rollouts) -> dict[tuple[str, str], TurnFacts]:
@@ -38,6 +39,7 @@ def recoveries_of(
     logs: Mapping[str, LogFacts],
     now: float,
     rollouts: Rollouts,
+    choose_turn: ChooseTurn,
 ) -> dict[str, Recovery]:
     """What the rollouts come to for every job that is active, or was closed without a result."""
     by_id = {ident: entry for entry in entries if (ident := text_of(entry, "id"))}
@@ -46,16 +48,18 @@ def recoveries_of(
     found: dict[str, Recovery] = {}
     for ident, record in whole.items():
         if text_of(record, "threadId") is not None and (is_active(record) or is_lost(record)):
-            found[ident] = _recovery(record, whole.values(), logs.get(ident), now, rollouts)
+            found[ident] = _recovery(record, whole.values(), logs.get(ident), now, rollouts, choose_turn)
     return found
 
 
 def _recovery(
-    record: Record, others: Iterable[Record], log: LogFacts | None, now: float, rollouts: Rollouts
+    record: Record,
+    others: Iterable[Record],
+    log: LogFacts | None,
+    now: float,
+    rollouts: Rollouts,
+    choose_turn: ChooseTurn,
 ) -> Recovery:
-    why_not = why_not_at_all(record)
-    if why_not is not None:
-        return Recovery(why_not)
     thread = str(record["threadId"])
     started = time_of(record, "startedAt", now) or time_of(record, "createdAt", now)
     later = (time_of(other, "startedAt", now) for other in others if other.get("threadId") == thread)
@@ -68,7 +72,7 @@ def _recovery(
             default=None,
         ),
     )
-    chosen = choose(job, rollouts.turns(thread))
+    chosen = choose_turn(job, lambda: rollouts.turns(thread))
     if isinstance(chosen, str):
         return Recovery(chosen)
     message = rollouts.answer(chosen)

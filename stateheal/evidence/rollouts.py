@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from stateheal.diagnosis.turns import digest_of
+from stateheal.formats.digest import text_digest
 from stateheal.formats.times import parse_time
 from stateheal.model.evidence import RolloutTurn, TurnEnd, TurnFacts
 from stateheal.text import shorten
@@ -217,7 +217,7 @@ class _Reader:
     def _hear(self, message: object) -> None:
         assert self.current is not None
         if isinstance(message, str) and self.turns[self.current].prompt is None:
-            self._change(prompt=digest_of(message), prompt_short=shorten(message))
+            self._change(prompt=text_digest(message), prompt_short=shorten(message))
 
     def _complete(self, number: int, payload: Mapping[str, Any], moment: float | None) -> None:
         assert self.current is not None
@@ -225,7 +225,7 @@ class _Reader:
         trouble = before.trouble or ("with an error" if payload.get("error") is not None else "")
         if not trouble and not (isinstance(said, str) and said.strip()):
             trouble = "without a message"
-        answer = digest_of(said) if isinstance(said, str) else None
+        answer = text_digest(said) if isinstance(said, str) else None
         if before.end is TurnEnd.COMPLETED and before.answer != answer:
             trouble = trouble or "twice, and differently"
         end = TurnEnd.FAILED if trouble else TurnEnd.COMPLETED

@@ -18,6 +18,7 @@ from stateheal.errors import UsageError
 from stateheal.formats.digest import sha256
 from stateheal.model.disk import INDEX, JOBS, Place
 from stateheal.model.report import Problem
+from stateheal.text import nearest
 
 FALLBACK = "codex-companion"
 _NAME = re.compile(r"(?s).*-[0-9a-f]{16}")
@@ -232,7 +233,7 @@ def _requested(
 def _classify(given: Path, env: Mapping[str, str], problems: list[Problem]) -> list[tuple[Root, Place | None]]:
     """What a PATH argument names (DESIGN.md, commands)."""
     if not given.exists():
-        raise UsageError(f"{given}: there is no such file or directory{_meant(given)}")
+        raise UsageError(f"{given}: there is no such file or directory{_nearest_path(given)}")
     path = given.resolve()
     if path.name == INDEX and is_workspace(path.parent):
         return [_workspace(path.parent)]
@@ -253,16 +254,13 @@ def _classify(given: Path, env: Mapping[str, str], problems: list[Problem]) -> l
     return [(root, None) for root in roots]
 
 
-def _meant(given: Path) -> str:
+def _nearest_path(given: Path) -> str:
     """What a mistyped path may have meant: the name nearest to its first part that does not exist."""
-    from difflib import get_close_matches
-
     missing = next(path for path in reversed([given, *given.parents]) if not path.exists())
-    names = [path.name for path in _children(missing.parent, [])]
-    near = get_close_matches(missing.name, names, 1)
-    if not near:
+    near = nearest(missing.name, (path.name for path in _children(missing.parent, [])))
+    if near is None:
         return ""
-    meant = missing.with_name(near[0])
+    meant = missing.with_name(near)
     whole = meant / given.relative_to(missing)
     return f"; did you mean {whole if whole.exists() else meant}?"
 

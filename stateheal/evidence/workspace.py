@@ -7,12 +7,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
-from stateheal.diagnosis.clean import clean_jobs
 from stateheal.evidence.broker import ask_endpoint, read_broker
 from stateheal.evidence.host import on_shared_storage
 from stateheal.evidence.leftovers import Originals, home_of, read_leftovers, real_parents, size_of, stray_names
 from stateheal.evidence.processes import ProcessTable
-from stateheal.evidence.recoveries import recoveries_of, turns_of
+from stateheal.evidence.recoveries import ChooseTurn, recoveries_of, turns_of
 from stateheal.evidence.rollouts import Rollouts
 from stateheal.evidence.schema import violations
 from stateheal.evidence.snapshot import read_log, read_snapshot, why_unreadable
@@ -28,6 +27,10 @@ from stateheal.model.records import NOT_RECORDS, entries_of, is_active, is_compa
 _FRESH = 5.0
 """Seconds for which a file that does not parse may simply be on its way."""
 Record = Mapping[str, Json]
+CleanJobs = Callable[
+    ["Place", "Snapshot | None", Mapping[str, Snapshot], Mapping[str, tuple[Violation, ...]], Sequence[Name]],
+    frozenset[str],
+]
 Found = TypeVar("Found", Snapshot, BrokerFacts)
 
 
@@ -40,6 +43,9 @@ class Sources(NamedTuple):
 
     processes: ProcessTable
     rollouts: Rollouts
+    clean_jobs: CleanJobs
+    """Which jobs need no look; the decision is made elsewhere, as the validator's is."""
+    choose_turn: ChooseTurn
     ask: Callable[[object], Answer] = ask_endpoint
     """Connects to a broker's endpoint."""
     finished_runs: frozenset[str] = frozenset()
@@ -64,7 +70,7 @@ def gather(place: Place, directory: Directory, sources: Sources) -> Evidence:
     names = (*stray_names(directory, directory.listing(), ""), *jobs.strays)
     broker = _kept(read_broker(directory, sources.processes, sources.ask), problems)
     violations = _validate(index, records, broker)
-    clean = clean_jobs(place, index, records, violations, names)
+    clean = sources.clean_jobs(place, index, records, violations, names)
     logs = _read_logs(directory, jobs.names, entries, records, clean, problems)
     host = sources.processes.host()
     to_check = [entry for entry in entries if str(entry.get("id")) not in clean]
@@ -94,7 +100,9 @@ def gather(place: Place, directory: Directory, sources: Sources) -> Evidence:
         home_exists=there,
         twins=sources.twins,
         turns=turns_of(sides, sources.rollouts),
-        recoveries=recoveries_of(entries, records, logs, host.now, sources.rollouts) if sources.recover else {},
+        recoveries=recoveries_of(entries, records, logs, host.now, sources.rollouts, sources.choose_turn)
+        if sources.recover
+        else {},
     )
 
 

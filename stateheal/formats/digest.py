@@ -8,3 +8,8 @@ def sha256(data: bytes) -> str:
     import hashlib
 
     return hashlib.sha256(data).hexdigest()
+
+
+def text_digest(text: str) -> str:
+    """sha256 of a prompt or an answer, white space at its ends left out."""
+    return sha256(text.strip().encode("utf-8", "surrogatepass"))

@@ -8,6 +8,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from stateheal.formats.jsonsalvage import Salvage
+from stateheal.formats.jsontext import Json
 from stateheal.model.disk import LogFacts, Name, Place, Snapshot, Unreadable
 from stateheal.model.findings import Violation
 from stateheal.model.liveness import HostFacts, ProcessFacts
@@ -65,6 +66,17 @@ class RolloutTurn(NamedTuple):
     answer: str | None = None
     """sha256 of its last message, white space at its ends left out."""
     rolled_back: bool = False
+
+
+class LostJob(NamedTuple):
+    """A task job that ended without a result, as far as finding its turn needs it."""
+
+    record: Mapping[str, Json]
+    """Both its sides in one, the job file's word first."""
+    started_at: float | None
+    last_sign: float | None
+    next_start: float | None
+    """When the next job on the same thread began."""
 
 
 class Recovery(NamedTuple):

@@ -5,11 +5,19 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 
+from stateheal.model.plan import Plan
 from stateheal.model.report import Diff
 from stateheal.report.paint import Paint
 from stateheal.text import printable
 
 _STYLES = {"+": "green", "-": "red", "@": "cyan"}
+
+
+def diffs_of(plan: Plan) -> Iterator[Diff]:
+    """Every file that the plan changes, before and after."""
+    for change in plan.files:
+        name = str((plan.place.directory / change.name).relative_to(plan.place.root))
+        yield Diff(name, change.before.data if change.before else None, change.after)
 
 
 def painted_diff(diff: Diff, paint: Paint) -> Iterator[str]:

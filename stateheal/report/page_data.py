@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import wraps
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
-from typing import ParamSpec
 
-from stateheal.engine.collect import WorkspaceResult
-from stateheal.engine.workspace import diffs_of
 from stateheal.formats.jsontext import Json
 from stateheal.model.disk import ACTIVE, FINISHED
 from stateheal.model.evidence import Evidence
 from stateheal.model.findings import Finding, Severity
 from stateheal.model.page import DiffText, JobSpan, PageData
+from stateheal.model.plan import Plan
 from stateheal.model.records import entries_of, text_of, time_of
 from stateheal.model.report import Diff
-from stateheal.report.diff import diff_lines
+from stateheal.report.diff import diff_lines, diffs_of
 
-Asked = ParamSpec("Asked")
 Sides = tuple[Mapping[str, Json], ...]
 """What is recorded of one job: its index entry, then its file."""
 NEWEST = 25
@@ -34,21 +30,9 @@ _MAX_COMPARED = 20_000
 """Lines of a file before and after: more could take the comparison minutes."""
 
 
-def with_page_data(look: Callable[Asked, WorkspaceResult]) -> Callable[Asked, WorkspaceResult]:
-    """The same visits, each that is not to be made again with a page."""
-
-    @wraps(look)
-    def looked(*args: Asked.args, **kwargs: Asked.kwargs) -> WorkspaceResult:
-        result = look(*args, **kwargs)
-        return result if result.postponed else result._replace(page=page_data_of(result))
-
-    return looked
-
-
-def page_data_of(result: WorkspaceResult) -> PageData:
+def page_data_of(evidence: Evidence, plan: Plan, findings: Iterable[Finding]) -> PageData:
     """One workspace: when its jobs ran, and what a heal would change."""
-    evidence, plan = result.evidence, result.plan
-    spans = spans_of(evidence, result.findings)
+    spans = spans_of(evidence, findings)
     return PageData(
         str(evidence.place.directory),
         evidence.home,

@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stateheal.diagnosis.clean import clean_jobs
 from stateheal.diagnosis.plan import make_plan
+from stateheal.diagnosis.turns import choose_turn
 from stateheal.evidence.rollouts import Rollouts
 from stateheal.evidence.roots import discover
 from stateheal.evidence.schema import violations
@@ -28,7 +30,9 @@ CASES = HERE / "cases"
 
 
 def evidence_of(place: Place) -> Evidence:
-    sources = Sources(FakeProcesses(), Rollouts(Path("/nowhere")), ask=lambda endpoint: Answer.NO)
+    sources = Sources(
+        FakeProcesses(), Rollouts(Path("/nowhere")), clean_jobs, choose_turn, ask=lambda endpoint: Answer.NO
+    )
     with open_directory(place.directory) as directory:
         return gather(place, directory, sources)
 

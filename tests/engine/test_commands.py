@@ -80,7 +80,7 @@ def test_what_heal_changes_in_a_record_and_what_it_leaves(tmp_path: Path) -> Non
         "phase": "orphaned",
         "pid": None,
         "completedAt": at(-7200),
-        "errorMessage": "Orphaned: pid 4242 no longer alive (before: first problem)",
+        "errorMessage": "Orphaned: pid 4242 no longer alive (before: first trouble)",
     }
     record["logFile"] = str(tree.path.resolve() / "jobs/task-1.log")
     assert tree.record("task-1") == {**record, **expected}
