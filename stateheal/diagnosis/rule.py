@@ -31,16 +31,20 @@ class Rule(NamedTuple):
     repair: str
     """What ``heal`` does about it."""
     find: Callable[[View], Iterable[Diagnosed]]
+    hook_reason: str = ""
+    """What the hook's answer says of a job that was healed under it; ``{pid}`` stands for the recorded pid."""
+    harmless_to_move: bool = False
+    """A migration moves such damage as it is, or mends it: it is no obstacle."""
 
 
 def job_finding(
     view: View,
     job: Job,
-    rule: str,
+    rule: Rule,
     message: str,
     evidence: str = "",
     repair: str | None = None,
-    severity: Severity = Severity.DAMAGE,
+    severity: Severity | None = None,
 ) -> Finding:
     """A finding about one job. It points at the job's index entry, or at its file where it has none."""
     in_index = job.position is not None
@@ -61,13 +65,13 @@ def job_finding(
 
 def file_finding(
     view: View,
-    rule: str,
+    rule: Rule,
     name: str,
     message: str,
     evidence: str = "",
     repair: str | None = None,
     *,
-    severity: Severity = Severity.DAMAGE,
+    severity: Severity | None = None,
     pointer: str | None = None,
     job: str | None = None,
 ) -> Finding:
@@ -77,8 +81,8 @@ def file_finding(
     """
     place = view.evidence.place
     return Finding(
-        rule=rule,
-        severity=severity,
+        rule=rule.name,
+        severity=rule.severity if severity is None else severity,
         workspace=place.name,
         path=os.path.join(place.directory, name) if name else str(place.directory),
         message=message,

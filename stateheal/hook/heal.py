@@ -17,6 +17,7 @@ from pathlib import Path
 
 from stateheal.commit.journal import Journal
 from stateheal.commit.location import journal_path
+from stateheal.diagnosis.catalogue import RULE_OF
 from stateheal.engine.commands import heal
 from stateheal.engine.world import World
 from stateheal.errors import StatehealError
@@ -33,17 +34,6 @@ _LOG_LIMIT = 64 * 1024
 _SAID_LIMIT = 500
 _MOST_JOBS = 20
 """Jobs that are named; beyond it their number must do."""
-_WHY = {
-    "dead-pid": "its process {pid} is gone",
-    "recycled-pid": "pid {pid} belongs to another process by now",
-    "missing-pid": "it names no process and has been silent for too long",
-    "unsafe-pid": "what it names as its process stands for none",
-    "index-behind": "it had ended, and the index did not say so",
-    "file-behind": "it had ended, and its file did not say so",
-    "ending-conflict": "its two records told different ends",
-    "unindexed": "its process is gone, and the index did not know it",
-    "missing-file": "its process and its file are gone",
-}
 
 
 def answer(event: str, cwd: str, late: Sequence[object], verbose: bool) -> str | None:
@@ -99,7 +89,8 @@ def _job_lines(healed: Iterable[Finding]) -> Iterator[str]:
     unnamed = 0
     others = set()
     for finding in healed:
-        if finding.job is None or finding.rule not in _WHY:
+        reason = RULE_OF[finding.rule].hook_reason
+        if finding.job is None or not reason:
             others.add(finding.rule)
         elif _PLAIN.fullmatch(finding.job) is None or len(shown) >= _MOST_JOBS:
             unnamed += 1
@@ -107,7 +98,7 @@ def _job_lines(healed: Iterable[Finding]) -> Iterator[str]:
             shown.add(finding.job)
             thread = _thread_of(finding)
             resume = f"; its thread goes on with: codex resume {thread}" if thread else ""
-            yield f"- {finding.job}: {_WHY[finding.rule].format(pid=finding.pid)}{resume}"
+            yield f"- {finding.job}: {reason.format(pid=finding.pid)}{resume}"
     if unnamed:
         yield f"- and {_count(unnamed, 'more job')}"
     if others:

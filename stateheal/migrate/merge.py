@@ -9,7 +9,8 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from stateheal.diagnosis.rules.structure import CAP
+from stateheal.diagnosis.catalogue import RULE_OF
+from stateheal.diagnosis.repairs import CAP
 from stateheal.diagnosis.view import Job, Record, View
 from stateheal.formats.jsontext import Json, same
 from stateheal.model.disk import NEW_INDEX
@@ -46,11 +47,6 @@ class Merged(NamedTuple):
     """Ids that found no room."""
 
 
-_HARMLESS = {"dead-pid", "recycled-pid", "missing-pid", "unsafe-pid", "unsafe-path", "stale-broker", "leftover-temp"}
-_HARMLESS |= {"schema", "missing-file"}
-"""Damage that moves as it is, or that the move itself mends; any other might be moved wrongly, or be lost."""
-
-
 def obstacle(view: View, findings: Iterable[Finding], name: str, known: Collection[str] = ()) -> str | None:
     """Why a workspace can be neither source nor target just now.
 
@@ -63,8 +59,10 @@ def obstacle(view: View, findings: Iterable[Finding], name: str, known: Collecti
     damage = {
         finding.rule
         for finding in findings
-        if finding.severity is not Severity.NOTICE and not (finding.rule == "unindexed" and finding.job in known)
-    } - _HARMLESS
+        if finding.severity is not Severity.NOTICE
+        and not RULE_OF[finding.rule].harmless_to_move
+        and not (finding.rule == "unindexed" and finding.job in known)
+    }
     if damage:
         return f"{name}: it is damaged ({', '.join(sorted(damage))}); heal it first"
     if any(not isinstance(entry, dict) or text_of(entry, "id") is None for entry in entries_of(view.draft.index)):

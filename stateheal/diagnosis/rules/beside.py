@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from stateheal.diagnosis.case import Case
 from stateheal.diagnosis.liveness import judge
-from stateheal.diagnosis.rule import Diagnosed, file_finding
+from stateheal.diagnosis.rule import Diagnosed, Rule, file_finding
 from stateheal.diagnosis.view import View
 from stateheal.formats.jsontext import Json
 from stateheal.formats.times import DAY, describe_age
@@ -33,11 +33,11 @@ def find_stale_broker(view: View) -> Iterator[Diagnosed]:
     message = f"the broker it names is gone: {reason}"
     if verdict.state is Liveness.UNSURE or broker.answer is Answer.UNKNOWN:
         doubt = f"its endpoint {broker.answer.value}"
-        yield Diagnosed(file_finding(view, "stale-broker", BROKER, message, doubt, severity=Severity.UNSURE))
+        yield Diagnosed(file_finding(view, STALE_BROKER, BROKER, message, doubt, severity=Severity.UNSURE))
         return
     finding = file_finding(
         view,
-        "stale-broker",
+        STALE_BROKER,
         BROKER,
         message,
         "its endpoint does not answer; the plugin would signal that pid's process group at session end",
@@ -80,8 +80,28 @@ def find_leftovers(view: View) -> Iterator[Diagnosed]:
             continue
         if each.name in view.evidence.leftovers:
             message = f"{each.name} was left by run {each.run}, which was interrupted"
-            finding = file_finding(view, "leftover-temp", each.name, message, repair="remove it")
+            finding = file_finding(view, LEFTOVER_TEMP, each.name, message, repair="remove it")
             yield Diagnosed(finding, Change(remove=each.name))
         elif view.now - each.mtime > DAY and not each.name.endswith("~"):
             message = f"{each.name} looks like a temporary file, {describe_age(each.mtime, view.now)}; it is left alone"
-            yield Diagnosed(file_finding(view, "leftover-temp", each.name, message, severity=Severity.NOTICE))
+            yield Diagnosed(file_finding(view, LEFTOVER_TEMP, each.name, message, severity=Severity.NOTICE))
+
+
+STALE_BROKER = Rule(
+    "stale-broker",
+    Severity.DAMAGE,
+    "broker.json names a broker that is gone. When the session ends the plugin signals the process group of its "
+    "pid, whoever has that pid by now.",
+    "Remove broker.json (the journal keeps it), only if its endpoint does not answer and its process is dead or "
+    "provably another. Nothing is signalled, and the broker's session directory is not touched.",
+    find_stale_broker,
+    harmless_to_move=True,
+)
+LEFTOVER_TEMP = Rule(
+    "leftover-temp",
+    Severity.DAMAGE,
+    "A temporary file: of a stateheal run that was interrupted, or, older than a day, of some other writer.",
+    "Remove those of our own runs (the journal keeps them). Others are only named.",
+    find_leftovers,
+    harmless_to_move=True,
+)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stateheal.diagnosis.rule import Diagnosed, file_finding, job_finding, on_disk
-from stateheal.diagnosis.rules.torn import is_shape
+from stateheal.diagnosis.repairs import is_shape
+from stateheal.diagnosis.rule import Diagnosed, Rule, file_finding, job_finding, on_disk
 from stateheal.diagnosis.view import View
 from stateheal.formats.jsontext import ParseFailure
 from stateheal.model.disk import ACTIVE, FINISHED, INDEX, stem_of
@@ -44,14 +44,14 @@ def _job_of(view: View, name: str, violation: Violation) -> str | None:
 def _violation(view: View, name: str, violation: Violation, job: str | None) -> Finding:
     pointer = on_disk(view, violation.pointer) if name == INDEX else violation.pointer
     message = f"{name}{pointer or ''}: {violation.message}"
-    return file_finding(view, "schema", name, message, pointer=violation.pointer, job=job)
+    return file_finding(view, SCHEMA, name, message, pointer=violation.pointer, job=job)
 
 
 def _too_deep(view: View, name: str, reason: str) -> Iterator[Diagnosed]:
     job = stem_of(name)
     if view.wants(job):
         message = f"{name} is {reason}: it is not read here, though the plugin may read it"
-        yield Diagnosed(file_finding(view, "schema", name, message, severity=Severity.NOTICE, job=job))
+        yield Diagnosed(file_finding(view, SCHEMA, name, message, severity=Severity.NOTICE, job=job))
 
 
 def _unknown_statuses(view: View) -> Iterator[Diagnosed]:
@@ -60,11 +60,21 @@ def _unknown_statuses(view: View) -> Iterator[Diagnosed]:
         if unknown:
             shown = ", ".join(sorted(repr(status)[:40] for status in unknown))
             message = f"status {shown} is not known here; the job is left alone"
-            yield Diagnosed(job_finding(view, job, "schema", message, severity=Severity.NOTICE))
+            yield Diagnosed(job_finding(view, job, SCHEMA, message, severity=Severity.NOTICE))
 
 
 def unknown_version(view: View) -> Iterator[Diagnosed]:
     """The notice about an index of another version: the whole workspace is left alone."""
     if view.unknown_version is not None:
         message = f"version {view.unknown_version} is unknown; the whole workspace is left alone"
-        yield Diagnosed(file_finding(view, "schema", INDEX, message, severity=Severity.NOTICE, pointer="/version"))
+        yield Diagnosed(file_finding(view, SCHEMA, INDEX, message, severity=Severity.NOTICE, pointer="/version"))
+
+
+SCHEMA = Rule(
+    "schema",
+    Severity.DAMAGE,
+    "A file, or a field in it, is not of the shape that the plugin writes. The message names the place and the reason.",
+    "None: reported only. What is unknown (another version, an unknown status) is a notice and is left alone.",
+    find_violations,
+    harmless_to_move=True,
+)

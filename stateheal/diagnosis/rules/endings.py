@@ -8,17 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stateheal.diagnosis.rule import Diagnosed, job_finding
-from stateheal.diagnosis.rules.orphans import ORPHANED, log_line
+from stateheal.diagnosis.repairs import ORPHANED, ending, is_orphan_message, log_line
+from stateheal.diagnosis.rule import Diagnosed, Rule, job_finding
 from stateheal.diagnosis.view import Job, Record, View
-from stateheal.formats.jsontext import Json
-from stateheal.formats.times import MINUTE, parse_time
+from stateheal.formats.times import MINUTE
 from stateheal.model.findings import Finding, Severity
 from stateheal.model.liveness import Liveness, Owner
-from stateheal.model.plan import GONE, Change, Gone, Patch
+from stateheal.model.plan import GONE, Change, Patch
 from stateheal.model.records import is_active, is_finished, text_of
-
-_PHASES = {"completed": "done", "failed": "failed", "cancelled": "cancelled"}
 
 
 def find_index_behind(view: View) -> Iterator[Diagnosed]:
@@ -26,7 +23,7 @@ def find_index_behind(view: View) -> Iterator[Diagnosed]:
     for job in view.jobs:
         if job.record is not None and is_finished(job.record) and is_active(job.entry):
             status = job.record["status"]
-            yield from _behind(view, job, "index-behind", f"the job file says {status}, the index still active")
+            yield from _behind(view, job, INDEX_BEHIND, f"the job file says {status}, the index still active")
 
 
 def find_file_behind(view: View) -> Iterator[Diagnosed]:
@@ -34,10 +31,10 @@ def find_file_behind(view: View) -> Iterator[Diagnosed]:
     for job in view.jobs:
         if job.entry is not None and is_finished(job.entry) and is_active(job.record):
             status = job.entry["status"]
-            yield from _behind(view, job, "file-behind", f"the index says {status}, the job file still active")
+            yield from _behind(view, job, FILE_BEHIND, f"the index says {status}, the job file still active")
 
 
-def _behind(view: View, job: Job, rule: str, message: str) -> Iterator[Diagnosed]:
+def _behind(view: View, job: Job, rule: Rule, message: str) -> Iterator[Diagnosed]:
     judgement = view.judge(job)
     verdict = judgement.verdict
     if verdict.row in ("no-pid", "no-pid-yet"):
@@ -47,7 +44,7 @@ def _behind(view: View, job: Job, rule: str, message: str) -> Iterator[Diagnosed
     else:
         settled, reason = verdict.state is Liveness.DEAD, verdict.reason
     if settled:
-        repair = f"the {'index' if rule == 'index-behind' else 'job file'} takes over that ending"
+        repair = f"the {'index' if rule is INDEX_BEHIND else 'job file'} takes over that ending"
         finding = job_finding(view, job, rule, message, reason, repair)
         # Settled by silence alone it rests on no process; the bytes are compared before they are replaced.
         owners_to_recheck = () if verdict.row in ("no-pid", "no-pid-yet") else judgement.owners
@@ -67,38 +64,14 @@ def _missing_log_line(view: View, job: Job) -> str | None:
     return log_line(view, job.entry or {}, message.split(" (before: ")[0])
 
 
-def _adopting(job: Job, rule: str, owners_to_recheck: tuple[Owner, ...], log: str | None) -> Change:
+def _adopting(job: Job, rule: Rule, owners_to_recheck: tuple[Owner, ...], log: str | None) -> Change:
     assert job.entry is not None and job.record is not None
-    if rule == "index-behind":
+    if rule is INDEX_BEHIND:
         entry = ending(job.record, job.entry)
         return Change(job.position, entry, job.id, log=log, requires_record=job.id, owners_to_recheck=owners_to_recheck)
     return Change(
         stem=job.id, record=ending(job.entry, job.record), requires_index=True, owners_to_recheck=owners_to_recheck
     )
-
-
-def ending(source: Record, target: Record) -> Patch:
-    """What ``target`` must change to end as ``source`` does. A thread or turn it knows is never forgotten."""
-    status = str(source["status"])
-    wanted: dict[str, Json | Gone] = {"status": status, "pid": None}
-    if "phase" in source or "phase" in target:
-        wanted["phase"] = text_of(source, "phase") or _PHASES[status]
-    if parse_time(source.get("completedAt")) is not None:
-        wanted["completedAt"] = source["completedAt"]
-    for key in ("threadId", "turnId"):
-        if text_of(source, key) is not None:
-            wanted[key] = source[key]
-    message = text_of(source, "errorMessage")
-    if message is not None and not (status == "completed" and message.startswith(ORPHANED)):
-        wanted["errorMessage"] = message
-    elif "errorMessage" in target and (status == "completed" or _is_orphan_message(target)):
-        wanted["errorMessage"] = GONE
-    missing = object()
-    return {key: value for key, value in wanted.items() if value is GONE or target.get(key, missing) != value}
-
-
-def _is_orphan_message(side: Record) -> bool:
-    return (text_of(side, "errorMessage") or "").startswith(ORPHANED)
 
 
 def find_ending_conflict(view: View) -> Iterator[Diagnosed]:
@@ -115,12 +88,12 @@ def _conflict(view: View, job: Job, entry: Record, record: Record) -> Iterator[D
     has_result = record.get("result") is not None
     if ends == ("failed", "completed") and has_result:
         message = "the index says failed, but the job file is completed and holds its result"
-        leftover: Patch = {"errorMessage": GONE} if _is_orphan_message(record) else {}
+        leftover: Patch = {"errorMessage": GONE} if is_orphan_message(record) else {}
         change = Change(job.position, ending(record, entry), job.id, leftover, requires_record=job.id)
         yield Diagnosed(_finding(view, job, message, "the index takes over the job file's ending"), change)
-    elif ends == ("completed", "failed") and has_result and _is_orphan_message(record):
+    elif ends == ("completed", "failed") and has_result and is_orphan_message(record):
         message = "the job file was marked orphaned, but it holds a result and the index says completed"
-        leftover = {"errorMessage": GONE} if _is_orphan_message(entry) else {}
+        leftover = {"errorMessage": GONE} if is_orphan_message(entry) else {}
         change = Change(job.position, leftover, job.id, ending(entry, record), requires_index=True)
         yield Diagnosed(_finding(view, job, message, "the job file takes over the index's ending"), change)
     elif ends[0] != ends[1]:
@@ -135,7 +108,7 @@ def _leftover(view: View, job: Job) -> Iterator[Diagnosed]:
     sides = (job.entry, job.record)
     if any(side is not None and side.get("status") != "completed" for side in sides):
         return
-    entry, record = ({"errorMessage": GONE} if side and _is_orphan_message(side) else {} for side in sides)
+    entry, record = ({"errorMessage": GONE} if side and is_orphan_message(side) else {} for side in sides)
     if entry or record:
         message = "this job is completed, but still carries the message of an orphan"
         change = Change(position=job.position, entry=entry, stem=job.id, record=record)
@@ -143,5 +116,36 @@ def _leftover(view: View, job: Job) -> Iterator[Diagnosed]:
 
 
 def _finding(view: View, job: Job, message: str, repair: str | None) -> Finding:
-    severity = Severity.DAMAGE if repair else Severity.NOTICE
-    return job_finding(view, job, "ending-conflict", message, "", repair, severity)
+    return job_finding(view, job, ENDING_CONFLICT, message, "", repair, None if repair else Severity.NOTICE)
+
+
+INDEX_BEHIND = Rule(
+    "index-behind",
+    Severity.DAMAGE,
+    "The job has ended and its job file says so, but the worker died before it could write the index. Status shows "
+    "it running for ever, and follow-up tasks are refused.",
+    "The index takes over the ending that the job file holds: status, phase, times, thread and turn. A completed "
+    "job stays completed. Done only when the recorded process is proven dead, or none is recorded and nothing was "
+    "written for a minute.",
+    find_index_behind,
+    hook_reason="it had ended, and the index did not say so",
+)
+FILE_BEHIND = Rule(
+    "file-behind",
+    Severity.DAMAGE,
+    "The index says that the job has ended, but its job file still says active. The result view and the status "
+    "view contradict each other.",
+    "The job file takes over the ending that the index holds, under the same proof as index-behind.",
+    find_file_behind,
+    hook_reason="it had ended, and its file did not say so",
+)
+ENDING_CONFLICT = Rule(
+    "ending-conflict",
+    Severity.DAMAGE,
+    "Both records are finished, and differently: for example the index was marked failed by another tool although "
+    "the job file is completed and holds the result. Or a completed job still carries an orphan's message.",
+    "The record that can show the result wins, and a leftover orphan message goes. A known thread or turn id is "
+    "never replaced by nothing. Where neither ending can be proven, both are left and a notice says so.",
+    find_ending_conflict,
+    hook_reason="its two records told different ends",
+)

@@ -6,8 +6,8 @@ import os
 import shlex
 from collections.abc import Iterator
 
-from stateheal.diagnosis.rule import Diagnosed, file_finding, job_finding
-from stateheal.diagnosis.rules.structure import CAP, is_inside_jobs, is_unsafe_log
+from stateheal.diagnosis.repairs import CAP, is_inside_jobs, is_unsafe_log
+from stateheal.diagnosis.rule import Diagnosed, Rule, file_finding, job_finding
 from stateheal.diagnosis.view import Job, View
 from stateheal.formats.times import HOUR, MINUTE, describe_age
 from stateheal.model.disk import GATE_TITLE, INDEX, JOBS
@@ -18,7 +18,6 @@ from stateheal.model.records import entries_of, is_active, is_lost, text_of
 
 _SILENT = 2 * HOUR
 _STILL_WARM = 30 * MINUTE
-NOTICE = Severity.NOTICE
 
 
 def find_turn_running(view: View) -> Iterator[Diagnosed]:
@@ -38,7 +37,7 @@ def find_turn_running(view: View) -> Iterator[Diagnosed]:
         if moved and view.now - max(moved) < _STILL_WARM:
             message = "its worker is dead, but its turn may still run in the workspace's broker"
             helps = f"wait for it, or end the Claude session, before you resume: codex resume {turn[0]}"
-            yield Diagnosed(job_finding(view, job, "turn-running", message, helps, severity=NOTICE))
+            yield Diagnosed(job_finding(view, job, TURN_RUNNING, message, helps))
 
 
 def _lost_turn(job: Job) -> tuple[str, str] | None:
@@ -65,7 +64,7 @@ def find_moved_logs(view: View) -> Iterator[Diagnosed]:
         logs = "the log of 1 job is" if count == 1 else f"the logs of {count} jobs are"
         message = f"{logs} recorded in {parent}, not here"
         helps = "the plugin will not show them; they stand beside the records"
-        yield Diagnosed(file_finding(view, "moved-log", INDEX, message, helps, severity=NOTICE))
+        yield Diagnosed(file_finding(view, MOVED_LOG, INDEX, message, helps))
 
 
 def find_gate_lost(view: View) -> Iterator[Diagnosed]:
@@ -78,7 +77,7 @@ def find_gate_lost(view: View) -> Iterator[Diagnosed]:
         message = f"{reviewed[0]} is a stop gate review, but the review gate is off now"
         helps = "if you did not turn it off: /codex:setup --enable-review-gate"
         where = "/config/stopReviewGate"
-        yield Diagnosed(file_finding(view, "gate-lost", INDEX, message, helps, severity=NOTICE, pointer=where))
+        yield Diagnosed(file_finding(view, GATE_LOST, INDEX, message, helps, pointer=where))
 
 
 def find_split_root(view: View) -> Iterator[Diagnosed]:
@@ -87,7 +86,7 @@ def find_split_root(view: View) -> Iterator[Diagnosed]:
         others = ", ".join(f"{twin} ({_size(view, twin)})" for twin in view.evidence.twins)
         message = f"this workspace's state ({_size(view, str(view.evidence.place.directory))}) is also in {others}"
         helps = f"to bring it together: {_migration(view)}"
-        yield Diagnosed(file_finding(view, "split-root", "", message, helps, severity=NOTICE))
+        yield Diagnosed(file_finding(view, SPLIT_ROOT, "", message, helps))
 
 
 def _size(view: View, directory: str) -> str:
@@ -117,7 +116,7 @@ def find_foreign_plugin(view: View) -> Iterator[Diagnosed]:
         jobs = "1 Codex job stands" if len(codex) == 1 else f"{len(codex)} Codex jobs stand"
         message = f"{jobs} in the data directory of {place.plugin}"
         helps = "the plugin that set CLAUDE_PLUGIN_DATA last got them; uninstalling it deletes them"
-        yield Diagnosed(file_finding(view, "foreign-plugin", INDEX, message, helps, severity=NOTICE))
+        yield Diagnosed(file_finding(view, FOREIGN_PLUGIN, INDEX, message, helps))
 
 
 def find_gone_workspace(view: View) -> Iterator[Diagnosed]:
@@ -128,7 +127,7 @@ def find_gone_workspace(view: View) -> Iterator[Diagnosed]:
         root = shlex.quote(str(view.evidence.place.root))
         command = f"stateheal migrate --from {root} --workspace {shlex.quote(home)} NEW"
         helps = f"if it was moved: {command}; else its state can be deleted"
-        yield Diagnosed(file_finding(view, "gone-workspace", "", message, helps, severity=NOTICE))
+        yield Diagnosed(file_finding(view, GONE_WORKSPACE, "", message, helps))
 
 
 def find_silent(view: View) -> Iterator[Diagnosed]:
@@ -140,7 +139,7 @@ def find_silent(view: View) -> Iterator[Diagnosed]:
         if last is not None and view.now - last > _SILENT:
             message = f"its process lives, but its last sign of life was {describe_age(last, view.now)}"
             helps = f"if it hangs: /codex:cancel {job.id}"
-            yield Diagnosed(job_finding(view, job, "silent", message, helps, severity=NOTICE))
+            yield Diagnosed(job_finding(view, job, SILENT, message, helps))
 
 
 def find_over_cap(view: View) -> Iterator[Diagnosed]:
@@ -149,4 +148,69 @@ def find_over_cap(view: View) -> Iterator[Diagnosed]:
     if count > CAP:
         message = f"the index holds {count} entries; the plugin's next write deletes all but the {CAP} newest"
         helps = f"copy what you need from {view.evidence.place.directory / JOBS} before you start another job"
-        yield Diagnosed(file_finding(view, "over-cap", INDEX, message, helps, severity=NOTICE, pointer="/jobs"))
+        yield Diagnosed(file_finding(view, OVER_CAP, INDEX, message, helps, pointer="/jobs"))
+
+
+TURN_RUNNING = Rule(
+    "turn-running",
+    Severity.NOTICE,
+    "The worker of an orphaned job is dead, but its turn may still run in the workspace's broker. To resume the "
+    "thread now would start a second turn on it and hang.",
+    "None. Wait for the turn to end, or end the Claude session, which stops the broker.",
+    find_turn_running,
+)
+MOVED_LOG = Rule(
+    "moved-log",
+    Severity.NOTICE,
+    "Records name their logs in another directory: the tree was moved or copied. The plugin shows no progress for "
+    "these jobs, and when it prunes them it deletes the logs at the old place.",
+    "None. The logs stand beside the records.",
+    find_moved_logs,
+)
+GATE_LOST = Rule(
+    "gate-lost",
+    Severity.NOTICE,
+    "A stop gate review has run in this workspace, but the review gate is off: perhaps you turned it off, perhaps "
+    "a torn index did.",
+    "None. '/codex:setup --enable-review-gate' turns it on.",
+    find_gate_lost,
+)
+SPLIT_ROOT = Rule(
+    "split-root",
+    Severity.NOTICE,
+    "The same workspace has state under two roots: hooks and commands may read different ones, so the gate or a "
+    "cancel seems to have no effect.",
+    "None by 'heal'. 'stateheal migrate' brings the two together (the notice names the command); set "
+    "CLAUDE_PLUGIN_DATA to the same directory for both, so that they stay so.",
+    find_split_root,
+)
+FOREIGN_PLUGIN = Rule(
+    "foreign-plugin",
+    Severity.NOTICE,
+    "Codex jobs stand in the data directory of another plugin, because the last plugin to export "
+    "CLAUDE_PLUGIN_DATA won. Uninstalling that plugin deletes them.",
+    "None.",
+    find_foreign_plugin,
+)
+GONE_WORKSPACE = Rule(
+    "gone-workspace",
+    Severity.NOTICE,
+    "The project directory that the state belongs to is not there any more.",
+    "None by 'heal'. If the project was moved, 'stateheal migrate --workspace OLD NEW' brings its state along; if "
+    "it was deleted, so can its state be.",
+    find_gone_workspace,
+)
+SILENT = Rule(
+    "silent",
+    Severity.NOTICE,
+    "A job whose process lives, but that has written nothing for two hours.",
+    "None. '/codex:cancel JOB' ends it, if it hangs.",
+    find_silent,
+)
+OVER_CAP = Rule(
+    "over-cap",
+    Severity.NOTICE,
+    "The index holds more than the 50 entries that the plugin keeps: its next write deletes the files of the oldest.",
+    "None. Copy what you need first.",
+    find_over_cap,
+)

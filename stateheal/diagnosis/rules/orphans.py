@@ -5,38 +5,43 @@ Field guide section 3 says what a healed record holds, section 5 which rule is w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from stateheal.diagnosis.rule import Diagnosed, job_finding
+from stateheal.diagnosis.repairs import orphan_change, terminated_by
+from stateheal.diagnosis.rule import Diagnosed, Rule, job_finding
 from stateheal.diagnosis.view import Job, Record, View
-from stateheal.formats.times import describe_age, format_time
+from stateheal.formats.times import describe_age
 from stateheal.model.findings import Severity
 from stateheal.model.liveness import Liveness, Verdict
 from stateheal.model.plan import Change, Patch
-from stateheal.model.records import is_active, is_finished, pid_of, text_of, time_of
-from stateheal.model.request import Closing
-from stateheal.text import printable
-
-_CLOCK = 2.0
-"""Seconds that a job may seem to be older than the command that started it."""
-ORPHANED = "Orphaned: "
-"""How the message of every orphan begins."""
+from stateheal.model.records import is_active, is_finished, pid_of
 
 
-def find_orphans(rule: str) -> Callable[[View], Iterator[Diagnosed]]:
-    """The finder of one of the four rules: active jobs whose verdict belongs to it."""
+def _find_orphans(view: View, rule: Rule) -> Iterator[Diagnosed]:
+    """Active jobs whose verdict belongs to this one of the four rules."""
+    for job in view.jobs:
+        if job.active and _rule_of(job, view.judge(job).verdict) == rule.name:
+            yield from _diagnose(view, job, rule)
 
-    def find(view: View) -> Iterator[Diagnosed]:
-        for job in view.jobs:
-            if job.active and _rule_of(job, view.judge(job).verdict) == rule:
-                yield from _diagnose(view, job, rule)
 
-    return find
+def find_missing(view: View) -> Iterator[Diagnosed]:
+    """Active jobs that name no process and have been silent for too long."""
+    return _find_orphans(view, MISSING_PID)
+
+
+def find_recycled(view: View) -> Iterator[Diagnosed]:
+    """Active jobs whose pid belongs to another process by now."""
+    return _find_orphans(view, RECYCLED_PID)
+
+
+def find_dead(view: View) -> Iterator[Diagnosed]:
+    """Active jobs whose process is gone."""
+    return _find_orphans(view, DEAD_PID)
 
 
 def find_unsafe(view: View) -> Iterator[Diagnosed]:
     """Pids that are none, on any record: on active jobs as far as they are dead, on finished ones always."""
-    yield from find_orphans("unsafe-pid")(view)
+    yield from _find_orphans(view, UNSAFE_PID)
     for job in view.jobs:
         if any(map(is_active, job.sides)):
             continue  # its other side may speak of a process that lives
@@ -48,7 +53,7 @@ def find_unsafe(view: View) -> Iterator[Diagnosed]:
                 job_finding(
                     view,
                     job,
-                    "unsafe-pid",
+                    UNSAFE_PID,
                     f"this finished job still names {shown!r} as its process",
                     "the plugin may signal recorded pids, and this one stands for no single process",
                     "set pid to null",
@@ -71,7 +76,7 @@ def _rule_of(job: Job, verdict: Verdict) -> str:
     return "unsafe-pid" if verdict.rule == "missing-pid" and named else verdict.rule
 
 
-def _diagnose(view: View, job: Job, rule: str) -> Iterator[Diagnosed]:
+def _diagnose(view: View, job: Job, rule: Rule) -> Iterator[Diagnosed]:
     verdict = view.judge(job).verdict
     last = view.last_sign(job)
     evidence = "no sign of life is recorded" if last is None else f"last sign of life {describe_age(last, view.now)}"
@@ -81,61 +86,51 @@ def _diagnose(view: View, job: Job, rule: str) -> Iterator[Diagnosed]:
         yield Diagnosed(job_finding(view, job, rule, message, evidence, severity=Severity.UNSURE))
     elif verdict.state is Liveness.DEAD:
         only = "" if job.entry and job.record else " in the index" if job.entry else " in the job file"
-        repair = f"mark it failed/{'terminated' if _terminated(view, job) else 'orphaned'}{only}"
+        repair = f"mark it failed/{'terminated' if terminated_by(view, job) else 'orphaned'}{only}"
         finding = job_finding(view, job, rule, f"{status}, but {verdict.reason}", evidence, repair)
         yield Diagnosed(finding, orphan_change(view, job))
 
 
-def orphan_change(view: View, job: Job) -> Change:
-    """What makes a job whose verdict is dead an orphan, on every side that is there."""
-    judgement = view.judge(job)
-    text = _message(view, job, judgement.verdict)
-    return Change(
-        position=job.position,
-        entry=_orphaned(view, job, job.entry, text),
-        stem=job.id,
-        record=_orphaned(view, job, job.record, text),
-        log=log_line(view, job.sides[0], text),
-        owners_to_recheck=judgement.owners,
-    )
-
-
-def _terminated(view: View, job: Job) -> Closing | None:
-    """The signal's end of the command that ran the job, where that is known (``stateheal run --no-record``)."""
-    closing = view.settings.closing
-    if closing is None or closing.message is None:
-        return None
-    pids = {pid_of(side.get("pid")) for side in job.sides if is_active(side)}
-    started = [time_of(side, key, view.now) for side in job.sides for key in ("startedAt", "createdAt")]
-    own = all(moment is None or moment >= closing.began - _CLOCK for moment in started)
-    return closing if pids <= closing.pids and own else None
-
-
-def _message(view: View, job: Job, verdict: Verdict) -> str:
-    closing = _terminated(view, job)
-    if closing is not None and closing.message is not None:
-        return closing.message
-    log = view.evidence.logs.get(job.id)
-    quote = log.codex_error if log and verdict.rule == "missing-pid" else None
-    return f"{verdict.message}; Codex error: {quote}" if quote else verdict.message
-
-
-def _orphaned(view: View, job: Job, side: Record | None, text: str) -> Patch:
-    if side is None or not is_active(side):
-        return {}
-    # The plugin shows completedAt - startedAt as the job's duration: never a time to come, never the healing's own.
-    ended = max((sign for sign in view.signs(job) if sign <= view.now), default=view.now)
-    closing = _terminated(view, job)
-    before = text_of(side, "errorMessage")
-    return {
-        "status": "failed",
-        "phase": "terminated" if closing else "orphaned",
-        "pid": None,
-        "completedAt": format_time(closing.ended if closing else ended),
-        "errorMessage": f"{text} (before: {before})" if before else text,
-    }
-
-
-def log_line(view: View, side: Record, text: str) -> str:
-    """What a job's log is told of a repair: when, why, and what its record said before (field guide section 3)."""
-    return printable(f"[{format_time(view.now)}] {text} (was {side.get('status')}/{side.get('phase')})")
+UNSAFE_PID = Rule(
+    "unsafe-pid",
+    Severity.DAMAGE,
+    "The recorded pid is 0, 1, negative, true or no number at all. The plugin signals recorded pids by process "
+    "group, and such a value can stand for every process of yours.",
+    "Set pid to null. An active job is marked failed/orphaned as well; one whose pid is text and no number waits "
+    "for the grace time first.",
+    find_unsafe,
+    hook_reason="what it names as its process stands for none",
+    harmless_to_move=True,
+)
+MISSING_PID = Rule(
+    "missing-pid",
+    Severity.DAMAGE,
+    "The job is recorded as active, names no process, and has been silent for longer than the grace time (an hour "
+    "unless --grace says otherwise). Nothing will ever finish it.",
+    "Mark it failed/orphaned in the index and in the job file; a last Codex error in its log is quoted. Younger "
+    "ones are left alone: a job that was just queued has no pid for some seconds.",
+    find_missing,
+    hook_reason="it names no process and has been silent for too long",
+    harmless_to_move=True,
+)
+RECYCLED_PID = Rule(
+    "recycled-pid",
+    Severity.DAMAGE,
+    "The job's process is gone and its pid belongs to another process by now. The plugin would signal that "
+    "innocent process when the session ends or the job is cancelled.",
+    "Mark the job failed/orphaned and set pid to null. The other process is never signalled.",
+    find_recycled,
+    hook_reason="pid {pid} belongs to another process by now",
+    harmless_to_move=True,
+)
+DEAD_PID = Rule(
+    "dead-pid",
+    Severity.DAMAGE,
+    "The job is recorded as active, but its process is gone: it was killed, ran out of memory or did not survive "
+    "a reboot. Status shows it running for ever, and follow-up tasks are refused.",
+    "Mark it failed/orphaned in the index and in the job file, with pid null and the time of its last sign of "
+    "life, and note it in the job's log. Thread and turn stay, so that the conversation can be resumed.",
+    find_dead,
+    hook_reason="its process {pid} is gone",
+    harmless_to_move=True,
+)

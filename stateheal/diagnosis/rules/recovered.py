@@ -9,8 +9,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from stateheal.diagnosis.rule import Diagnosed, job_finding
-from stateheal.diagnosis.rules.orphans import log_line
+from stateheal.diagnosis.repairs import log_line
+from stateheal.diagnosis.rule import Diagnosed, Rule, job_finding
 from stateheal.diagnosis.view import Job, Record, View
 from stateheal.formats.times import format_time
 from stateheal.model.evidence import Recovery, TurnEnd
@@ -33,10 +33,12 @@ def find_recovered(view: View) -> Iterator[Diagnosed]:
         if recovery.message is None or job.record is None:
             why = recovery.reason or "it has no job file to hold the answer"
             message = f"not recoverable, left as it is: {why}"
-            yield Diagnosed(job_finding(view, job, "recoverable", message, severity=Severity.NOTICE))
+            yield Diagnosed(job_finding(view, job, RECOVERABLE, message))
             continue
         message = f"its worker died, but Codex finished the turn: the answer is in {recovery.path}"
-        finding = job_finding(view, job, "recoverable", message, repair="mark it completed/done with the answer")
+        finding = job_finding(
+            view, job, RECOVERABLE, message, "", "mark it completed/done with the answer", Severity.DAMAGE
+        )
         yield Diagnosed(finding, _change(view, job, recovery))
 
 
@@ -50,7 +52,7 @@ def _notice(view: View, job: Job) -> Iterator[Diagnosed]:
             message = f"its worker died, but Codex finished the turn: the answer is in {facts.path}"
             where = shlex.quote(str(view.evidence.place.directory))
             helps = f"stateheal recover --job {job.id} {where}, or codex resume {thread}"
-            yield Diagnosed(job_finding(view, job, "recoverable", message, helps, severity=Severity.NOTICE))
+            yield Diagnosed(job_finding(view, job, RECOVERABLE, message, helps))
         return
 
 
@@ -92,3 +94,13 @@ def _patch(side: Record | None, both: Patch, recovery: Recovery) -> Patch:
     if text_of(side, "turnId") is None and recovery.turn_id is not None:
         patch["turnId"] = recovery.turn_id
     return patch
+
+
+RECOVERABLE = Rule(
+    "recoverable",
+    Severity.NOTICE,
+    "A task whose worker died, but whose turn Codex finished all the same: the answer stands in a rollout.",
+    "None by 'heal'. 'stateheal recover', or 'heal --recover', writes the answer into the job's records: "
+    "completed/done, with where it came from. 'codex resume THREAD' shows it too.",
+    find_recovered,
+)

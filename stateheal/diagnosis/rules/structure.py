@@ -7,16 +7,14 @@ would then hold more than 40.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
-from stateheal.diagnosis.rule import Diagnosed, file_finding, job_finding
-from stateheal.diagnosis.rules.endings import ending
-from stateheal.diagnosis.rules.orphans import orphan_change
+from stateheal.diagnosis.repairs import CAP, ending, is_unsafe_log, may_live, orphan_change
+from stateheal.diagnosis.rule import Diagnosed, Rule, file_finding, job_finding
 from stateheal.diagnosis.view import Job, Record, View
 from stateheal.formats.jsontext import Json
 from stateheal.formats.times import format_time
-from stateheal.model.disk import ACTIVE, FINISHED, INDEX, JOBS
+from stateheal.model.disk import ACTIVE, FINISHED, INDEX
 from stateheal.model.findings import Severity
 from stateheal.model.liveness import Liveness
 from stateheal.model.plan import Change
@@ -32,15 +30,8 @@ from stateheal.model.records import (
     text_of,
 )
 
-CAP = 50
-"""Entries that the plugin keeps."""
 ROOM = 40
 """Entries up to which one may be added: the plugin's next tasks need the rest."""
-
-
-def may_live(view: View, job: Job) -> bool:
-    """Whether the job is active and not proven dead: then nothing of it is touched."""
-    return any(map(is_active, job.sides)) and view.judge(job).verdict.state is not Liveness.DEAD
 
 
 def find_null_entries(view: View) -> Iterator[Diagnosed]:
@@ -51,7 +42,7 @@ def find_null_entries(view: View) -> Iterator[Diagnosed]:
         if entry is None:
             pointer = f"/jobs/{position}"
             message = f"{pointer} is null: the plugin's status crashes on it"
-            finding = file_finding(view, "null-entry", INDEX, message, repair="remove it", pointer=pointer)
+            finding = file_finding(view, NULL_ENTRY, INDEX, message, repair="remove it", pointer=pointer)
             yield Diagnosed(finding, Change(drop=frozenset({position})))
 
 
@@ -77,35 +68,17 @@ def _leading_out(view: View, job: Job) -> Diagnosed:
     assert job.position is not None
     message = "its id is a path: the plugin would delete the file it leads to when it prunes the job"
     if may_live(view, job):
-        return Diagnosed(job_finding(view, job, "unsafe-path", message, "it may live", severity=Severity.UNSURE))
-    finding = job_finding(view, job, "unsafe-path", message, repair="take the entry out of the index")
+        return Diagnosed(job_finding(view, job, UNSAFE_PATH, message, "it may live", severity=Severity.UNSURE))
+    finding = job_finding(view, job, UNSAFE_PATH, message, repair="take the entry out of the index")
     owners = view.judge(job).owners if is_active(job.entry) else ()
     return Diagnosed(finding, Change(drop=frozenset({job.position}), owners_to_recheck=owners))
-
-
-def is_unsafe_log(view: View, job: Job, side: Record) -> bool:
-    """A logFile outside the workspace's jobs/ that is not the job's own log by name, another record, or a directory."""
-    log = text_of(side, "logFile")
-    if log is None:
-        return False
-    base = os.path.basename(log.replace("\\", "/"))
-    if not is_inside_jobs(view, log):
-        return base != f"{job.id}.log"
-    is_directory = any(name.name == f"{JOBS}/{base}" and name.is_directory for name in view.evidence.names)
-    return is_directory or base.endswith(".json")
-
-
-def is_inside_jobs(view: View, log: str) -> bool:
-    """Whether a path leads, every link resolved, to a name right in this workspace's ``jobs/``."""
-    parent = os.path.dirname(log)
-    return view.evidence.real_parents.get(parent, parent) == view.evidence.place.jobs_path
 
 
 def _unsafe_log(view: View, job: Job, bad: list[Record]) -> Diagnosed:
     message = f"its logFile is {text_of(bad[0], 'logFile')!r}: the plugin deletes that path when it prunes the job"
     if may_live(view, job):
-        return Diagnosed(job_finding(view, job, "unsafe-path", message, "it may live", severity=Severity.UNSURE))
-    finding = job_finding(view, job, "unsafe-path", message, "that path is not looked at", "set logFile to null")
+        return Diagnosed(job_finding(view, job, UNSAFE_PATH, message, "it may live", severity=Severity.UNSURE))
+    finding = job_finding(view, job, UNSAFE_PATH, message, "that path is not looked at", "set logFile to null")
     change = Change(
         position=job.position,
         entry={"logFile": None} if any(side is job.entry for side in bad) else {},
@@ -133,7 +106,7 @@ def find_duplicates(view: View) -> Iterator[Diagnosed]:
 def _doubled(view: View, jobs: list[Job]) -> Iterator[Diagnosed]:
     message = f"{len(jobs)} entries have this id: the plugin shows one and updates another"
     if any(may_live(view, job) for job in jobs):
-        finding = job_finding(view, jobs[0], "duplicate-id", message, "it may live", severity=Severity.UNSURE)
+        finding = job_finding(view, jobs[0], DUPLICATE_ID, message, "it may live", severity=Severity.UNSURE)
         yield Diagnosed(finding)
         return
     winner = max(jobs, key=lambda job: (is_finished(job.entry), str((job.entry or {}).get("updatedAt") or "")))
@@ -142,7 +115,7 @@ def _doubled(view: View, jobs: list[Job]) -> Iterator[Diagnosed]:
         if loser is not winner:
             missing |= _only_in(loser.entry or {}, {**(winner.entry or {}), **missing})
     repair = "keep the finished or newer one, with the fields that only the other has"
-    finding = job_finding(view, winner, "duplicate-id", message, repair=repair)
+    finding = job_finding(view, winner, DUPLICATE_ID, message, repair=repair)
     owners = [owner for job in jobs if is_active(job.entry) for owner in view.judge(job).owners]
     drop = frozenset(job.position for job in jobs if job is not winner and job.position is not None)
     yield Diagnosed(finding, Change(winner.position, missing, drop=drop, owners_to_recheck=tuple(owners)))
@@ -164,9 +137,9 @@ def find_stubs(view: View) -> Iterator[Diagnosed]:
             continue
         message = f"its index entry lacks {', '.join(lacking)}: an update of a row that was lost already"
         if may_live(view, job):
-            yield Diagnosed(job_finding(view, job, "stub-entry", message, "it may live", severity=Severity.UNSURE))
+            yield Diagnosed(job_finding(view, job, STUB_ENTRY, message, "it may live", severity=Severity.UNSURE))
             continue
-        finding = job_finding(view, job, "stub-entry", message, repair="fill it in from the job file")
+        finding = job_finding(view, job, STUB_ENTRY, message, repair="fill it in from the job file")
         owners = view.judge(job).owners if any(map(is_active, job.sides)) else ()
         change = Change(
             position=job.position,
@@ -207,15 +180,15 @@ def find_unindexed(view: View) -> Iterator[Diagnosed]:
         message = "its job file is there, but the index does not know it: the plugin cannot show it"
         if may_live(view, job):
             if view.judge(job).verdict.state is Liveness.UNSURE:
-                yield Diagnosed(job_finding(view, job, "unindexed", message, "it may live", severity=Severity.UNSURE))
+                yield Diagnosed(job_finding(view, job, UNINDEXED, message, "it may live", severity=Severity.UNSURE))
             continue  # a live one's worker will write its entry
         if room <= 0:
             left = f"the index is too full to add it ({CAP} are kept): the file stays where it is"
-            yield Diagnosed(job_finding(view, job, "unindexed", message, left, severity=Severity.NOTICE))
+            yield Diagnosed(job_finding(view, job, UNINDEXED, message, left, severity=Severity.NOTICE))
             continue
         room -= 1
         new = "" if index is not None else " to a new index, which has the review gate off"
-        finding = job_finding(view, job, "unindexed", message, repair=f"add an entry made from the file{new}")
+        finding = job_finding(view, job, UNINDEXED, message, repair=f"add an entry made from the file{new}")
         owners = view.judge(job).owners if is_active(job.record) else ()
         yield Diagnosed(
             finding, Change(stem=job.id, add=_entry_from(view, job), requires_record=job.id, owners_to_recheck=owners)
@@ -247,10 +220,66 @@ def find_missing_files(view: View) -> Iterator[Diagnosed]:
             continue
         message = "its job file is not there: the plugin has nothing to show but the index entry"
         if is_finished(job.entry):
-            yield Diagnosed(job_finding(view, job, "missing-file", message, severity=Severity.NOTICE))
+            yield Diagnosed(job_finding(view, job, MISSING_FILE, message, severity=Severity.NOTICE))
         elif job.active and view.judge(job).verdict.state is Liveness.DEAD:
             verdict = view.judge(job).verdict
             finding = job_finding(
-                view, job, "missing-file", f"{message}, and {verdict.reason}", repair="mark the entry failed/orphaned"
+                view, job, MISSING_FILE, f"{message}, and {verdict.reason}", repair="mark the entry failed/orphaned"
             )
             yield Diagnosed(finding, orphan_change(view, job))
+
+
+NULL_ENTRY = Rule(
+    "null-entry",
+    Severity.DAMAGE,
+    "There is a null among the entries of the index. The plugin's status crashes on it.",
+    "Remove it.",
+    find_null_entries,
+)
+UNSAFE_PATH = Rule(
+    "unsafe-path",
+    Severity.DAMAGE,
+    "A job's id is a path, or its logFile lies outside the workspace's jobs directory and is not the job's own "
+    "log, or is a directory or another job's record. The plugin deletes these paths when it prunes the job.",
+    "Set logFile to null; an entry whose id is a path leaves the index (the journal keeps it). The path itself is "
+    "neither followed nor touched.",
+    find_unsafe_paths,
+    harmless_to_move=True,
+)
+DUPLICATE_ID = Rule(
+    "duplicate-id",
+    Severity.DAMAGE,
+    "Two entries of the index have one id. The plugin shows one and updates the other.",
+    "Keep one: a finished one beats an active one, then the newer counts. Fields that only the other has are kept.",
+    find_duplicates,
+)
+STUB_ENTRY = Rule(
+    "stub-entry",
+    Severity.DAMAGE,
+    "An index entry has no status, or lacks fields that say what the job is and that its job file has: its row was "
+    "lost, and a later update wrote a new one. The plugin lists it under no session and cannot resume it.",
+    "Fill it in from the job file; what the entry has stays.",
+    find_stubs,
+)
+UNINDEXED = Rule(
+    "unindexed",
+    Severity.DAMAGE,
+    "A job file that the index does not know: its worker died between its two writes, or another writer's update "
+    "swallowed the entry. The plugin cannot show the job or its result.",
+    "Add an entry made from the file, as long as the index then holds 40 entries or fewer, so that the plugin's "
+    "pruning pushes nothing out; the journal keeps a copy of the job file and its log. What does not fit is named "
+    "and left. A job that may live is left to its worker.",
+    find_unindexed,
+    hook_reason="its process is gone, and the index did not know it",
+)
+MISSING_FILE = Rule(
+    "missing-file",
+    Severity.DAMAGE,
+    "An index entry without a job file: the file was deleted, or never written. Where the entry is active and its "
+    "process dead, status shows it running for ever.",
+    "Mark an active entry whose process is proven dead failed/orphaned. A finished one is only named: a result is "
+    "not invented.",
+    find_missing_files,
+    hook_reason="its process and its file are gone",
+    harmless_to_move=True,
+)

@@ -10,8 +10,8 @@ import json
 from collections.abc import Iterator, Mapping
 
 from stateheal.diagnosis.change import patched
-from stateheal.diagnosis.rule import Diagnosed, file_finding, job_finding, on_disk
-from stateheal.diagnosis.rules.endings import ending
+from stateheal.diagnosis.repairs import ending, is_shape
+from stateheal.diagnosis.rule import Diagnosed, Rule, file_finding, job_finding, on_disk
 from stateheal.diagnosis.view import Job, Record, View
 from stateheal.formats.jsonsalvage import Salvage, gate_in
 from stateheal.formats.jsontext import Json, ParseFailure
@@ -41,14 +41,14 @@ def find_torn_index(view: View) -> Iterator[Diagnosed]:
         return
     if index.name in view.evidence.unsettled:
         message = f"{INDEX} is {reason}, but was written just now: it may be on its way"
-        yield Diagnosed(file_finding(view, "torn-index", INDEX, message, severity=Severity.UNSURE))
+        yield Diagnosed(file_finding(view, TORN_INDEX, INDEX, message, severity=Severity.UNSURE))
         return
     rebuilt = _rebuilt_index(view, index)
     count = len(entries_of(rebuilt))
     message = f"{INDEX} is {reason}: the plugin sees no jobs, and its next write makes that final"
     gate = gate_in(index.data)
     repair = f"rebuild it from {_entries(count)}the job files; {_GATE[gate]}"
-    finding = file_finding(view, "torn-index", INDEX, message, "the raw bytes stay in the journal", repair)
+    finding = file_finding(view, TORN_INDEX, INDEX, message, "the raw bytes stay in the journal", repair)
     yield Diagnosed(finding, Change(index=rebuilt))
 
 
@@ -139,21 +139,21 @@ def _torn_job(view: View, job: Job, snapshot: Snapshot, reason: str) -> Iterator
     name = snapshot.name
     if name in view.evidence.unsettled:
         message = f"{name} is {reason}, but was written just now: it may be on its way"
-        yield Diagnosed(job_finding(view, job, "torn-job", message, severity=Severity.UNSURE))
+        yield Diagnosed(job_finding(view, job, TORN_JOB, message, severity=Severity.UNSURE))
         return
     if is_active(job.entry) and view.judge(job).verdict.state is not Liveness.DEAD:
         message = f"{name} is {reason}; its process may live, so it is left alone"
-        yield Diagnosed(job_finding(view, job, "torn-job", message, severity=Severity.UNSURE))
+        yield Diagnosed(job_finding(view, job, TORN_JOB, message, severity=Severity.UNSURE))
         return
     rebuilt = _rebuilt_record(job, view.evidence.salvage.get(name, Salvage()))
     message = f"{name} is {reason}: the plugin cannot show this job's result"
     if rebuilt is None:
         message += "; neither in it nor in the index can be read what became of the job"
-        yield Diagnosed(job_finding(view, job, "torn-job", message, severity=Severity.NOTICE))
+        yield Diagnosed(job_finding(view, job, TORN_JOB, message, severity=Severity.NOTICE))
         return
     has_result = rebuilt.get("result") is not None or rebuilt.get("rendered") is not None
     kept = "its answer can still be read and is kept" if has_result else "no answer can be read from it"
-    finding = job_finding(view, job, "torn-job", message, kept, "rebuild it from the index and what can still be read")
+    finding = job_finding(view, job, TORN_JOB, message, kept, "rebuild it from the index and what can still be read")
     owners_to_recheck = view.judge(job).owners if is_active(job.entry) else ()
     yield Diagnosed(finding, Change(stem=job.id, rebuilt=rebuilt, owners_to_recheck=owners_to_recheck))
 
@@ -196,24 +196,40 @@ def find_wrong_shape(view: View) -> Iterator[Diagnosed]:
         message = "jobs is missing" if "jobs" not in index else "jobs is null"
         repair = "make it an empty list, which is what the plugin takes it for"
         yield Diagnosed(
-            file_finding(view, "wrong-shape", INDEX, message, pointer="/jobs", repair=repair),
+            file_finding(view, WRONG_SHAPE, INDEX, message, pointer="/jobs", repair=repair),
             Change(index={**index, "jobs": []}),
         )
     for name, violation in view.violations():
         if name == INDEX and is_shape(view, violation.pointer):
             where = on_disk(view, violation.pointer) or INDEX
             message = f"{where}: {violation.message}; no single meaning can be read from it"
-            yield Diagnosed(file_finding(view, "wrong-shape", INDEX, message, pointer=violation.pointer))
+            yield Diagnosed(file_finding(view, WRONG_SHAPE, INDEX, message, pointer=violation.pointer))
 
 
-def is_shape(view: View, pointer: str) -> bool:
-    """Whether a violation at this place of the index is about its shape rather than about one field of a job."""
-    parts = pointer.split("/")[1:]
-    if parts == ["jobs"]:
-        return view.draft.index.get("jobs") is not None  # null has one meaning, and is mended
-    if parts[:1] in (["config"], ["version"]):
-        return True
-    if len(parts) != 2 or parts[0] != "jobs":
-        return False
-    entry = entries_of(view.draft.index)[int(parts[1])]
-    return entry is not None and not isinstance(entry, dict)
+TORN_INDEX = Rule(
+    "torn-index",
+    Severity.DAMAGE,
+    "state.json is empty, cut off, padded, doubled, not UTF-8 or no object. The plugin then sees no jobs and no "
+    "review gate, and its next write makes the loss final.",
+    "Rebuild it from the entries that can still be read in it and from the job files; nothing is invented. A "
+    "review gate that can be read in the bytes is kept, otherwise it is off and the report says so. The raw bytes "
+    "stay in the journal. A file written in the last five seconds is read again first: it may be on its way.",
+    find_torn_index,
+)
+TORN_JOB = Rule(
+    "torn-job",
+    Severity.DAMAGE,
+    "A job file is empty, cut off or otherwise unreadable. The plugin cannot show the job's result, and some "
+    "commands fail on it.",
+    "Rebuild it from the index entry and from whatever stands whole in the bytes, the result included. The raw "
+    "bytes stay in the journal. A file that may just be on its way, or whose job may live, is left.",
+    find_torn_job,
+)
+WRONG_SHAPE = Rule(
+    "wrong-shape",
+    Severity.DAMAGE,
+    "The index is valid JSON of the wrong types: jobs is no list, an entry is no object, config is a list, the "
+    "review gate is a text. The plugin reads such places as empty, or as on.",
+    "Reported. Repaired only where one reading is possible: jobs that is null or missing becomes an empty list.",
+    find_wrong_shape,
+)

@@ -1,0 +1,141 @@
+"""What finders share: how a repair closes a job, takes over an ending, and what may never be touched.
+
+Field guide sections 3 and 5.
+"""
+
+from __future__ import annotations
+
+import os
+
+from stateheal.diagnosis.view import Job, Record, View
+from stateheal.formats.jsontext import Json
+from stateheal.formats.times import format_time, parse_time
+from stateheal.model.disk import JOBS
+from stateheal.model.liveness import Liveness, Verdict
+from stateheal.model.plan import GONE, Change, Gone, Patch
+from stateheal.model.records import entries_of, is_active, pid_of, text_of, time_of
+from stateheal.model.request import Closing
+from stateheal.text import printable
+
+ORPHANED = "Orphaned: "
+"""How the message of every orphan begins."""
+_CLOCK = 2.0
+"""Seconds that a job may seem to be older than the command that started it."""
+CAP = 50
+"""Entries that the plugin keeps."""
+_PHASES = {"completed": "done", "failed": "failed", "cancelled": "cancelled"}
+
+
+def ending(source: Record, target: Record) -> Patch:
+    """What ``target`` must change to end as ``source`` does. A thread or turn it knows is never forgotten."""
+    status = str(source["status"])
+    wanted: dict[str, Json | Gone] = {"status": status, "pid": None}
+    if "phase" in source or "phase" in target:
+        wanted["phase"] = text_of(source, "phase") or _PHASES[status]
+    if parse_time(source.get("completedAt")) is not None:
+        wanted["completedAt"] = source["completedAt"]
+    for key in ("threadId", "turnId"):
+        if text_of(source, key) is not None:
+            wanted[key] = source[key]
+    message = text_of(source, "errorMessage")
+    if message is not None and not (status == "completed" and message.startswith(ORPHANED)):
+        wanted["errorMessage"] = message
+    elif "errorMessage" in target and (status == "completed" or is_orphan_message(target)):
+        wanted["errorMessage"] = GONE
+    missing = object()
+    return {key: value for key, value in wanted.items() if value is GONE or target.get(key, missing) != value}
+
+
+def is_orphan_message(side: Record) -> bool:
+    return (text_of(side, "errorMessage") or "").startswith(ORPHANED)
+
+
+def orphan_change(view: View, job: Job) -> Change:
+    """What makes a job whose verdict is dead an orphan, on every side that is there."""
+    judgement = view.judge(job)
+    text = _message(view, job, judgement.verdict)
+    return Change(
+        position=job.position,
+        entry=_orphaned(view, job, job.entry, text),
+        stem=job.id,
+        record=_orphaned(view, job, job.record, text),
+        log=log_line(view, job.sides[0], text),
+        owners_to_recheck=judgement.owners,
+    )
+
+
+def terminated_by(view: View, job: Job) -> Closing | None:
+    """The signal's end of the command that ran the job, where that is known (``stateheal run --no-record``)."""
+    closing = view.settings.closing
+    if closing is None or closing.message is None:
+        return None
+    pids = {pid_of(side.get("pid")) for side in job.sides if is_active(side)}
+    started = [time_of(side, key, view.now) for side in job.sides for key in ("startedAt", "createdAt")]
+    own = all(moment is None or moment >= closing.began - _CLOCK for moment in started)
+    return closing if pids <= closing.pids and own else None
+
+
+def _message(view: View, job: Job, verdict: Verdict) -> str:
+    closing = terminated_by(view, job)
+    if closing is not None and closing.message is not None:
+        return closing.message
+    log = view.evidence.logs.get(job.id)
+    quote = log.codex_error if log and verdict.rule == "missing-pid" else None
+    return f"{verdict.message}; Codex error: {quote}" if quote else verdict.message
+
+
+def _orphaned(view: View, job: Job, side: Record | None, text: str) -> Patch:
+    if side is None or not is_active(side):
+        return {}
+    # The plugin shows completedAt - startedAt as the job's duration: never a time to come, never the healing's own.
+    ended = max((sign for sign in view.signs(job) if sign <= view.now), default=view.now)
+    closing = terminated_by(view, job)
+    before = text_of(side, "errorMessage")
+    return {
+        "status": "failed",
+        "phase": "terminated" if closing else "orphaned",
+        "pid": None,
+        "completedAt": format_time(closing.ended if closing else ended),
+        "errorMessage": f"{text} (before: {before})" if before else text,
+    }
+
+
+def log_line(view: View, side: Record, text: str) -> str:
+    """What a job's log is told of a repair: when, why, and what its record said before (field guide section 3)."""
+    return printable(f"[{format_time(view.now)}] {text} (was {side.get('status')}/{side.get('phase')})")
+
+
+def may_live(view: View, job: Job) -> bool:
+    """Whether the job is active and not proven dead: then nothing of it is touched."""
+    return any(map(is_active, job.sides)) and view.judge(job).verdict.state is not Liveness.DEAD
+
+
+def is_unsafe_log(view: View, job: Job, side: Record) -> bool:
+    """A logFile outside the workspace's jobs/ that is not the job's own log by name, another record, or a directory."""
+    log = text_of(side, "logFile")
+    if log is None:
+        return False
+    base = os.path.basename(log.replace("\\", "/"))
+    if not is_inside_jobs(view, log):
+        return base != f"{job.id}.log"
+    is_directory = any(name.name == f"{JOBS}/{base}" and name.is_directory for name in view.evidence.names)
+    return is_directory or base.endswith(".json")
+
+
+def is_inside_jobs(view: View, log: str) -> bool:
+    """Whether a path leads, every link resolved, to a name right in this workspace's ``jobs/``."""
+    parent = os.path.dirname(log)
+    return view.evidence.real_parents.get(parent, parent) == view.evidence.place.jobs_path
+
+
+def is_shape(view: View, pointer: str) -> bool:
+    """Whether a violation at this place of the index is about its shape rather than about one field of a job."""
+    parts = pointer.split("/")[1:]
+    if parts == ["jobs"]:
+        return view.draft.index.get("jobs") is not None  # null has one meaning, and is mended
+    if parts[:1] in (["config"], ["version"]):
+        return True
+    if len(parts) != 2 or parts[0] != "jobs":
+        return False
+    entry = entries_of(view.draft.index)[int(parts[1])]
+    return entry is not None and not isinstance(entry, dict)
