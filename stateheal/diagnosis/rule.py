@@ -11,7 +11,7 @@ from stateheal.formats.jsontext import Document
 from stateheal.model.disk import INDEX
 from stateheal.model.findings import Finding, Severity, entry_position
 from stateheal.model.plan import Change
-from stateheal.model.records import entries_of, pid_of, text_of
+from stateheal.model.records import entries_of, label_of, pid_of, text_of
 
 
 class Diagnosed(NamedTuple):
@@ -60,7 +60,7 @@ def job_finding(
         pointer=f"/jobs/{job.position}" if in_index else None,
         job=job.id,
     )
-    return finding._replace(pid=next((pid for pid in pids if pid is not None), None))
+    return finding._replace(pid=next((pid for pid in pids if pid is not None), None), title=label_of(*job.sides))
 
 
 def file_finding(

@@ -40,6 +40,8 @@ class Finding(NamedTuple):
     pid: int | None = None
     repair: str | None = None
     outcome: Outcome = Outcome.FOUND
+    title: str | None = None
+    """What the job is, on one line: its title and its summary, as they stand in a record."""
 
 
 def entry_position(pointer: str) -> int | None:

@@ -12,6 +12,7 @@ from stateheal.formats.jsontext import Json
 from stateheal.formats.times import DAY, parse_time
 from stateheal.model.disk import ACTIVE, FINISHED
 from stateheal.model.liveness import Identity
+from stateheal.text import shorten
 
 TIME_FIELDS = ("createdAt", "startedAt", "updatedAt", "completedAt", "cancelledAt")
 _COMPANION_ID = re.compile(r"(?:task|review|adversarial-review|job)-[0-9a-z]{6,12}-[0-9a-z]{4,8}")
@@ -63,6 +64,16 @@ def text_of(record: Mapping[str, Json], key: str) -> str | None:
     """A field's text, ``None`` where it is absent, empty or no text."""
     value = record.get(key)
     return value if isinstance(value, str) and value else None
+
+
+def label_of(*sides: Mapping[str, Json]) -> str | None:
+    """What a job is, on one short line: ``Codex Task: look into the slow query``; ``None`` where no side says.
+
+    The first side that has a field counts: the job file's summary is the prompt, a finished entry's its result.
+    """
+    found = [next((text for side in sides if (text := text_of(side, key))), None) for key in ("title", "summary")]
+    line = ": ".join(each.strip() for each in found if each and each.strip())
+    return shorten(line) if line else None
 
 
 def is_active(record: Json) -> bool:

@@ -220,6 +220,7 @@ def _finding(finding: Finding) -> str:
     where = untrusted(finding.path) + (f" at {untrusted(finding.pointer)}" if finding.pointer else "")
     paragraphs = (
         tag("p", " ".join(about), "about"),
+        tag("p", untrusted(finding.title), "title") if finding.title else "",
         tag("p", text(finding.message) + evidence),
         tag("p", f"→ {text(finding.repair)}", "fix") if finding.repair else "",
         tag("p", where, "at"),

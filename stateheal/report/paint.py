@@ -9,7 +9,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Iterator
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from rich.color import ColorSystem
 from rich.console import Console
 from rich.style import Style
@@ -46,6 +46,11 @@ def _escapes(style: str, no_color: bool) -> tuple[str, str]:
 def width_of(text: str) -> int:
     """Columns that a text takes."""
     return len(text) if text.isascii() else cell_len(text)
+
+
+def cut(text: str, width: int) -> str:
+    """The text, or as much of its beginning as stands in ``width`` columns with dots behind it."""
+    return text if width_of(text) <= width else set_cell_size(text, max(1, width - 3)).rstrip() + "..."
 
 
 def folded(text: str, width: int) -> Iterator[str]:

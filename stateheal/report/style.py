@@ -80,7 +80,7 @@ summary:focus-visible, a:focus-visible { outline: 2px solid var(--notice); outli
 @media (min-width: 60rem) {
   .panels { display: grid; grid-template-columns: 2fr 3fr; gap: .8rem; }
   .finding { display: grid; grid-template-columns: 22rem 1fr; column-gap: 1.2rem; }
-  .finding .about { grid-row: 1 / span 4; }
+  .finding .about { grid-row: 1 / span 5; }
   .finding > :not(.about) { grid-column: 2; }
   .about .job { display: block; }
 }

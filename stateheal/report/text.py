@@ -12,7 +12,7 @@ from stateheal.model.findings import Finding, Outcome, Severity
 from stateheal.model.report import Diff, Report
 from stateheal.model.request import Scope
 from stateheal.report.diff import painted_diff
-from stateheal.report.paint import Paint, folded, painter, width_of
+from stateheal.report.paint import Paint, cut, folded, painter, width_of
 from stateheal.report.summary import WHOLE, directory_of, summary, worst_first
 from stateheal.text import printable
 
@@ -119,6 +119,8 @@ def _why(finding: Finding, width: int, verbose: bool, paint: Paint) -> Iterator[
     """The reason, the repair, what became of it; on one line where it fits."""
     said = printable(finding.message) + (f"; {printable(finding.evidence)}" if finding.evidence else "")
     word = "" if finding.severity is Severity.DAMAGE else f"{finding.severity.value}: "
+    if finding.title:
+        yield paint(f'"{cut(printable(finding.title), width - 2)}"', "italic")
     parts = [(word + said, "")]
     if finding.repair:
         parts.append((f"→ {printable(finding.repair)}", "dim"))

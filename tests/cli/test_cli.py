@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 
 import stateheal
 from stateheal import cli
@@ -102,6 +103,26 @@ def test_one_workspace_under_two_roots_is_told_apart(run: Any, tmp_path: Path) -
     for made in trees:
         (line,) = (line for line in said.out.splitlines() if line.endswith(str(made.path)))
         assert line.startswith("/home/dev/projects/somewhere")
+
+
+@pytest.mark.parametrize(
+    ("fields", "shown"),
+    [
+        ({"title": "Codex Task", "summary": "find  the\nslow query"}, '"Codex Task: find the slow query"'),
+        ({"title": "\x1b[31mred\u202e", "summary": ...}, '"\\x1b[31mred\\u202e"'),
+        ({"title": ["no text"], "summary": "only this"}, '"only this"'),
+        ({"title": "T", "summary": "x" * 500}, '"T: xxxx'),
+        ({"title": "T", "summary": "\u6f22" * 90}, '"T: \u6f22'),
+    ],
+)
+def test_what_a_job_is_stands_beside_its_id(run: Any, tmp_path: Path, fields: dict[str, Any], shown: str) -> None:
+    made = Tree(tmp_path / "tree").add(job("task-orphan", pid=0, **fields))
+    said = run("audit", made.root)
+    (line,) = (line for line in said.out.splitlines() if "unsafe-pid  task-orphan" in line)
+    assert shown in line and cell_len(line) <= 80
+    page = tmp_path / "page.html"
+    run("audit", made.root, "--html", page)
+    assert "\x1b" not in page.read_text("utf-8") and 'class="title"' in page.read_text("utf-8")
 
 
 def test_the_worst_comes_first(run: Any, tmp_path: Path) -> None:
