@@ -15,6 +15,7 @@ from stateheal.text import nearest, printable
 from stateheal.version import __version__
 
 _COMMANDS = {
+    "jobs": "jobs",
     "audit": "repair",
     "heal": "repair",
     "recover": "recover",
@@ -31,6 +32,8 @@ _COMMANDS = {
     "completion": "completion",
 }
 """Each command and the module that has it: imported when it is asked for."""
+_ALIASES = {"status": "jobs"}
+"""Other names that people try."""
 
 
 class _Group(click.Group):
@@ -40,6 +43,7 @@ class _Group(click.Group):
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        cmd_name = _ALIASES.get(cmd_name, cmd_name)
         if cmd_name not in _COMMANDS:
             return None
         found: click.Command = getattr(import_module(f"stateheal.cli.{_COMMANDS[cmd_name]}"), f"{cmd_name}_command")
@@ -49,7 +53,7 @@ class _Group(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0] if args else ""
-        if name not in _COMMANDS and not name.startswith("-"):
+        if name not in _COMMANDS and name not in _ALIASES and not name.startswith("-"):
             near = nearest(name, _COMMANDS)
             meant = f"; did you mean {near!r}?" if near else f"; there are {', '.join(_COMMANDS)}"
             ctx.fail(f"there is no command {name!r}{meant}")
@@ -65,6 +69,7 @@ def group() -> None:
     would change, repairs the records, and can take every repair back.
 
     \b
+    stateheal jobs             what runs, what hangs, what is dead
     stateheal audit            what is wrong, nothing written
     stateheal heal -n          what a heal would change, as a diff
     stateheal heal             repair it

@@ -71,10 +71,10 @@ class Output:
     def is_text(self) -> bool:
         return self.format == "text"
 
-    def print_json(self, report: Report, **extra: Any) -> None:
-        """The report in the JSON form that was asked for."""
+    def print_json(self, report: Report, each: str = "findings", **extra: Any) -> None:
+        """The report in the JSON form that was asked for; ``each``: the list that ndjson gives a line each."""
         try:
-            for line in lines(as_json(report, **extra), self.format == "ndjson"):
+            for line in lines(as_json(report, **extra), self.format == "ndjson", each):
                 print(line)
         except BrokenPipeError:
             raise BrokenPipeError from None  # one with a number click would take for itself, and end with 1
@@ -138,26 +138,38 @@ def rule_options(command: Command) -> Command:
         click.option(
             "--ignore", multiple=True, metavar="RULE", shell_complete=rule_names, help="All but this rule (repeatable)."
         ),
-        click.option(
-            "--grace",
-            metavar="DURATION",
-            callback=duration,
-            default="1h",
-            show_default=True,
-            help="How long a job that names no process must be silent to count as dead: 90s, 15m, 2h, 1d.",
-        ),
-        click.option("--assume-local", is_flag=True, help="Records that look like another machine's are this one's."),
+        *_VERDICT,
     )
+    return _decorate(command, _with_settings(command), decorators)
 
+
+def verdict_options(command: Command) -> Command:
+    """--grace, --assume-local: what bears on a verdict; the command gets them as one ``settings``."""
+    return _decorate(command, _with_settings(command), _VERDICT)
+
+
+_VERDICT = (
+    click.option(
+        "--grace",
+        metavar="DURATION",
+        callback=duration,
+        default="1h",
+        show_default=True,
+        help="How long a job that names no process must be silent to count as dead: 90s, 15m, 2h, 1d.",
+    ),
+    click.option("--assume-local", is_flag=True, help="Records that look like another machine's are this one's."),
+)
+
+
+def _with_settings(command: Command) -> Callable[..., Any]:
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         from stateheal.engine.commands import settings_of
 
-        settings: Settings = settings_of(
-            kwargs.pop("select"), kwargs.pop("ignore"), kwargs.pop("grace"), kwargs.pop("assume_local")
-        )
+        select, ignore = kwargs.pop("select", ()), kwargs.pop("ignore", ())
+        settings: Settings = settings_of(select, ignore, kwargs.pop("grace"), kwargs.pop("assume_local"))
         return command(*args, settings=settings, **kwargs)
 
-    return _decorate(command, wrapped, decorators)
+    return wrapped
 
 
 def _decorate(command: Command, wrapped: Callable[..., Any], decorators: tuple[Any, ...]) -> Command:

@@ -10,6 +10,7 @@ from stateheal.evidence.roots import Discovery
 from stateheal.model.disk import Place
 from stateheal.model.evidence import Evidence
 from stateheal.model.findings import Finding, Outcome
+from stateheal.model.jobs import JobRow
 from stateheal.model.page import PageData
 from stateheal.model.plan import Plan
 from stateheal.model.records import entries_of, text_of
@@ -29,6 +30,8 @@ class WorkspaceResult(NamedTuple):
     postponed: bool = False
     """A file of it may be on its way just now: nothing was concluded or done, it is to be looked at again."""
     page: PageData | None = None
+    rows: tuple[JobRow, ...] = ()
+    """Its jobs, where a list of them was asked for."""
 
 
 class WorkspaceSummary(NamedTuple):
@@ -52,6 +55,7 @@ class WorkspaceSummary(NamedTuple):
     """Whether it came to a visit at all."""
     stopped: bool = False
     page: PageData | None = None
+    rows: tuple[JobRow, ...] = ()
 
 
 def summary_of(result: WorkspaceResult, job: str | None) -> WorkspaceSummary:
@@ -70,6 +74,7 @@ def summary_of(result: WorkspaceResult, job: str | None) -> WorkspaceSummary:
         like_job=_like(evidence, job) if job is not None else (),
         stopped=result.stopped,
         page=result.page,
+        rows=result.rows,
     )
 
 
@@ -127,6 +132,7 @@ class ReportBuilder:
             logs=sum(summary.logs for summary in visited if self.dry_run),
             homes={summary.place.name: summary.home for summary in visited if summary.home},
             answers=tuple(answer for summary in visited for answer in summary.answers),
+            rows=tuple(row for summary in visited for row in summary.rows),
             pages=tuple(summary.page for summary in visited if summary.page),
             reached=len(summaries),
             interrupted=self.interrupted,

@@ -70,7 +70,7 @@ def audit(
     look: Do = auditor.audit
     if page:
         look = _with_page_data(look)
-    _fill(builder, look, world, writes=False)
+    fill(builder, look, world, writes=False)
     return builder.report(None)
 
 
@@ -129,7 +129,7 @@ def heal_found(
     auditor = Auditor(found, settings, world, journal)
     run = journal.begin(command, __version__, world.processes.host().now)
     try:
-        _fill(builder, auditor.dry_run if dry_run else Healer(auditor, run).heal, world, writes=not dry_run)
+        fill(builder, auditor.dry_run if dry_run else Healer(auditor, run).heal, world, writes=not dry_run)
     finally:
         run.close()
     if run.wrote:
@@ -180,7 +180,7 @@ def asked_for(paths: Paths | None, cwd: str | None, job: str | None) -> Discover
     return found._replace(places=tuple(places))
 
 
-def _fill(builder: ReportBuilder, do: Do, world: World, *, writes: bool) -> None:
+def fill(builder: ReportBuilder, do: Do, world: World, *, writes: bool) -> None:
     """Tour every workspace and write down what came of it; what writes nothing may be spread over processors."""
     places = builder.found.places
 

@@ -15,9 +15,9 @@ from stateheal.errors import UsageError
 from stateheal.evidence.roots import discover
 from stateheal.evidence.schema import violations
 from stateheal.model.disk import Place
+from stateheal.model.jobs import Explanation
 from stateheal.model.liveness import Step, Trial
 from stateheal.model.records import is_active
-from stateheal.model.report import Explanation
 from stateheal.model.request import Settings
 
 

@@ -8,10 +8,8 @@ from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
-from stateheal.formats.jsontext import Json
-from stateheal.model.disk import Place
 from stateheal.model.findings import Finding, Outcome, Severity
-from stateheal.model.liveness import HostFacts, Trial
+from stateheal.model.jobs import JobRow
 from stateheal.model.page import PageData
 
 
@@ -102,6 +100,8 @@ class Report:
     """What a migration did, a workspace at a time."""
     answers: tuple[tuple[str, str, str], ...] = ()
     """Recovered answers: workspace, job, text."""
+    rows: tuple[JobRow, ...] = ()
+    """Every job, where a list of them was asked for."""
     pages: tuple[PageData, ...] = ()
     """Every workspace as a page draws it, where a page was asked for."""
     reached: int = 0
@@ -130,19 +130,3 @@ class Report:
         refused = any(each.refusal for each in self.restored) or any(each.refusal for each in self.moved)
         would = self.dry_run and any(each.written or each.archives for each in self.moved)
         return 1 if self.remaining or refused or would else 0
-
-
-class Explanation(NamedTuple):
-    """Every fact that was gathered about one job in one workspace."""
-
-    place: Place
-    job: str
-    entry: Mapping[str, Json] | None
-    record: Mapping[str, Json] | None
-    host: HostFacts
-    last_sign: float | None
-    log_written: float | None
-    """When the job's log was last written: it counts as a sign of life."""
-    trials: tuple[Trial, ...]
-    """Empty where no side of the job is active: then nothing is judged."""
-    findings: tuple[Finding, ...]

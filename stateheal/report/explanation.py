@@ -10,8 +10,8 @@ from rich.text import Text
 
 from stateheal.formats.jsontext import Json
 from stateheal.formats.times import describe_age, format_time
+from stateheal.model.jobs import Explanation
 from stateheal.model.liveness import Liveness, ProcessFacts, Trial
-from stateheal.model.report import Explanation
 from stateheal.text import printable
 
 _STYLES = {Liveness.ALIVE: "green", Liveness.DEAD: "red", Liveness.UNSURE: "yellow"}

@@ -86,13 +86,16 @@ def _indented(key: str, value: Any) -> str:
     return json.dumps(value, indent=2).replace("\n", "\n  ")
 
 
-def lines(whole: dict[str, Any], ndjson: bool) -> Iterator[str]:
-    """The object as text: indented, each finding on a line, or (``ndjson``) one finding a line and then the rest."""
+def lines(whole: dict[str, Any], ndjson: bool, each: str = "findings") -> Iterator[str]:
+    """The object as text: indented, each finding on a line, or (``ndjson``) one finding a line and then the rest.
+
+    ``each``: the list that ndjson gives a line each.
+    """
     if not ndjson:
         yield (
             "{\n" + ",\n".join(f"  {json.dumps(key)}: {_indented(key, value)}" for key, value in whole.items()) + "\n}"
         )
         return
-    for finding in whole["findings"]:
-        yield json.dumps(finding)
-    yield json.dumps({**whole, "findings": []})
+    for one in whole[each]:
+        yield json.dumps(one)
+    yield json.dumps({**whole, each: []})

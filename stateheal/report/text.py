@@ -45,14 +45,15 @@ def print_report(
             name = findings[0].workspace
             place = _short(directory) if several else name
             lines = _workspace_lines(place, report.homes.get(name), findings, console.width, verbose, paint)
-            _write(console, [*lines, ""])
+            write_lines(console, [*lines, ""])
         print_diffs(console, report.diffs)
     for line in summary(report, journal, scope):
         fits = iter((line,)) if line.startswith(WHOLE) else folded(line, max(_MIN_WHY, console.width))
-        _write(console, [paint(each, "yellow" if each.startswith("Interrupted") else "") for each in fits])
+        write_lines(console, [paint(each, "yellow" if each.startswith("Interrupted") else "") for each in fits])
 
 
-def _write(console: Console, lines: Iterable[str]) -> None:
+def write_lines(console: Console, lines: Iterable[str]) -> None:
+    """Lines as they are: whoever made them has painted and folded them."""
     try:
         console.file.write("".join(f"{line}\n" for line in lines))
         console.file.flush()
@@ -64,7 +65,7 @@ def print_diffs(console: Console, diffs: Iterable[Diff]) -> None:
     """Each diff, an empty line after it."""
     paint = painter(console)
     for diff in diffs:
-        _write(console, [*painted_diff(diff, paint), ""])
+        write_lines(console, [*painted_diff(diff, paint), ""])
 
 
 def _workspaces(findings: Iterable[Finding]) -> list[tuple[str, list[Finding]]]:
@@ -80,7 +81,7 @@ def _workspaces(findings: Iterable[Finding]) -> list[tuple[str, list[Finding]]]:
 def _workspace_lines(
     place: str, home: str | None, findings: Sequence[Finding], width: int, verbose: bool, paint: Paint
 ) -> Iterator[str]:
-    yield from _heading(printable(place), home and printable(home), width, paint)
+    yield from heading(printable(place), home and printable(home), width, paint)
     rules = max(len(finding.rule) for finding in findings)
     jobs = max(width_of(printable(finding.job or "")) for finding in findings)
     for finding in findings:
@@ -98,7 +99,7 @@ def _workspace_lines(
         yield from (margin + line for line in lines)
 
 
-def _heading(place: str, home: str | None, width: int, paint: Paint) -> Iterator[str]:
+def heading(place: str, home: str | None, width: int, paint: Paint) -> Iterator[str]:
     """The project, and the directory of its state; neither is ever broken."""
     if not home:
         yield paint(place, "bold")

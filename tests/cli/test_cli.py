@@ -9,7 +9,6 @@ import shlex
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ import pytest
 from rich.cells import cell_len
 
 import stateheal
-from stateheal import cli
 from stateheal.diagnosis.catalogue import RULES
 from stateheal.evidence.schema import NAMES, violations
 from stateheal.model.findings import Severity
@@ -25,31 +23,6 @@ from tests.support import PROJECT, Tree, done, entry_of, files_in, job, write_js
 
 LONG_AGO = {"createdAt": "2020-01-01T00:00:00.000Z", "startedAt": "2020-01-01T00:00:01.000Z"}
 GONE = 2**22 + 7  # above any default pid_max: nobody has it
-
-
-@dataclass
-class Said:
-    """What a command printed and returned."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Any:
-    monkeypatch.setenv("COLUMNS", "80")
-
-    def call(*args: str | Path, columns: int = 80) -> Said:
-        monkeypatch.setenv("COLUMNS", str(columns))
-        status = cli.run([str(arg) for arg in args])
-        return Said(status, *capfd.readouterr())
-
-    return call
 
 
 @pytest.fixture

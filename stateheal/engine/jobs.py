@@ -1,0 +1,113 @@
+"""Every job of every workspace: what it is, and alive or dead by the same verdict that a heal takes.
+
+Field guide sections 2 and 4. Nothing is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from stateheal.commit.journal import Journal
+from stateheal.commit.location import journal_path
+from stateheal.diagnosis.view import Job, View, first_draft
+from stateheal.engine.collect import ReportBuilder, WorkspaceResult
+from stateheal.engine.commands import Paths, asked_for, fill
+from stateheal.engine.workspace import Auditor
+from stateheal.engine.world import World
+from stateheal.evidence.schema import violations
+from stateheal.formats.times import HOUR
+from stateheal.model.disk import Place
+from stateheal.model.evidence import Evidence
+from stateheal.model.jobs import JobRow
+from stateheal.model.liveness import Liveness, Verdict
+from stateheal.model.records import is_active, own_times, pid_of, text_of, time_of
+from stateheal.model.report import Report
+from stateheal.model.request import Settings
+
+_HANGS = 2 * HOUR
+"""Seconds of silence after which a live job is said to hang, perhaps."""
+_INDEX_UNREAD = Verdict(
+    Liveness.UNSURE, "index-unread", "dead-pid", "its state.json cannot be read, and may name another process"
+)
+
+
+def list_jobs(
+    paths: Paths | None = None,
+    *,
+    cwd: str | None = None,
+    job: str | None = None,
+    settings: Settings | None = None,
+    world: World | None = None,
+) -> Report:
+    """A report whose ``rows`` are all jobs, newest first in each workspace. Arguments and errors as for ``audit``."""
+    world, settings = world or World(), settings or Settings()
+    found = asked_for(paths, cwd, job)
+    auditor = Auditor(found, settings, world, Journal(journal_path()))
+    builder = ReportBuilder(found, "jobs", False, job)
+
+    def look(place: Place, earlier: Evidence | None) -> WorkspaceResult:
+        result = auditor.audit(place, earlier)
+        return result._replace(findings=(), rows=() if result.postponed else tuple(rows_of(result.evidence, settings)))
+
+    fill(builder, look, world, writes=False)
+    return builder.report(None)
+
+
+def rows_of(evidence: Evidence, settings: Settings) -> Iterator[JobRow]:
+    """Every job of a workspace, those recorded as active first, then the newest."""
+    torn = evidence.index is not None and not isinstance(evidence.index.value, dict)
+    if torn:  # the job files tell of their jobs all the same
+        evidence = replace(evidence, index=None)
+    view = View(evidence, first_draft(evidence), settings, violations)
+    rows = [_row(view, job, torn) for job in view.jobs]
+    yield from sorted(rows, key=lambda row: (not row.active, -(row.began or row.last_sign or 0.0)))
+
+
+def _row(view: View, job: Job, torn: bool) -> JobRow:
+    active = any(map(is_active, job.sides))
+    verdict = None if not active else _INDEX_UNREAD if torn else view.judge(job).verdict
+    log = view.evidence.logs.get(job.id)
+    last = view.last_sign(job)
+    thread = _text(job, "threadId")
+    return JobRow(
+        view.evidence.place,
+        job.id,
+        next((text for side in reversed(job.sides) if (text := text_of(side, "status"))), "unknown"),
+        view.evidence.home or _text(job, "workspaceRoot"),
+        _text(job, "jobClass"),
+        _text(job, "title"),
+        _text(job, "summary"),
+        _text(job, "phase"),
+        _text(job, "sessionId"),
+        verdict.state if verdict else None,
+        verdict.reason if verdict else "",
+        next((pid for side in job.sides if (pid := pid_of(side.get("pid"))) is not None), None),
+        _time(view, job, "startedAt", "createdAt"),
+        None if active else _time(view, job, "completedAt", "cancelledAt", "updatedAt"),
+        max((moment for side in job.sides for moment in own_times(side, view.now)), default=None),
+        log.mtime if log else None,
+        last,
+        job.entry is not None and is_active(job.entry) and job.entry.get("jobClass") == "task",
+        thread,
+        _needs(job.id, verdict, None if last is None else view.now - last),
+    )
+
+
+def _needs(job: str, verdict: Verdict | None, silence: float | None) -> str | None:
+    if verdict is None:
+        return None
+    if verdict.state is Liveness.DEAD:
+        return "heal"
+    if verdict.state is Liveness.UNSURE:
+        return "close"
+    return "stop" if silence is not None and silence > _HANGS else None
+
+
+def _text(job: Job, key: str) -> str | None:
+    return next((text for side in job.sides if (text := text_of(side, key))), None)
+
+
+def _time(view: View, job: Job, *keys: str) -> float | None:
+    times = (time_of(side, key, view.now) for key in keys for side in job.sides)
+    return next((moment for moment in times if moment is not None), None)

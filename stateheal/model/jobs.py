@@ -1,0 +1,82 @@
+"""What the job list says of one job: what it is, whether it lives, since when it is silent, how to go on with it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from stateheal.formats.jsontext import Json
+from stateheal.model.disk import ACTIVE, Place
+from stateheal.model.findings import Finding
+from stateheal.model.liveness import HostFacts, Liveness, Trial
+
+_THREAD = re.compile(r"[A-Za-z0-9_-]{1,80}")
+
+
+def resume_command(thread: str | None) -> str | None:
+    """What takes up a job's conversation in Codex, as the plugin words it; ``None`` where no thread is known.
+
+    A thread that is no plain id is named in no command: it would be typed into a shell.
+    """
+    return f"codex resume {thread}" if thread is not None and _THREAD.fullmatch(thread) else None
+
+
+class JobRow(NamedTuple):
+    """One job, as a list of jobs shows it. Texts are as they stand in a record: escape them."""
+
+    place: Place
+    job: str
+    status: str
+    """As the index has it, whose word the plugin takes; else the job file's."""
+    project: str | None = None
+    kind: str | None = None
+    """``task``, ``review`` …: its jobClass."""
+    title: str | None = None
+    summary: str | None = None
+    phase: str | None = None
+    session: str | None = None
+    verdict: Liveness | None = None
+    """``None`` where no side of the job is active: then nothing is judged."""
+    reason: str = ""
+    """Of the verdict, in words."""
+    pid: int | None = None
+    began: float | None = None
+    ended: float | None = None
+    last_activity: float | None = None
+    """The newest time that its records hold."""
+    log_written: float | None = None
+    """When its log was last written, which a copy or a backup may have done."""
+    last_sign: float | None = None
+    """The later of both: what the verdict goes by."""
+    blocks: bool = False
+    """Whether the plugin refuses to resume a task of its session because of this one."""
+    thread: str | None = None
+    needs: str | None = None
+    """The command of stateheal's that would help; ``None`` where none is called for."""
+
+    @property
+    def active(self) -> bool:
+        """Whether the list is about it first of all: recorded as active on whichever side."""
+        return self.verdict is not None or self.status in ACTIVE
+
+    @property
+    def resume(self) -> str | None:
+        """What goes on with it in Codex; a review's thread is gone with its process."""
+        return None if self.kind is not None and "review" in self.kind else resume_command(self.thread)
+
+
+class Explanation(NamedTuple):
+    """Every fact that was gathered about one job in one workspace."""
+
+    place: Place
+    job: str
+    entry: Mapping[str, Json] | None
+    record: Mapping[str, Json] | None
+    host: HostFacts
+    last_sign: float | None
+    log_written: float | None
+    """When the job's log was last written: it counts as a sign of life."""
+    trials: tuple[Trial, ...]
+    """Empty where no side of the job is active: then nothing is judged."""
+    findings: tuple[Finding, ...]

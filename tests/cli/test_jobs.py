@@ -1,0 +1,132 @@
+"""``stateheal jobs``: what runs, what hangs, what is dead; judged as a heal judges."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stateheal.evidence.schema import violations
+from stateheal.formats.times import format_time
+from tests.support import Tree, done, files_in, job
+from tests.workers import gone_pid, worker
+
+GONE = gone_pid()
+
+
+def ago(seconds: float) -> str:
+    return format_time(time.time() - seconds)
+
+
+def started(seconds: float) -> dict[str, str]:
+    return {"createdAt": ago(seconds + 1), "startedAt": ago(seconds)}
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    """A dead job, one of another machine, one that was completed."""
+    made = Tree(tmp_path / "tree")
+    made.add(job("task-dead", pid=GONE, threadId="thr_7", summary="fix the\nbuild", **started(7200)))
+    made.add(job("review-far", jobClass="review", owner={"hostname": "elsewhere"}, threadId="thr_8", **started(60)))
+    return made.add(done("task-done", completedAt=ago(90_000), **started(90_060)))
+
+
+def block(out: str, ident: str) -> str:
+    """What is said of one job, folded lines put together."""
+    lines = out.splitlines()
+    first = next(n for n, line in enumerate(lines) if line.startswith(f"  {ident} "))
+    rest = lines[first + 1 :]
+    end = next((n for n, line in enumerate(rest) if not line.startswith("    ")), len(rest))
+    return " ".join(" ".join(lines[first : first + 1 + end]).split())
+
+
+def test_active_jobs_are_listed_with_verdict_title_age_and_resume_command(run: Any, tree: Tree) -> None:
+    before = files_in(tree.root)
+    said = run("jobs", tree.root)
+    assert said.status == 0 and said.err == ""
+    dead = block(said.out, "task-dead")
+    for word in ("running, dead", "2 h ago", '"Codex Task: fix the build"', str(GONE), "codex resume thr_7", "resumed"):
+        assert word in dead, word
+    far = block(said.out, "review-far")
+    assert "unsure" in far and "elsewhere" in far and "codex resume" not in far, "a review's thread is gone"
+    assert "task-done" not in said.out
+    assert "2 active (1 dead, 1 unsure), 1 finished (--all shows them)" in " ".join(said.out.split())
+    assert f"  stateheal heal {tree.root}\n" in said.out and "  stateheal close review-far\n" in said.out
+    assert max(len(line) for line in said.out.splitlines() if "stateheal" not in line) <= 80
+    assert files_in(tree.root) == before
+
+
+def test_status_is_another_name(run: Any, tree: Tree) -> None:
+    assert run("status", tree.root).out == run("jobs", tree.root).out
+
+
+@pytest.mark.parametrize(
+    ("options", "shown"),
+    [(["--all"], True), (["--since", "2d"], True), (["--since", "1h"], False), (["--job", "task-done"], True)],
+)
+def test_finished_jobs_are_listed_when_asked_for(run: Any, tree: Tree, options: list[str], shown: bool) -> None:
+    said = run("jobs", *options, tree.root)
+    assert ("  task-done  completed 1 d ago after 1 min" in said.out) is shown
+
+
+def test_a_live_worker_is_alive_and_one_that_is_silent_for_hours_may_be_stopped(
+    run: Any, tmp_path: Path, tree: Tree
+) -> None:
+    with worker(tmp_path, "task-live") as process:
+        tree.add(job("task-live", pid=process.pid, **started(3 * 3600)))
+        said = run("jobs", tree.root)
+        assert f"pid {process.pid} runs this very job" in block(said.out, "task-live")
+        assert "alive" in block(said.out, "task-live") and "  stateheal stop task-live\n" in said.out
+        tree.log("task-live")
+        os.utime(tree.path / "jobs/task-live.log")
+        said = run("jobs", tree.root)
+        assert "log touched now, last recorded activity 3 h ago" in block(said.out, "task-live")
+        assert "stateheal stop" not in said.out
+
+
+def test_json_and_ndjson_hold_the_same_rows(run: Any, tree: Tree) -> None:
+    whole = run("jobs", "--all", tree.root, "--format", "json").json
+    assert violations("report", whole) == () and whole["command"] == "jobs" and whole["findings"] == []
+    rows = {row["job"]: row for row in whole["jobs"]}
+    assert [*rows] == ["review-far", "task-dead", "task-done"], "the active ones first, then the newest"
+    assert rows["task-dead"]["verdict"] == "dead" and rows["task-dead"]["blocks"] is True
+    assert rows["task-dead"]["summary"] == "fix the\nbuild" and rows["task-dead"]["needs"] == "heal"
+    assert rows["review-far"]["blocks"] is False and rows["review-far"]["resume"] is None
+    assert rows["task-done"]["verdict"] is None and rows["task-done"]["active"] is False
+    *lines, last = map(json.loads, run("jobs", "--all", tree.root, "--format", "ndjson").out.splitlines())
+    assert [line["job"] for line in lines] == [*rows]
+    assert last["jobs"] == [] and last["summary"]["jobs"] == 3 and violations("report", last) == ()
+
+
+def test_jobs_are_listed_even_where_the_index_is_torn(run: Any, tree: Tree) -> None:
+    index = tree.path / "state.json"
+    index.write_bytes(index.read_bytes()[:40])
+    os.utime(index, (1, 1))
+    said = run("jobs", tree.root)
+    assert "unsure" in block(said.out, "task-dead") and "state.json cannot be read" in block(said.out, "task-dead")
+
+
+def test_a_thread_that_is_no_plain_id_stands_in_no_command(run: Any, tmp_path: Path) -> None:
+    made = Tree(tmp_path / "tree").add(job("task-1", pid=GONE, threadId="x; rm -rf ~", **started(60)))
+    assert "codex resume" not in run("jobs", made.root).out
+
+
+def test_text_of_records_is_shown_escaped(run: Any, tmp_path: Path) -> None:
+    nasty = "\x1b[31m\u202ehi"
+    record = job("task-1", pid=GONE, title=nasty, summary=nasty, phase=nasty, status="running", **started(60))
+    made = Tree(tmp_path / "tree").add({**record, "sessionId": nasty})
+    made.index({**record, "id": "task-" + nasty})
+    for args in (["jobs"], ["jobs", "-q"], ["jobs", "--all"]):
+        said = run(*args, made.root)
+        assert "\x1b" not in said.out and "\u202e" not in said.out
+
+
+def test_no_jobs_and_no_state(run: Any, tmp_path: Path) -> None:
+    assert run("jobs").out == "No plugin state found on this machine.\n"
+    made = Tree(tmp_path / "tree").add(done("task-1"))
+    assert "1 workspace: 0 active, 1 finished (--all shows them)." in run("jobs", made.root).out
+    assert run("jobs", made.root, "--job", "task-2").status == 2
