@@ -9,7 +9,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,8 @@ ODD: tuple[Json, ...] = (
 """What may stand in any field."""
 HUGE = "@huge@"
 """Stands in for a number that only a text can hold: see ``_text``."""
+FOREIGN = "@foreign@"
+"""Stands in for bytes that are no UTF-8."""
 
 
 def _process_table() -> FakeProcesses:
@@ -66,7 +68,7 @@ _STRAYS: st.SearchStrategy[list[Json]] = st.lists(
     st.sampled_from((None, 7, {}, {"id": {}}, {"id": []}, "x")), max_size=1
 )
 _STATUSES = st.sampled_from(("running", "queued", "completed", "failed", "cancelled", "orphaned"))
-_MESSAGES = st.sampled_from(("boom", "Orphaned: pid 9 no longer alive"))
+_MESSAGES = st.sampled_from(("boom", f"bo{FOREIGN}m", "Orphaned: pid 9 no longer alive"))
 
 
 def _spelled(value: Json) -> Json:
@@ -88,7 +90,7 @@ def _fields(draw: st.DrawFn) -> dict[str, Json]:
         "phase": st.sampled_from(("starting", "done", None)),
         "errorMessage": _MESSAGES,
         "threadId": st.sampled_from(("thr_1", None)),
-        "result": st.just({"rawOutput": "answer"}),
+        "result": st.sampled_from(({"rawOutput": "answer"}, {"rawOutput": f"caf{FOREIGN}"})),
         "x": st.sampled_from(ODD),
     }
     return {**record, **{key: draw(_sometimes(usual)) for key, usual in optional.items() if draw(st.booleans())}}
@@ -116,10 +118,10 @@ _LAYOUTS = st.fixed_dictionaries({"indent": _INDENTS, "newline": _NEWLINES, "tai
 
 
 def _text(value: Json, layout: dict[str, Any]) -> bytes:
-    """The value in some layout; lone surrogates stay escapes, and HUGE becomes a number too big for a float."""
+    """The value in some layout; lone surrogates stay escapes, HUGE becomes a number too big for a float."""
     plain = layout["ascii"] or "\\ud800" in json.dumps(value)
     text = json.dumps(value, indent=layout["indent"], ensure_ascii=plain).replace(f'"{HUGE}"', "1e999")
-    return f"{text}{layout['tail']}".replace("\n", layout["newline"]).encode()
+    return f"{text}{layout['tail']}".replace("\n", layout["newline"]).encode().replace(FOREIGN.encode(), b"\xe9")
 
 
 @st.composite
@@ -155,7 +157,7 @@ def _sides(tree: Tree) -> dict[str, list[dict[str, Json]]]:
     """Every job's records by id, as far as they can be read."""
     sides: dict[str, list[dict[str, Json]]] = {}
     try:
-        index = tree.read_index()
+        index = _read_as_node(tree.path / "state.json")
         entries = index["jobs"] if isinstance(index, dict) and isinstance(index.get("jobs"), list) else []
     except ValueError:
         entries = []
@@ -164,12 +166,28 @@ def _sides(tree: Tree) -> dict[str, list[dict[str, Json]]]:
             sides.setdefault(entry["id"], []).append(entry)
     for path in sorted((tree.path / "jobs").glob("*.json")):
         try:
-            record = json.loads(path.read_bytes())
+            record = _read_as_node(path)
         except ValueError:
             continue
         if isinstance(record, dict):
             sides.setdefault(path.stem, []).append(record)
     return sides
+
+
+def _read_as_node(path: Path) -> Json:
+    """Decode, then parse: a byte that is no UTF-8 is U+FFFD. Raises ``ValueError``."""
+    return json.loads(path.read_bytes().decode("utf-8", "replace"))
+
+
+def _answers(state: Path) -> dict[str, Json]:
+    """What the plugin can show as results of the jobs under a root."""
+    found: dict[str, Json] = {}
+    for path in sorted(state.glob("*/jobs/*.json")):
+        with suppress(ValueError):
+            record = _read_as_node(path)
+            if isinstance(record, dict) and record.get("result") is not None:
+                found[str(path)] = (record.get("status"), record["result"], record.get("rendered"))
+    return found
 
 
 def _may_live(sides: list[dict[str, Json]]) -> bool:
@@ -239,7 +257,9 @@ def _mutations(draw: st.DrawFn) -> dict[str, bytes]:
         data = files[name]
         start = draw(st.integers(0, len(data)))
         end = min(len(data), start + draw(st.sampled_from((0, 1, 2, 40, 10**6))))
-        middle = draw(st.sampled_from((b"", b"\0", b"null", b'"', b"}", b"{", data[start:end] * 2, b"\xff", b"7")))
+        middle = draw(
+            st.sampled_from((b"", b"\0", b"null", b'"', b"}", b"{", data[start:end] * 2, b"\xff", b"\xe2\x82", b"7"))
+        )
         files[name] = data[:start] + middle + data[end:]
     return files
 
@@ -257,7 +277,9 @@ def test_the_promises_hold_for_mutated_field_data(files: dict[str, bytes]) -> No
         journal, original = journal_in(Path(folder)), files_in(state)
         seen = audit([folder], world=world(), journal=journal)
         assert files_in(state) == original
+        shown = _answers(state)
         report = heal([folder], world=world(), journal=journal)
+        assert shown.items() <= _answers(state).items(), "what the plugin could show it shows"
         assert not [error for error in (*seen.errors, *report.errors) if "internal" in error.message]
         for path in state.rglob("*"):
             if path.is_file() and original.get(str(path.relative_to(state))) != path.read_bytes():

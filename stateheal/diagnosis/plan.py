@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from stateheal.diagnosis.catalogue import chosen
 from stateheal.diagnosis.change import apply
+from stateheal.diagnosis.reading import loss
 from stateheal.diagnosis.rules.content import unknown_version
 from stateheal.diagnosis.rules.torn import find_torn_index
 from stateheal.diagnosis.view import Validate, View, first_draft
@@ -186,6 +187,9 @@ def _check(
     for finding in again:
         if finding.repair:
             return f"{finding.rule} would still be found after the repair", finding.job
+    less = loss(view.evidence, draft)
+    if less is not None:
+        return f"the plugin would show less than before: {less[0]}", less[1]
     result = replace(view, draft=draft)
     before = {known[1:] for known in _violations(view)}  # in whichever of its two records a job has it already
     for name, *broken in sorted(_violations(result), key=str):

@@ -1,8 +1,9 @@
 """Edit a JSON text so that it says another value, and change nothing else in it.
 
 Every byte that does not belong to a changed value stays, whatever its spelling (``1e21``, ``\\u2028``, lone
-surrogates, key order, indent). In the plugin's own layout the result is what ``JSON.stringify(value, null, 2)`` would
-have written; in any other layout new lines use the file's own indent (field guide section 3).
+surrogates, bytes that are no UTF-8, key order, indent). In the plugin's own layout the result is what
+``JSON.stringify(value, null, 2)`` would have written; in any other layout new lines use the file's own indent (field
+guide section 3).
 """
 
 from __future__ import annotations
@@ -15,7 +16,16 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
 
-from stateheal.formats.jsontext import Document, Json, one_line, plain_text, same, stringify
+from stateheal.formats.jsontext import (
+    Document,
+    Json,
+    as_bytes,
+    as_node_decodes,
+    one_line,
+    plain_text,
+    same,
+    stringify,
+)
 
 _STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _TOKEN = re.compile(_STRING.pattern + r'|[{}\[\]]|[^\s,:\]}"{\[]+', re.DOTALL)
@@ -55,7 +65,7 @@ def _scan(text: str) -> _Node:
         parent = stack[-1]
         if char == '"' and key is None and parent is not outer and text[parent.start] == "{":
             token = match[0]
-            key, key_start = json.loads(token) if "\\" in token else token[1:-1], start
+            key, key_start = _key(token), start
             continue
         node = _Node(start, end)
         parent.members.append(_Member(start if key is None else key_start, key, node))
@@ -63,6 +73,13 @@ def _scan(text: str) -> _Node:
         if char in "{[":
             stack.append(node)
     return outer.members[0].node
+
+
+def _key(token: str) -> str:
+    """The name that the plugin reads in a key as it stands in ``Document.text``."""
+    if not token.isascii():
+        token = as_node_decodes(as_bytes(token))
+    return str(json.loads(token)) if "\\" in token else token[1:-1]
 
 
 class _Style(NamedTuple):
@@ -160,7 +177,7 @@ def rewrite_carefully(document: Document, value: Json) -> bytes:
     text = document.text
     root = _scan(text)
     body = _Editor(text, _style(text, root)).render(root, document.value, value, "")
-    return (text[: root.start] + body + text[root.end :]).encode("utf-8")
+    return as_bytes(text[: root.start] + body + text[root.end :])
 
 
 class _Editor:

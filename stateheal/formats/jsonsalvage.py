@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from stateheal.formats.jsontext import Json, parse_strictly, too_deep
+from stateheal.formats.jsontext import Json, as_node_decodes, parse_strictly, too_deep
 
 _OPENING = re.compile(r"\{")
 _KEY = re.compile(r'[ \t\n\r,]*("(?:[^"\\\x00-\x1f]|\\.)*")[ \t\n\r]*:[ \t\n\r]*', re.DOTALL)
@@ -33,8 +33,7 @@ class Salvage(NamedTuple):
 
 def salvage(data: bytes) -> Salvage:
     """Every whole object that is not part of another one, and the whole members of a first object that is cut."""
-    # Bytes that are no UTF-8 become lone surrogates, by which the values they stand in are known and left out.
-    text = data.decode("utf-8", "surrogateescape")
+    text = as_node_decodes(data)  # what the plugin would show of a whole file is kept of a cut one, too
     if too_deep(text):
         return Salvage()
     start = text.find("{")
@@ -95,18 +94,12 @@ def _value_at(text: str, position: int) -> tuple[Json, int]:
         value, end = parse_strictly(text, position)
     except ValueError:
         return None, -1
-    if _is_cut_number(text, value, end) or _has_foreign_bytes(text[position:end]):
-        return None, -1
-    return value, end
+    return (None, -1) if _is_cut_number(text, value, end) else (value, end)
 
 
 def _is_cut_number(text: str, value: Json, end: int) -> bool:
     """A number at the very end of the text may be the beginning of a longer one."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and end == len(text)
-
-
-def _has_foreign_bytes(text: str) -> bool:
-    return any("\udc80" <= char <= "\udcff" for char in text) if not text.isascii() else False
 
 
 def gate_in(data: bytes) -> bool | None:

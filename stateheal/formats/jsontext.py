@@ -1,6 +1,7 @@
 """JSON text to value and back, exactly as the plugin's own ``JSON.parse`` and ``JSON.stringify`` do it.
 
-What they refuse is refused here: NaN, Infinity, a byte order mark, a second document (field guide section 3).
+What they refuse is refused here: NaN, Infinity, a byte order mark, a second document (field guide section 3). What
+they read is read: a byte that is no UTF-8 is U+FFFD to node, which decodes before it parses.
 Changing a text without rewriting the rest of it is the business of ``jsonedit``.
 
 A text in the plugin's own layout, which nearly all are, is known by orjson writing the very same bytes again: then it
@@ -53,7 +54,18 @@ class Document(NamedTuple):
 
     @property
     def text(self) -> str:
-        return self.data.decode("utf-8")
+        """The text such that ``as_bytes`` gives the very same bytes again: one that is no UTF-8 is a lone surrogate."""
+        return self.data.decode("utf-8", "surrogateescape")
+
+
+def as_bytes(text: str) -> bytes:
+    """The bytes of a ``Document.text``, edited or not."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def as_node_decodes(data: bytes) -> str:
+    """What ``readFileSync(path, "utf8")`` gives for these bytes, whatever they are."""
+    return data.decode("utf-8", "replace")
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -68,7 +80,7 @@ _DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_int=_integer)
 
 
 def parse(data: bytes) -> Document | ParseFailure:
-    """Read one JSON document from UTF-8 bytes. Never raises for bad input."""
+    """Read one JSON document as the plugin does. Never raises for bad input."""
     return _parse_plain(data) or parse_carefully(data)
 
 
@@ -115,12 +127,10 @@ def parse_carefully(data: bytes) -> Document | ParseFailure:
     if not data.strip(b"\0 \t\r\n"):
         return ParseFailure("filled with NUL bytes")
     try:
-        text = data.decode("utf-8")
+        text = as_node_decodes(data)
         if too_deep(text):
             return ParseFailure(f"nested more than {_MAX_DEPTH} levels deep", too_deep=True)
         value = json.loads(text, object_pairs_hook=build, parse_constant=_no_constant, parse_int=_integer)
-    except UnicodeDecodeError as error:
-        return ParseFailure(f"not UTF-8 at byte {error.start}")
     except json.JSONDecodeError as error:
         return ParseFailure(f"not JSON ({error.msg}, line {error.lineno} column {error.colno})")
     except ValueError as error:

@@ -264,7 +264,7 @@ def _is_time(value: object) -> bool:
 
 def parse(data: bytes) -> object:
     """A JSON document, as strictly as the engine reads one. Raises ``ValueError`` or ``NotPlain``."""
-    text = data.decode("utf-8")
+    text = data.decode("utf-8", "replace")  # as node does
     try:
         value, end = _scanner()(text, len(text) - len(text.lstrip(" \t\r\n")))
     except StopIteration:

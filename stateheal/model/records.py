@@ -49,6 +49,11 @@ def is_plain_id(text: str) -> bool:
     return _PLAIN_ID.fullmatch(text) is not None
 
 
+def is_file_name(text: str) -> bool:
+    """Whether an id names a file right where it is looked for: of any other the plugin deletes what it leads to."""
+    return not any(char in text for char in "/\\\0") and text not in (".", "..")
+
+
 def is_companion_id(text: str) -> bool:
     """Whether this is an id as the plugin makes them: ``task-mnyhf4jl-1mnkv1``."""
     return _COMPANION_ID.fullmatch(text) is not None

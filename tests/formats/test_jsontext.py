@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,7 +60,6 @@ def edited(before: Document, value: Any) -> str:
         (b'{"a": 1,}', "not JSON"),
         (b'{"a": NaN}', "NaN"),
         (b"[-Infinity]", "-Infinity"),
-        (b'{"a": "\xff"}', "UTF-8 at byte 7"),
         (b'{"a": "x\ny"}', "not JSON"),
         (b'{"version": 1, "jobs": [{"id": "ta', "not JSON"),
         (b"{'a': 1}", "not JSON"),
@@ -193,6 +193,50 @@ def test_in_the_plugins_layout_the_result_is_what_the_plugin_would_write(
     assert after.encode() == write(document(after).value), "new keys go last; the layout is the plugin's throughout"
 
 
+# --- bytes that are no UTF-8 ---------------------------------------------------------------------------------------
+
+MARK = "\ue000"
+FOREIGN = (b"\xff", b"\xe9", b"\xe2\x82", b"\xed\xa0\x80", b"\x80", b"\xf0\x9f\x98", b"\xc3", b"\xf8\x88\x80\x80\x80")
+foreign = st.sampled_from(FOREIGN)
+marked = st.dictionaries(
+    st.sampled_from(("a", "b", f"c{MARK}", f"{MARK}d", 'e\\"')) | texts,
+    st.sampled_from((MARK, f"caf{MARK}", f"{MARK}{MARK}\\", {"id": MARK}, [{"deep": MARK}, 1])) | values,
+    max_size=6,
+)
+
+
+@given(marked, objects, layouts, foreign)
+def test_foreign_bytes_stay_where_nothing_is_changed(
+    old: dict[str, Any], new: dict[str, Any], indent: int | str | None, junk: bytes
+) -> None:
+    """The edit of a text with foreign bytes in it is that of the text without, with the same bytes in it."""
+    text = json.dumps(old, indent=indent, ensure_ascii=False).encode("utf-8", "replace")
+    with_mark, with_junk = parse(text), parse(text.replace(MARK.encode(), junk))
+    assert isinstance(with_mark, Document) and isinstance(with_junk, Document)
+    new = {key: each for key, each in new.items() if MARK not in json.dumps([key, each], ensure_ascii=False)}
+    wanted = {**with_mark.value, **new}
+    assume(len(with_junk.value) == len(with_mark.value) and not (new.keys() & with_junk.value.keys() - wanted.keys()))
+    expected = rewrite(with_mark, wanted).replace(MARK.encode(), junk)
+    assert rewrite(with_junk, {**with_junk.value, **new}) == expected
+
+
+@given(values, st.integers(0, 400), foreign)
+def test_a_foreign_byte_reads_as_node_reads_it(value: Any, start: int, junk: bytes) -> None:
+    text = write(value)
+    data = text[:start] + junk + text[start:]
+    ours, shown = parse(data), parse(data.decode("utf-8", "replace").encode())
+    assert type(ours) is type(shown)
+    assert isinstance(ours, ParseFailure) or same(ours.value, shown.value)
+    if isinstance(ours, Document):
+        assert rewrite(ours, copy.deepcopy(ours.value)) == data, "no change, no byte"
+
+
+def test_of_keys_that_read_alike_the_last_one_counts() -> None:
+    parsed = parse(b'{"a\xff": 1, "a\xfe": 2}')
+    assert isinstance(parsed, Document) and parsed.value == {"a\ufffd": 2} and parsed.duplicates == ("a\ufffd",)
+    assert rewrite(parsed, {"a\ufffd": 3}) == b'{"a\xff": 1, "a\xfe": 3}'
+
+
 noise = st.sampled_from(
     [b"", b"\0", b'"', b"}", b"{", b" ", b",", b"\\ud800", b"1e400", b"-0", b"1.0", b'"a": 1,\n', b"\xff"]
 )
@@ -317,3 +361,38 @@ def test_node_writes_the_same_bytes() -> None:
         [str(NODE), "-e", script], input=json.dumps(ours), capture_output=True, text=True, check=True, timeout=60
     )
     assert json.loads(answer.stdout) == [True] * len(samples)
+
+
+@pytest.mark.skipif(NODE is None, reason="node is not installed")
+@pytest.mark.processes
+def test_node_reads_the_same_text_from_foreign_bytes(tmp_path: Path) -> None:
+    """The very call of the plugin: ``JSON.parse(fs.readFileSync(path, "utf8"))``."""
+    pieces = (
+        *FOREIGN,
+        b"\xc3\xa9",
+        b"\xf4\x90\x80\x80",
+        b"\xe0\x80\x80",
+        b"\xef\xbb\xbf",
+        b"\xc3\xa9\xe2\x82x",
+        b"\\ud800",
+    )
+    inputs = [b'{"a": "x' + one + two + b'y"}\n' for one in pieces for two in (b"", *pieces)]
+    inputs += [
+        b"\xff{}",
+        b"{}\xff",
+        b'{\xff"a": 1}',
+        b"\xef\xbb\xbf{}",
+        b'{"a\xe9": "\xe9"}',
+        '{"a": "é"}'.encode("utf-16"),
+    ]
+    for number, data in enumerate(inputs):
+        (tmp_path / f"{number}.json").write_bytes(data)
+    script = (
+        "const fs=require('fs');const out=[];for(let n=0;n<+process.argv[2];n++){"
+        "try{out.push([JSON.parse(fs.readFileSync(`${process.argv[1]}/${n}.json`,'utf8'))])}catch{out.push(null)}}"
+        "console.log(JSON.stringify(out))"
+    )
+    command = [str(NODE), "-e", script, str(tmp_path), str(len(inputs))]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    ours = [parse(data) for data in inputs]
+    assert [[each.value] if isinstance(each, Document) else None for each in ours] == json.loads(answer.stdout)

@@ -238,8 +238,8 @@ def test_no_root_is_missed(tmp_path: Path, isolated: Path, monkeypatch: pytest.M
 
 
 def test_the_short_path_reads_json_as_the_engine_does() -> None:
-    for text in (b"{}", b' {"a": [1, 2.5, "x", null, true]} \r\n', '{"\\ud800": "é"}'.encode()):
-        assert hookcheck.parse(text) == json.loads(text)
+    for text in (b"{}", b' {"a": [1, 2.5, "x", null, true]} \r\n', '{"\\ud800": "é"}'.encode(), b'{"a": "\xff"}'):
+        assert hookcheck.parse(text) == json.loads(text.decode("utf-8", "replace"))
     for text in (
         b"",
         b" ",

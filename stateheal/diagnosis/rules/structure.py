@@ -24,6 +24,7 @@ from stateheal.model.records import (
     IDENTITY,
     entries_of,
     is_active,
+    is_file_name,
     is_finished,
     is_plain_id,
     own_times,
@@ -52,16 +53,12 @@ def find_null_entries(view: View) -> Iterator[Diagnosed]:
 def find_unsafe_paths(view: View) -> Iterator[Diagnosed]:
     """Ids and logFile fields through which the plugin would delete files that are none of its own."""
     for job in view.jobs:
-        if job.position is not None and not _is_file_name(job.id):
+        if job.position is not None and not is_file_name(job.id):
             yield _leading_out(view, job)
             continue
         bad = [side for side in job.sides if is_unsafe_log(view, job, side)]
         if bad:
             yield _unsafe_log(view, job, bad)
-
-
-def _is_file_name(ident: str) -> bool:
-    return not any(char in ident for char in "/\\\0") and ident not in (".", "..")
 
 
 def _leading_out(view: View, job: Job) -> Diagnosed:

@@ -209,7 +209,7 @@ def find_wrong_shape(view: View) -> Iterator[Diagnosed]:
 TORN_INDEX = Rule(
     "torn-index",
     Severity.DAMAGE,
-    "state.json is empty, cut off, padded, doubled, not UTF-8 or no object. The plugin then sees no jobs and no "
+    "state.json is empty, cut off, padded, doubled or no object. The plugin then sees no jobs and no "
     "review gate, and its next write makes the loss final.",
     "Rebuild it from the entries that can still be read in it and from the job files; nothing is invented. A "
     "review gate that can be read in the bytes is kept, otherwise it is off and the report says so. The raw bytes "
