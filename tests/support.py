@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -143,6 +144,26 @@ class Tree:
 
     def record(self, ident: str) -> dict[str, Any]:
         return json.loads((self.path / "jobs" / f"{ident}.json").read_text())
+
+
+def lay_out(tree: Path, state: Path, touched: Mapping[str, str] | None = None) -> Path:
+    """Copy a case's tree to a ``state`` directory, as a real one: ``@JOBS@`` stands for a workspace's jobs directory.
+
+    git keeps no times: everything was last touched a day before NOW unless ``touched`` says otherwise, by path.
+    """
+    shutil.copytree(tree, state, symlinks=True)
+    for path in state.rglob("*.json"):
+        if path.is_file() and not path.is_symlink():
+            path.write_bytes(path.read_bytes().replace(b"@JOBS@", jobs_of(path, state)))
+    for path in state.rglob("*"):
+        moment = parse_time((touched or {}).get(path.relative_to(state).as_posix())) or NOW - 86400
+        os.utime(path, (moment, moment), follow_symlinks=False)
+    return state
+
+
+def jobs_of(path: Path, state: Path) -> bytes:
+    """The real path of the jobs directory of the workspace that a file lies in."""
+    return os.fsencode(state.resolve() / path.relative_to(state).parts[0] / "jobs")
 
 
 def settle(root: Path) -> None:

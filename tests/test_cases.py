@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,7 +25,7 @@ from stateheal.model.evidence import Answer, TurnEnd, TurnFacts
 from stateheal.model.findings import Outcome
 from stateheal.model.report import Report
 from stateheal.model.request import Settings
-from tests.support import NOW, FakeProcesses, files_in, host, journal_in, stats_in, survivors, world
+from tests.support import FakeProcesses, files_in, host, jobs_of, journal_in, lay_out, stats_in, survivors, world
 
 CASES = Path(__file__).parent / "cases"
 NAMES = sorted(path.parent.name for path in CASES.glob("*/case.json"))
@@ -71,26 +70,15 @@ class Bench:
 
     def lay_out(self) -> Bench:
         """Copy the tree; ``@JOBS@`` stands for the absolute path of a workspace's jobs directory."""
-        shutil.copytree(CASES / self.name / "before", self.state)
+        lay_out(CASES / self.name / "before", self.state, self.told.get("touched"))
         if (CASES / self.name / "twin").exists():
             shutil.copytree(CASES / self.name / "twin", self.data / "codex-inline" / "state")
-        for path in self.state.rglob("*.json"):
-            path.write_bytes(path.read_bytes().replace(b"@JOBS@", self.jobs_of(path)))
-        # git keeps no times: everything was last touched a day ago unless the case says otherwise.
-        touched = self.told.get("touched", {})
-        for path in self.state.rglob("*"):
-            moment = parse_time(touched.get(str(path.relative_to(self.state)))) or NOW - 86400
-            os.utime(path, (moment, moment))
         return self
-
-    def jobs_of(self, path: Path) -> bytes:
-        workspace = self.state.resolve() / path.relative_to(self.state).parts[0]
-        return os.fsencode(workspace / "jobs")
 
     def files(self) -> dict[str, bytes]:
         """The tree as it is now, as the case's files would hold it."""
         return {
-            name: data.replace(self.jobs_of(self.state / name), b"@JOBS@")
+            name: data.replace(jobs_of(self.state / name, self.state), b"@JOBS@")
             for name, data in files_in(self.state).items()
         }
 

@@ -124,13 +124,13 @@ def size_of(directory: str) -> int:
 
 
 def home_of(place: Place, records: Iterable[Mapping[str, Json]]) -> tuple[str | None, bool | None]:
-    """The project directory that a record names, and whether it is there; ``None`` where it cannot be told."""
-    homes = {text_of(record, "workspaceRoot") for record in records}
+    """The project directory that a record names, and whether it is there; ``None`` where it cannot be told.
+
+    One that fits the workspace's hash comes first; of several the first by name, so that the answer does not depend on
+    the order of a set.
+    """
+    homes = sorted(home for home in {text_of(record, "workspaceRoot") for record in records} if home and _is_path(home))
     for home in homes:
-        if home is None or not _is_path(home):
-            continue
-        if os.path.isdir(home):
-            return home, True
         if place.hash in (workspace_hash(home), workspace_hash(os.path.realpath(home))):
-            return home, False
-    return None, None
+            return home, os.path.isdir(home)
+    return next(((home, True) for home in homes if os.path.isdir(home)), (None, None))

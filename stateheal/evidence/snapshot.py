@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 
-from stateheal.formats.jsontext import parse
+from stateheal.formats.jsontext import ParseFailure, parse
 from stateheal.fs.directory import Directory, ensure_regular, file_stat
 from stateheal.model.disk import FileStat, LogFacts, Snapshot, Unreadable
+from stateheal.model.records import is_companion_id
 
 MAX_BYTES = int(os.environ.get("STATEHEAL_MAX_BYTES") or 64 * 1024 * 1024)
 """Larger records are reported, not read; the environment variable moves the limit."""
@@ -86,3 +87,13 @@ def read_log(directory: Directory, name: str) -> LogFacts | None:
     begun, ended = (max((n for n, line in enumerate(lines) if word in line), default=-1) for word in _TURN_WORDS)
     last = lines[-1][:1000] if lines else ""
     return LogFacts(info.mtime, errors[-1][:300] if errors else None, last, ended > begun)
+
+
+def is_record(found: Snapshot, stem: str) -> bool:
+    """A file that the index does not name is a record if it says so itself, or is torn and named like one.
+
+    Forks put other things into ``jobs/``; those are not looked at any further.
+    """
+    if isinstance(found.document, ParseFailure):
+        return is_companion_id(stem)
+    return isinstance(found.value, dict) and found.value.get("id") == stem and "status" in found.value

@@ -14,7 +14,7 @@ from stateheal.evidence.processes import ProcessTable
 from stateheal.evidence.recoveries import ChooseTurn, recoveries_of, turns_of
 from stateheal.evidence.rollouts import Rollouts
 from stateheal.evidence.schema import violations
-from stateheal.evidence.snapshot import read_log, read_snapshot, why_unreadable
+from stateheal.evidence.snapshot import is_record, read_log, read_snapshot, why_unreadable
 from stateheal.formats.jsonsalvage import Salvage, salvage
 from stateheal.formats.jsontext import Document, Json, ParseFailure
 from stateheal.fs.directory import Directory
@@ -22,7 +22,7 @@ from stateheal.model.disk import INDEX, JOBS, LogFacts, Name, Place, Snapshot, U
 from stateheal.model.evidence import Answer, BrokerFacts, Evidence
 from stateheal.model.findings import Violation
 from stateheal.model.liveness import ProcessFacts
-from stateheal.model.records import NOT_RECORDS, entries_of, is_active, is_companion_id, is_finished, pid_of
+from stateheal.model.records import NOT_RECORDS, entries_of, is_active, is_finished, pid_of
 
 _FRESH = 5.0
 """Seconds for which a file that does not parse may simply be on its way."""
@@ -144,7 +144,7 @@ def _read_jobs(directory: Directory, entries: Sequence[Record], problems: list[U
                 if name.endswith(".json") and not name.endswith(NOT_RECORDS):
                     stem = name[: -len(".json")]
                     found = _kept(_read_twice(jobs, name, f"{JOBS}/{name}"), problems)
-                    if found and (stem in known or _is_record(found, stem)):
+                    if found and (stem in known or is_record(found, stem)):
                         records[stem] = found
             return _Jobs(records, names, tuple(stray_names(jobs, names, JOBS + "/")))
     except FileNotFoundError:
@@ -183,16 +183,6 @@ def _is_history(entry: Record | None, record: Snapshot | None) -> bool:
     return all(is_finished(side) and side.get("phase") != "orphaned" for side in sides if side is not None) and (
         record is None or isinstance(record.value, dict)
     )
-
-
-def _is_record(found: Snapshot, stem: str) -> bool:
-    """A file that the index does not name is a record if it says so itself, or is torn and named like one.
-
-    Forks put other things into ``jobs/``; those are not looked at any further.
-    """
-    if isinstance(found.document, ParseFailure):
-        return is_companion_id(stem)
-    return isinstance(found.value, dict) and found.value.get("id") == stem and "status" in found.value
 
 
 def _salvage(files: Iterable[Snapshot]) -> dict[str, Salvage]:

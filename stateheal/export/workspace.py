@@ -12,7 +12,7 @@ from typing import Any
 
 from stateheal.evidence.leftovers import real_parents
 from stateheal.evidence.listing import DirEntry, dir_entries, read_bytes
-from stateheal.evidence.snapshot import read_snapshot
+from stateheal.evidence.snapshot import is_record, read_snapshot
 from stateheal.export.archive import Packer
 from stateheal.export.layout import Layout, shown_name
 from stateheal.export.pseudonyms import Pseudonyms, is_simple_id
@@ -77,7 +77,7 @@ class _Parcel:
         if stem in self.named or is_companion_id(stem):
             return True
         record = self._snapshot(f"jobs/{stem}.json")
-        return isinstance(record, Snapshot) and _is_record(record, stem)
+        return isinstance(record, Snapshot) and is_record(record, stem)
 
     def _is_wanted(self, each: DirEntry | Unreadable) -> bool:
         """Whether it belongs to the jobs that were asked for, or to the workspace as such."""
@@ -150,7 +150,7 @@ class _Parcel:
         if not isinstance(found, Snapshot):
             return found
         if each.name not in _KINDS:
-            if stem not in self.named and not _is_record(found, stem):
+            if stem not in self.named and not is_record(found, stem):
                 return None
             self.records.add(stem)
         return self._redacted(found, _KINDS.get(each.name, "record"))
@@ -179,13 +179,6 @@ def _stems(each: DirEntry | Unreadable) -> Iterator[str]:
     stem, _, end = base.rpartition(".")
     if folder and end in ("json", "log"):
         yield stem
-
-
-def _is_record(found: Snapshot, stem: str) -> bool:
-    """As an audit takes it: it says so itself, or is torn and named like one."""
-    if not isinstance(found.document, Document):
-        return is_companion_id(stem)
-    return isinstance(found.value, dict) and "id" in found.value and "status" in found.value
 
 
 def _sides(found: Snapshot) -> Iterator[Mapping[str, Json]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +23,7 @@ from stateheal.model.disk import GATE_TITLE, Place
 from stateheal.model.evidence import Answer, Evidence
 from stateheal.model.request import Settings
 from tests.bench.trees import make_tree
-from tests.support import FIELD_DATA, HERE, FakeProcesses, Tree, done, entry_of, settle, write_json
+from tests.support import FIELD_DATA, HERE, FakeProcesses, Tree, done, entry_of, lay_out, settle, write_json
 
 CASES = HERE / "cases"
 
@@ -115,7 +114,7 @@ def test_rules_find_nothing_in_a_clean_job_beside_every_kind_of_damage(tmp_path:
 def test_no_rule_finds_what_it_is_there_for_in_a_clean_job(tmp_path: Path, case: str) -> None:
     """A new rule's own case shows whether ``clean`` must know of it."""
     state = tmp_path / "plugins/data/codex-openai-codex/state"
-    shutil.copytree(CASES / case / "before", state, symlinks=True)
+    lay_out(CASES / case / "before", state)
     for place in discover([state]).places:
         compare(evidence_of(place))
 

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 import stateheal
 from stateheal.engine.world import World
-from stateheal.evidence.roots import default_roots, hashes_of
+from stateheal.evidence.roots import default_roots, hashes_of, is_workspace
 from stateheal.hook import check as hookcheck
 from stateheal.hook.check import NotPlain
 from stateheal.model.findings import Severity
-from tests.support import FIELD_DATA, HERE, FakeProcesses, Tree, done, journal_in
+from tests.support import FIELD_DATA, HERE, FakeProcesses, Tree, done, journal_in, lay_out
 
 CASES = sorted(path for path in (HERE / "cases").glob("*/*") if path.name in ("before", "after"))
 PROJECTS = ["/home/dev/projects/demo", "/home/dev/projects/somewhere"]
@@ -38,24 +38,24 @@ def damage(paths: list[Path], tmp_path: Path) -> list[stateheal.Finding]:
     return [finding for finding in report.findings if finding.severity is Severity.DAMAGE]
 
 
-def workspaces_in(root: Path) -> list[Path]:
-    return [
-        path for path in root.rglob("*") if path.is_dir() and path.name[-17:-16] == "-" and path.parent.name == "state"
-    ]
+def workspaces_in(state: Path) -> list[Path]:
+    found = [path for path in state.iterdir() if is_workspace(path)]
+    assert found, f"{state} holds no workspace: nothing would be compared"
+    return found
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_every_case_of_damage(case: Path, tmp_path: Path) -> None:
-    copied = tmp_path / "copy"
-    shutil.copytree(case, copied, symlinks=True)
-    for workspace in workspaces_in(copied):
+    told = json.loads((case.parent / "case.json").read_text()).get("touched")
+    state = lay_out(case, tmp_path / "plugins/data/codex-openai-codex/state", told)
+    for workspace in workspaces_in(state):
         found = damage([workspace], tmp_path)
         assert not (plainly_in_order(workspace) and found), (workspace, found)
 
 
 def test_the_field_data(tmp_path: Path) -> None:
     shutil.copytree(FIELD_DATA, tmp_path / "copy")
-    for workspace in workspaces_in(tmp_path / "copy"):
+    for workspace in workspaces_in(next((tmp_path / "copy").rglob("state"))):
         assert not (plainly_in_order(workspace) and damage([workspace], tmp_path))
 
 
