@@ -12,8 +12,8 @@ import click
 from stateheal.cli.options import Interrupt, Output, interruptible, output_options, scope_options
 from stateheal.engine.world import World
 from stateheal.errors import UsageError
-from stateheal.export.archive import new_file
 from stateheal.export.bundle import MANIFEST, Exported, Found, find, pack
+from stateheal.fs.output import new_file
 from stateheal.model.report import Report
 from stateheal.report.text import print_lines
 from stateheal.text import count_of, printable

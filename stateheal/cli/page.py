@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
-from contextlib import suppress
+from pathlib import Path
 
 import click
 
 from stateheal.errors import WriteError
+from stateheal.fs.output import PRIVATE, replace_file
 from stateheal.model.report import Report
 from stateheal.model.request import Scope
 from stateheal.report.html import GENERATOR, page
 from stateheal.text import printable
 
-_NEW_MODE = 0o600
-"""Records hold prompts."""
 _HEAD = 1024
 """Bytes of a page within which it says who made it."""
 _MADE_BY = GENERATOR.partition(" content=")[0] + ' content="stateheal '
@@ -39,8 +37,7 @@ def write_page(path: str, made: bytes) -> None:
     written.
     """
     try:
-        mode = _mode_of(path)
-        _replace(path, made, mode)
+        replace_file(Path(path), made, _mode_of(path))
     except OSError as error:
         raise WriteError(f"{path}: the page cannot be written: {error.strerror or error}") from error
 
@@ -52,7 +49,7 @@ def _mode_of(path: str) -> int:
     try:
         info = os.lstat(path)
     except FileNotFoundError:
-        return _NEW_MODE
+        return PRIVATE
     if not stat.S_ISREG(info.st_mode):
         raise WriteError(f"{path}: the page cannot be written: {_kind(info.st_mode)} is there")
     with open(path, "rb") as file:
@@ -65,18 +62,3 @@ def _mode_of(path: str) -> int:
 def _kind(mode: int) -> str:
     kinds = ((stat.S_ISDIR, "a directory"), (stat.S_ISLNK, "a symbolic link"), (stat.S_ISFIFO, "a pipe"))
     return next((name for is_kind, name in kinds if is_kind(mode)), "no regular file")
-
-
-def _replace(path: str, made: bytes, mode: int) -> None:
-    fd, temp = tempfile.mkstemp(".tmp", ".stateheal-page-", os.path.dirname(path) or os.curdir)
-    try:
-        with os.fdopen(fd, "wb") as file:
-            file.write(made)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temp, mode)
-        os.replace(temp, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(temp)
-        raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from stateheal.commit.journal import KEEP, Journal
 from stateheal.commit.location import journal_path
 from stateheal.engine.commands import recover
 from stateheal.engine.world import World
-from stateheal.errors import WriteError
+from stateheal.fs.output import write_numbered
 from stateheal.model.report import Report
 from stateheal.model.request import Settings
 from stateheal.report.text import print_lines
@@ -83,19 +82,4 @@ def write_answer(folder: Path, workspace: str, ident: str, text: str) -> Path:
     Raises ``WriteError``.
     """
     data = f"# {printable(ident)}\n\n{text.rstrip()}\n".encode("utf-8", "replace")
-    stem = f"{workspace}-{ident}".replace("/", "_").replace(os.sep, "_").replace("\0", "_").lstrip(".")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        number = 1
-        while True:
-            path = folder / (f"{stem}.md" if number == 1 else f"{stem}-{number}.md")
-            try:
-                with path.open("xb") as file:
-                    file.write(data)
-                return path
-            except FileExistsError:
-                if path.is_file() and path.read_bytes() == data:
-                    return path
-                number += 1
-    except OSError as error:
-        raise WriteError(f"{error.filename or folder}: {error.strerror or error}") from error
+    return write_numbered(folder, f"{workspace}-{ident}", ".md", data)

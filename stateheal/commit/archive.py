@@ -14,9 +14,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from stateheal.commit.atomic import write_all
 from stateheal.errors import JournalError
 from stateheal.formats.digest import sha256
+from stateheal.fs.output import write_all
 from stateheal.model.disk import FileStat
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from stateheal.commit.lease import read_lease
 from stateheal.errors import Conflict, Overwritten, Refused, WriteError
 from stateheal.fs.directory import Directory, WrongKind, file_stat, own_name
+from stateheal.fs.output import write_all
 from stateheal.model.disk import FileStat
 
 SECOND_SUFFIX = ".old"
@@ -156,13 +157,6 @@ def _temporary(directory: Directory, target: Target, data: bytes, tag: str) -> I
     finally:
         with suppress(FileNotFoundError):
             directory.unlink(temp)
-
-
-def write_all(fd: int, data: bytes) -> None:
-    """Write every byte. Raises ``OSError``."""
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
 
 
 def _keep_owner_and_mode(fd: int, target: Target) -> None:

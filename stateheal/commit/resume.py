@@ -16,7 +16,7 @@ from stateheal.commit.atomic import SECOND_SUFFIX, append_line, cut_tail, read_p
 from stateheal.commit.journal import Journal, RunWriter
 from stateheal.errors import Conflict, WriteError
 from stateheal.formats.digest import sha256
-from stateheal.fs.directory import TEMP_PREFIX, Directory, folder_of, own_name
+from stateheal.fs.directory import Directory, folder_of, own_name, parse_own_name
 from stateheal.model.disk import INDEX, JOBS
 
 
@@ -30,7 +30,8 @@ def resume_interrupted(
     """
     for second in _second_names(directory):
         head, _, tail = second.rpartition("/")
-        run = tail[len(TEMP_PREFIX) :].partition("Z-")[0] + "Z"
+        own = parse_own_name(tail)
+        run = own.run if own else ""
         for item in journal.changes(run, directory.path):
             folder, _, name = item.name.rpartition("/")
             if (folder, own_name(run, name, SECOND_SUFFIX)) == (head, tail) and item.before and item.after:
@@ -76,11 +77,8 @@ def _second_names(directory: Directory) -> list[str]:
             names += [f"{JOBS}/{name}" for name in jobs.names()]
     except OSError:
         pass
-    return [
-        name
-        for name in names
-        if name.rpartition("/")[2].startswith(TEMP_PREFIX) and name.endswith(SECOND_SUFFIX) and "Z-" in name
-    ]
+    own = {name: parse_own_name(name.rpartition("/")[2]) for name in names}
+    return [name for name, each in own.items() if each and each.suffix == SECOND_SUFFIX and not each.of_job]
 
 
 def _put_back(directory: Directory, second: str, item: Item, writer: RunWriter) -> None:

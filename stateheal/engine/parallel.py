@@ -17,6 +17,7 @@ from contextlib import suppress
 from typing import NamedTuple, NoReturn
 
 from stateheal.engine.collect import WorkspaceSummary
+from stateheal.fs.output import write_all
 from stateheal.model.disk import Place
 from stateheal.model.report import Problem
 
@@ -124,16 +125,10 @@ def _work(fd: int, share: Sequence[Place], go: Callable[[Sequence[Place]], Itera
         gc.set_threshold(100_000, 20, 20)  # a workspace's values go all together
         for summary in go(share):
             data = pickle.dumps(summary, pickle.HIGHEST_PROTOCOL)
-            _send(fd, len(data).to_bytes(_LENGTH, "big") + data)
+            write_all(fd, len(data).to_bytes(_LENGTH, "big") + data)
         status = 0
     finally:
         os._exit(status)
-
-
-def _send(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
 
 
 def _listen(children: Iterable[_Child], stop: Callable[[], bool]) -> Iterator[WorkspaceSummary]:

@@ -12,13 +12,10 @@ from stateheal.evidence.roots import workspace_hash
 from stateheal.evidence.snapshot import read_snapshot
 from stateheal.formats.digest import sha256
 from stateheal.formats.jsontext import Json
-from stateheal.fs.directory import Directory, folder_of, own_name
+from stateheal.fs.directory import Directory, folder_of, own_name, parse_own_name
 from stateheal.model.disk import Name, Place, Snapshot
 from stateheal.model.records import text_of
 
-_JOB = r"(?:task|review)-[0-9a-z]+-[0-9a-z]{6}"
-_OURS = re.compile(rf"\.stateheal-(?P<run>\d{{4,}}-[0-9TZ]+|{_JOB})-.+\.(?:tmp|old)", re.DOTALL)
-"""By a run of a heal, or by a tracked job."""
 _JOB_IS_OVER = 60.0
 """Seconds after which a tracked job's temporary file is no write in progress: one takes milliseconds."""
 Originals = Callable[[str, Path], Mapping[str, "frozenset[str]"]]
@@ -35,14 +32,14 @@ def stray_names(folder: Directory, listing: Mapping[str, bool], prefix: str) -> 
     for name, is_directory in listing.items():
         if name.endswith(_RECORDS) and not is_directory and ".tmp" not in name:
             continue
-        ours = _OURS.fullmatch(name)
+        ours = parse_own_name(name)
         if not (ours or _TEMPORARY.fullmatch(name) or (is_directory and prefix)):
             continue
         try:
             info = folder.stat(name)
         except OSError:
             continue
-        yield Name(prefix + name, stat.S_ISDIR(info.st_mode), info.st_mtime, ours["run"] if ours else None)
+        yield Name(prefix + name, stat.S_ISDIR(info.st_mode), info.st_mtime, ours.run if ours else None)
 
 
 def read_leftovers(
@@ -57,7 +54,8 @@ def read_leftovers(
     for each in names:
         if each.run is None or each.is_directory:
             continue
-        of_job = re.fullmatch(_JOB, each.run) is not None
+        ours = parse_own_name(each.name.rpartition("/")[2])
+        of_job = ours is not None and ours.of_job
         if now - each.mtime < _JOB_IS_OVER if of_job else each.run not in runs:
             continue
         head, _, tail = each.name.rpartition("/")

@@ -1,18 +1,13 @@
-"""A tar.gz that is the same for the same content, and a new file that appears whole or not at all."""
+"""A tar.gz that is the same for the same content."""
 
 from __future__ import annotations
 
 import gzip
 import io
-import os
 import tarfile
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import suppress
 from typing import IO
 
-from stateheal.errors import WriteError
 from stateheal.model.disk import FileStat
 
 _PERMISSIONS = 0o777
@@ -76,46 +71,3 @@ def _member(name: str, kind: bytes, stat: FileStat) -> tarfile.TarInfo:
     info = tarfile.TarInfo(name)
     info.type, info.mode, info.mtime = kind, stat.mode & _PERMISSIONS, stat.mtime
     return info
-
-
-@contextmanager
-def new_file(path: Path) -> Iterator[tuple[IO[bytes], Callable[[], None]]]:
-    """A file to write, readable by its owner alone, and what to call for it to get its name: without that it vanishes.
-
-    Raises ``WriteError``, also where the name is taken: nothing is ever overwritten.
-    """
-    temp: str | None = None
-    try:
-        _ensure_free(path)
-        fd, temp = tempfile.mkstemp(prefix=".stateheal-export-", suffix=".tmp", dir=path.parent)
-        with os.fdopen(fd, "wb") as file:
-
-            def keep() -> None:
-                file.flush()
-                os.fsync(file.fileno())
-                _take(str(temp), path)
-
-            yield file, keep
-    except OSError as error:
-        raise WriteError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        if temp is not None:
-            with suppress(OSError):
-                os.unlink(temp)
-
-
-def _ensure_free(path: Path) -> None:
-    if os.path.lexists(path):
-        raise WriteError(f"{path}: is there already, and nothing is overwritten; -o FILE names another")
-
-
-def _take(temp: str, path: Path) -> None:
-    """Give the file its name, unless somebody else has it by now."""
-    try:
-        os.link(temp, path)
-    except FileExistsError:
-        _ensure_free(path)
-        raise
-    except OSError:  # a file system without hard links
-        _ensure_free(path)
-        os.rename(temp, path)

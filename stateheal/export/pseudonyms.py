@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from stateheal.fs.directory import parse_own_name
 from stateheal.model.records import is_plain_id
 
 
@@ -36,7 +37,6 @@ _HARMLESS_FORM = re.compile(r"[A-Za-z]:|cxc-[A-Za-z0-9]{6}")
 """A drive; the broker's directory of chance."""
 _KNOWN_ENDS = words("json jsonl log lock done request events crashed tmp temp old bak swp d sock pid")
 _SIMPLE_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
-_OURS = re.compile(r"\.stateheal-\d{4,}-[0-9TZ]{1,20}-")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _DAMAGE = re.compile("[\x00-\x1f\ufeff\udc80-\udcff]")
 
@@ -118,8 +118,8 @@ class Pseudonyms:
 
     def other_file(self, name: str) -> str:
         """The name of a file that is only listed: the job it belongs to and known endings stay."""
-        ours = _OURS.match(name)
-        head = ours[0] if ours else ""
+        ours = parse_own_name(name)
+        head = name.removesuffix(ours.name + ours.suffix) if ours else ""
         stem, *ends = name[len(head) :].split(".")
         known = stem in self.known or stem in ("", "state", "broker", "jobs")
         return ".".join([head + (stem if known else self.name(stem)), *map(self._end, ends)])

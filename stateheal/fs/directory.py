@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from stateheal.formats.digest import sha256
 from stateheal.model.disk import FileStat
@@ -33,6 +35,11 @@ _KINDS = {
 
 TEMP_PREFIX = ".stateheal-"
 _LONGEST = 120
+_OWN_NAME = re.compile(
+    r"\.stateheal-(?:(?P<run>\d{4,}-[0-9TZ]+)|(?P<job>(?:task|review)-[0-9a-z]+-[0-9a-z]{6}))"
+    r"-(?P<name>.+)(?P<suffix>\.(?:tmp|old))",
+    re.DOTALL,
+)
 
 
 def own_name(run: str, name: str, suffix: str) -> str:
@@ -40,6 +47,25 @@ def own_name(run: str, name: str, suffix: str) -> str:
     if len(os.fsencode(name)) > _LONGEST:
         name = sha256(os.fsencode(name))[:32]
     return f"{TEMP_PREFIX}{run}-{name}{suffix}"
+
+
+class OwnName(NamedTuple):
+    """What the name of a temporary file of ours tells."""
+
+    run: str
+    """The run of a heal, or the tracked job, that made it."""
+    of_job: bool
+    name: str
+    """The file that it belongs to; of a long name a digest."""
+    suffix: str
+
+
+def parse_own_name(text: str) -> OwnName | None:
+    """Read what ``own_name`` has written; ``None`` for a name that is none of ours."""
+    match = _OWN_NAME.fullmatch(text)
+    if match is None:
+        return None
+    return OwnName(match["run"] or match["job"], match["run"] is None, match["name"], match["suffix"])
 
 
 class WrongKind(OSError):

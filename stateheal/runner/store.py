@@ -15,13 +15,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from stateheal.commit.atomic import Target, create_file, new_stat, read_plain, replace_file, write_all
+from stateheal.commit.atomic import Target, create_file, new_stat, read_plain, replace_file
 from stateheal.commit.lock import workspace_lock
 from stateheal.errors import Busy, Conflict, Refused, StatehealError, WriteError
 from stateheal.formats.jsonedit import rewrite
 from stateheal.formats.jsontext import Document, Json, parse, same, write
 from stateheal.formats.times import format_time
 from stateheal.fs.directory import Directory, open_directory
+from stateheal.fs.output import write_all
 from stateheal.model.disk import INDEX, JOBS, NEW_INDEX
 from stateheal.model.records import entries_of, is_active
 from stateheal.runner.record import Ending, first_entry

@@ -25,12 +25,12 @@ from stateheal.engine.world import World
 from stateheal.errors import UsageError, WriteError
 from stateheal.evidence.roots import discover
 from stateheal.evidence.schema import violations
-from stateheal.export.archive import new_file
 from stateheal.export.bundle import MANIFEST, find, pack
 from stateheal.export.layout import TOP, UNPACK_IN
 from stateheal.export.pseudonyms import Pseudonyms, is_simple_id
 from stateheal.export.redact_json import redact_json
 from stateheal.formats.jsontext import ParseFailure, parse
+from stateheal.fs.output import new_file
 from stateheal.model.evidence import Answer
 from stateheal.model.report import Report
 from tests.support import FakeProcesses, Tree, at, done, job, journal_in, settle, stats_in, world, write_json

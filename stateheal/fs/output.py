@@ -1,0 +1,119 @@
+"""Files for the user: a page, an archive, an answer. Each appears whole or not at all, readable by its owner alone.
+
+What a workspace holds is written by ``commit``, never by this module.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import count
+from pathlib import Path
+from typing import IO
+
+from stateheal.errors import WriteError
+
+PRIVATE = 0o600
+"""Records hold prompts."""
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write every byte to a descriptor. Raises ``OSError``, also where the system takes none."""
+    view = memoryview(data)
+    while view:
+        written = os.write(fd, view)
+        if written <= 0:
+            raise OSError(errno.EIO, "nothing could be written")
+        view = view[written:]
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[tuple[IO[bytes], Callable[[], None]]]:
+    """A file to write, and what to call for it to get its name: without that call it vanishes.
+
+    Raises ``WriteError``, also where the name is taken: nothing is ever overwritten.
+    """
+    try:
+        _ensure_free(path)
+        with _temporary(path) as (file, temp):
+
+            def keep() -> None:
+                _sync(file)
+                _take(temp, path)
+
+            yield file, keep
+    except OSError as error:
+        raise WriteError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def replace_file(path: Path, data: bytes, mode: int = PRIVATE) -> None:
+    """Put bytes where there is nothing, or in the place of what is there. Raises ``OSError``.
+
+    Whether what is there may be replaced is the caller's to know.
+    """
+    with _temporary(path) as (file, temp):
+        file.write(data)
+        _sync(file)
+        os.chmod(temp, mode)
+        os.replace(temp, path)
+
+
+def write_numbered(folder: Path, stem: str, suffix: str, data: bytes) -> Path:
+    """Write a file under a name that nobody has; one of the same bytes that is there already is left as it is.
+
+    ``stem`` is made a plain file name. Returns the path. Raises ``WriteError``.
+    """
+    plain = stem.replace("/", "_").replace(os.sep, "_").replace("\0", "_").lstrip(".")
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for number in count(1):
+            path = folder / (f"{plain}{suffix}" if number == 1 else f"{plain}-{number}{suffix}")
+            if path.is_file() and not path.is_symlink() and path.read_bytes() == data:
+                return path
+            if os.path.lexists(path):
+                continue
+            with new_file(path) as (file, keep):
+                file.write(data)
+                keep()
+            return path
+        raise AssertionError("numbers do not run out")
+    except OSError as error:
+        raise WriteError(f"{error.filename or folder}: {error.strerror or error}") from error
+
+
+@contextmanager
+def _temporary(path: Path) -> Iterator[tuple[IO[bytes], str]]:
+    """A temporary file beside a path; it is gone at the end unless it was given a name of its own."""
+    import tempfile  # only where something is written
+
+    fd, temp = tempfile.mkstemp(prefix=".stateheal-output-", suffix=".tmp", dir=path.parent)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            yield file, temp
+    finally:
+        with suppress(OSError):
+            os.unlink(temp)
+
+
+def _sync(file: IO[bytes]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _ensure_free(path: Path) -> None:
+    if os.path.lexists(path):
+        raise WriteError(f"{path}: is there already, and nothing is overwritten; -o FILE names another")
+
+
+def _take(temp: str, path: Path) -> None:
+    """Give the file its name, unless somebody else has it by now."""
+    try:
+        os.link(temp, path)
+    except FileExistsError:
+        _ensure_free(path)
+        raise
+    except OSError:  # a file system without hard links
+        _ensure_free(path)
+        os.rename(temp, path)

@@ -1,0 +1,65 @@
+"""One way to write a user's file: whole or not at all, private, never over somebody's."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from stateheal.errors import WriteError
+from stateheal.fs.output import new_file, replace_file, write_all, write_numbered
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "folder"
+    made.mkdir()
+    return made
+
+
+def test_a_new_file_gets_its_name_only_when_it_is_kept(folder: Path) -> None:
+    with new_file(folder / "kept") as (file, keep):
+        file.write(b"x")
+        assert not (folder / "kept").exists()
+        keep()
+    with new_file(folder / "dropped") as (file, _):
+        file.write(b"x")
+    assert [path.name for path in folder.iterdir()] == ["kept"]
+    assert (folder / "kept").read_bytes() == b"x" and (folder / "kept").stat().st_mode & 0o777 == 0o600
+
+
+def test_nothing_is_overwritten(folder: Path) -> None:
+    (folder / "here").write_bytes(b"mine")
+    with pytest.raises(WriteError, match="is there already"), new_file(folder / "here"):
+        pass
+    with pytest.raises(WriteError, match="is there already"), new_file(folder / "late") as (_, keep):
+        (folder / "late").write_bytes(b"somebody's")
+        keep()
+    assert (folder / "here").read_bytes() == b"mine" and (folder / "late").read_bytes() == b"somebody's"
+    assert len(list(folder.iterdir())) == 2
+
+
+def test_a_failing_replacement_leaves_what_was_there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    replace_file(folder / "page", b"one", 0o640)
+    monkeypatch.setattr(os, "fsync", lambda fd: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(OSError, match="No space"):
+        replace_file(folder / "page", b"two")
+    assert (folder / "page").read_bytes() == b"one" and len(list(folder.iterdir())) == 1
+    assert (folder / "page").stat().st_mode & 0o777 == 0o640
+
+
+def test_numbered_files_are_private_plain_and_written_once(tmp_path: Path) -> None:
+    folder = tmp_path / "answers"
+    first = write_numbered(folder, "../../etc/x", ".md", b"a")
+    assert first.parent == folder and write_numbered(folder, "../../etc/x", ".md", b"a") == first
+    second = write_numbered(folder, "../../etc/x", ".md", b"b")
+    assert second.name.endswith("-2.md") and second.stat().st_mode & 0o777 == 0o600
+    (folder / "c.md").symlink_to("/etc/passwd")
+    assert write_numbered(folder, "c", ".md", b"c").name == "c-2.md"
+
+
+def test_a_system_that_takes_nothing_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "write", lambda fd, data: 0)
+    with pytest.raises(OSError, match="nothing could be written"):
+        write_all(1, b"x")
