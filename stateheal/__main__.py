@@ -7,8 +7,10 @@ import sys
 
 
 def main() -> None:
-    """The console script. The pre-launch hook goes its own way before anything else is imported."""
-    if sys.argv[1:2] == ["hook"] and not {"-h", "--help"} & {*sys.argv} and not any("--config" in a for a in sys.argv):
+    """The console script. The pre-launch hook goes its own way before anything else is imported: exactly
+    ``stateheal hook`` (or ``-v``), called by a program. Any other words, and a person at a terminal, are for click.
+    """
+    if sys.argv[1:2] == ["hook"] and sys.argv[2:] in ([], ["-v"], ["--verbose"]) and not _at_a_terminal():
         from stateheal.hook.main import main as hook
 
         hook(sys.argv[2:])
@@ -20,6 +22,13 @@ def main() -> None:
     except KeyboardInterrupt:  # before there was anything to end in good order
         status = 130
     sys.exit(status)
+
+
+def _at_a_terminal() -> bool:
+    try:
+        return os.isatty(0)
+    except OSError:
+        return False
 
 
 if __name__ == "__main__":

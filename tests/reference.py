@@ -31,9 +31,17 @@ def context_of_all() -> click.Context:
 
 def commands() -> dict[str, click.Command]:
     """Every command by its name, in the order of the help."""
-    context = context_of_all()
-    found = {name: group.get_command(context, name) for name in group.list_commands(context)}
-    return {name: command for name, command in found.items() if command is not None}
+    return dict(_commands_of(group, context_of_all(), ""))
+
+
+def _commands_of(parent: click.Group, context: click.Context, lead: str) -> Iterator[tuple[str, click.Command]]:
+    """A group's commands and, behind each that is a group itself, its own: ``hook``, ``hook install``."""
+    for name in parent.list_commands(context):
+        command = parent.get_command(context, name)
+        assert command is not None
+        yield f"{lead}{name}", command
+        if isinstance(command, click.Group):
+            yield from _commands_of(command, context, f"{lead}{name} ")
 
 
 def reference() -> str:

@@ -10,8 +10,9 @@ from importlib import import_module
 
 import click
 
+from stateheal.cli.words import TopCommands
 from stateheal.errors import StatehealError
-from stateheal.text import nearest, printable
+from stateheal.text import printable
 from stateheal.version import __version__
 
 _COMMANDS = {
@@ -36,8 +37,8 @@ _ALIASES = {"status": "jobs"}
 """Other names that people try."""
 
 
-class _Group(click.Group):
-    """Imports a command's module when it is needed, and knows what a mistyped one may have meant."""
+class _Group(TopCommands):
+    """Imports a command's module when it is needed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -48,16 +49,6 @@ class _Group(click.Group):
             return None
         found: click.Command = getattr(import_module(f"stateheal.cli.{_COMMANDS[cmd_name]}"), f"{cmd_name}_command")
         return found
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0] if args else ""
-        if name not in _COMMANDS and name not in _ALIASES and not name.startswith("-"):
-            near = nearest(name, _COMMANDS)
-            meant = f"; did you mean {near!r}?" if near else f"; there are {', '.join(_COMMANDS)}"
-            ctx.fail(f"there is no command {name!r}{meant}")
-        return super().resolve_command(ctx, args)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -11,6 +11,7 @@ from stateheal.cli.options import Output, output_options
 from stateheal.commit.journal import Journal
 from stateheal.commit.location import journal_path
 from stateheal.engine.doctor import Promise, examine
+from stateheal.hook.status import hook_status
 from stateheal.model.report import Report
 from stateheal.report.text import print_lines
 from stateheal.text import printable
@@ -27,7 +28,8 @@ def doctor_command(output: Output) -> int:
     \b
     Example: stateheal doctor
     """
-    promises = examine(Journal(journal_path()))
+    journal = Journal(journal_path())
+    promises = [*examine(journal), _hook(journal)]
     if output.is_text:
         print_lines(output.console, [line for each in promises for line in _lines(each, output.console.width)])
     else:
@@ -35,6 +37,19 @@ def doctor_command(output: Output) -> int:
             Report("doctor"), promises=[{"name": p.name, "kept": p.kept, "detail": p.detail} for p in promises]
         )
     return 0
+
+
+def _hook(journal: Journal) -> Promise:
+    """Whether the pre-launch hook is installed and would run ('stateheal hook status' has it all)."""
+    status = hook_status(journal)
+    if not status.places:
+        return Promise("hook", False, "not installed: 'stateheal hook install' heals before each launch")
+    said = [f"{place.trouble or 'would run' + _version(place.version)} ({place.path})" for place in status.places]
+    return Promise("hook", status.works, "; ".join([*said, *status.warnings]))
+
+
+def _version(version: str | None) -> str:
+    return f", stateheal {version}" if version else ""
 
 
 def _lines(promise: Promise, width: int) -> list[Text]:

@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 NAMES = ("plugin", "settings", "skill")
 _TIMEOUT = 5
 """Seconds that Claude Code gives the hook; it lets go by itself after one."""
-_IF_INSTALLED = "if command -v stateheal >/dev/null 2>&1; then exec stateheal hook; fi"
+IF_INSTALLED = "if command -v stateheal >/dev/null 2>&1; then exec stateheal hook; fi"
 """Where there is no stateheal, a hook in this form says nothing; a missing executable would show the user a warning."""
+
+Handler = dict[str, Any]
+"""One hook as Claude Code's settings hold it."""
 
 
 def config_text(name: str) -> str:
     """The text to install, with a final newline."""
     if name == "skill":
         return _skill()
-    handler: dict[str, Any] = {"type": "command", "command": _IF_INSTALLED, "timeout": _TIMEOUT}
-    if name == "settings":  # a user's own settings: stateheal is there
-        handler = {"type": "command", "command": "stateheal", "args": ["hook"], "timeout": _TIMEOUT}
-    return json.dumps({"hooks": _hooks(handler)}, indent=2) + "\n"
+    # A user's own settings: stateheal is there.
+    handler = exec_handler(["stateheal", "hook"]) if name == "settings" else shell_handler()
+    return json.dumps({"hooks": hooks_with(handler)}, indent=2) + "\n"
 
 
-def _hooks(handler: dict[str, Any]) -> dict[str, Any]:
+def exec_handler(words: Sequence[str]) -> Handler:
+    """A hook that starts a program as it stands, without a shell."""
+    return {"type": "command", "command": words[0], "args": list(words[1:]), "timeout": _TIMEOUT}
+
+
+def shell_handler() -> Handler:
+    """A hook for whoever may have stateheal or not."""
+    return {"type": "command", "command": IF_INSTALLED, "timeout": _TIMEOUT}
+
+
+def hooks_with(handler: Handler) -> dict[str, Any]:
+    """Where the hook belongs: by event, the group of hooks that it is alone in."""
     launch = {"type": handler["type"], "if": "Bash(node *companion*)", **handler}
     return {
         "PreToolUse": [{"matcher": "Bash|PowerShell", "hooks": [launch]}],
@@ -33,6 +47,5 @@ def _hooks(handler: dict[str, Any]) -> dict[str, Any]:
 
 def _skill() -> str:
     """Front matter of a skill that launches jobs. JSON is YAML: nothing to quote twice."""
-    handler = {"type": "command", "command": _IF_INSTALLED, "timeout": _TIMEOUT}
-    hooks = {"PreToolUse": [{"matcher": "Bash|PowerShell", "hooks": [handler]}]}
+    hooks = {"PreToolUse": [{"matcher": "Bash|PowerShell", "hooks": [shell_handler()]}]}
     return f"---\nhooks: {json.dumps(hooks)}\n---\n"

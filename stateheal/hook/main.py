@@ -13,6 +13,10 @@ import sys
 
 from stateheal.hook.check import NotPlain, in_order, parse
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from stateheal.hook.check import Environ
+
 DEADLINE = 1.0
 """Seconds after which the hook lets go."""
 _LONGEST_INPUT = 8 * 1024 * 1024
@@ -30,7 +34,10 @@ def main(arguments: list[str]) -> None:
         cwd = None if event is None else concerned(event)
         if verbose and cwd is None:
             os.write(2, b"stateheal: no hook event that has to do with jobs\n")
-        if event is None or cwd is None or in_order(cwd, os.environ):
+        if event is None or cwd is None:
+            return
+        _stamp(os.environ)
+        if in_order(cwd, os.environ):
             return
         from stateheal.hook.heal import answer
 
@@ -49,6 +56,29 @@ def _note(error: BaseException, verbose: bool) -> None:
         note(f"{type(error).__name__}: {error}", verbose)
     except BaseException:
         pass  # not even that: the user's command matters more
+
+
+def _stamp(environ: Environ) -> None:
+    """Note that the hook ran, as a file's age: all that 'stateheal hook status' knows of a hook with nothing to do."""
+    path = stamp_path(environ)
+    try:
+        os.utime(path)
+    except OSError:
+        try:  # where the state directory is there; to make it is for what has something to keep in it
+            os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+        except OSError:
+            return
+
+
+def stamp_path(environ: Environ) -> str:
+    """Where that file is: in the journal directory, found without platformdirs, whose import costs more than this."""
+    given, home = environ.get("STATEHEAL_STATE_DIR"), environ.get("HOME", "")
+    base = environ.get("XDG_STATE_HOME", "")
+    if sys.platform == "win32":
+        base = environ.get("LOCALAPPDATA", "")
+    elif not base.startswith("/"):
+        base = home + ("/Library/Application Support" if sys.platform == "darwin" else "/.local/state")
+    return f"{given or base + '/stateheal'}/hook.ran"
 
 
 def _set_deadline() -> list[bool]:

@@ -32,7 +32,7 @@ def diff_lines(diff: Diff, context: int = 3) -> Iterator[str]:
     name = printable(diff.name)
     names = ("/dev/null" if diff.before is None else f"a/{name}", "/dev/null" if diff.after is None else f"b/{name}")
     for line in difflib.unified_diff(old, new, *names, n=context, lineterm=""):
-        yield printable(line)
+        yield "\t".join(map(printable, line.split("\t")))  # tabs indent; in a JSON string there are none
 
 
 def _lines(data: bytes | None) -> list[str]:

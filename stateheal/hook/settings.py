@@ -1,0 +1,135 @@
+"""Claude Code's settings files: where they are, what stands in them, how one is replaced.
+
+A settings file may be a link (into a directory of dotfiles, mostly): the file it leads to is replaced, the link stays.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from stateheal.commit.atomic import Target, create_file, new_stat, replace_file
+from stateheal.commit.journal import Journal
+from stateheal.commit.location import journal_path
+from stateheal.errors import Conflict, Refused, WriteError
+from stateheal.formats.jsonedit import rewrite
+from stateheal.formats.jsontext import Document, Json, parse, stringify
+from stateheal.fs.directory import Directory, open_directory
+from stateheal.model.disk import FileStat
+
+SCOPES = ("user", "project", "local")
+_BOM = b"\xef\xbb\xbf"
+
+
+class SettingsFile(NamedTuple):
+    """One settings file as it was read."""
+
+    path: Path
+    """As people name it."""
+    real: Path
+    """Where it leads to."""
+    stat: FileStat | None
+    """``None`` where there is none yet."""
+    data: bytes = b""
+    document: Document | None = None
+    """``None`` where there is nothing in it."""
+
+    @property
+    def value(self) -> Json:
+        return {} if self.document is None else self.document.value
+
+
+def config_dir(environ: Mapping[str, str] | None = None) -> Path:
+    """Claude Code's own directory: ``$CLAUDE_CONFIG_DIR``, else ``~/.claude``."""
+    given = (os.environ if environ is None else environ).get("CLAUDE_CONFIG_DIR")
+    return Path(given).expanduser() if given else Path.home() / ".claude"
+
+
+def settings_path(scope: str, cwd: str | None = None) -> Path:
+    """The settings file of a scope; those of a project stand in the directory given."""
+    if scope == "user":
+        return config_dir() / "settings.json"
+    name = "settings.json" if scope == "project" else "settings.local.json"
+    return Path(cwd or os.getcwd()) / ".claude" / name
+
+
+def read_settings(path: Path) -> SettingsFile:
+    """What is there. Raises ``Refused`` where it is no settings file that can be read."""
+    real = Path(os.path.realpath(path))
+    try:
+        with (
+            open_directory(real.parent) as folder,
+            folder.regular(real.name) as (fd, info),
+            os.fdopen(fd, "rb", closefd=False) as file,
+        ):
+            data = file.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return SettingsFile(path, real, None)
+    except OSError as error:
+        raise Refused(f"{path}: cannot be read: {error.strerror or error}") from error
+    if not data.strip():
+        return SettingsFile(path, real, info, data)
+    found = parse(data)
+    if not isinstance(found, Document):
+        why = "it begins with a byte order mark" if data.startswith(_BOM) else found.reason
+        raise Refused(f"{path}: is no JSON ({why}): mend it first, nothing was changed")
+    return SettingsFile(path, real, info, data, found)
+
+
+def settings_bytes(file: SettingsFile, value: Json) -> bytes:
+    """The file's text saying another value, its layout and all the rest of it kept."""
+    if file.document is None:
+        return (stringify(value) + "\n").encode()
+    return rewrite(file.document, value)
+
+
+def replace_settings(file: SettingsFile, data: bytes) -> Path | None:
+    """Put new bytes in the file's place, whole or not at all. Returns where the old ones are kept.
+
+    Raises ``Refused`` or ``WriteError``; where somebody else wrote meanwhile ``Conflict``.
+    """
+    kept = None if file.stat is None else _back_up(file)
+    try:
+        file.real.parent.mkdir(parents=True, exist_ok=True)
+        with open_directory(file.real.parent) as folder:
+            _put(folder, file, data)
+    except OSError as error:
+        raise WriteError(f"{file.path}: cannot be written: {error.strerror or error}") from error
+    except Conflict as error:
+        raise Conflict(f"{file.path}: {error}; try again") from error
+    return kept
+
+
+def _put(folder: Directory, file: SettingsFile, data: bytes) -> None:
+    tag = f"settings-{os.getpid()}"
+    if file.stat is None:
+        create_file(folder, Target(file.real.name, b"", new_stat(folder)), data, tag)
+    else:
+        replace_file(folder, Target(file.real.name, file.data, file.stat), data, tag)
+
+
+def _back_up(file: SettingsFile) -> Path:
+    """Keep the old bytes beside the journal, readable by nobody else: settings may hold keys."""
+    Journal(journal_path()).make()
+    folder = journal_path() / "settings"
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    number = 1
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        while True:
+            path = folder / (f"{stamp}-{file.real.name}" if number == 1 else f"{stamp}-{number}-{file.real.name}")
+            try:
+                fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+            except FileExistsError:
+                number += 1
+                continue
+            with os.fdopen(fd, "wb") as copy:
+                copy.write(file.data)
+                copy.flush()
+                os.fsync(copy.fileno())
+            return path
+    except OSError as error:
+        raise WriteError(f"{folder}: no copy of the settings can be kept there: {error.strerror or error}") from error
