@@ -29,7 +29,9 @@ def doctor_command(output: Output) -> int:
     Example: stateheal doctor
     """
     journal = Journal(journal_path())
-    promises = [*examine(journal), _hook(journal)]
+    promises = examine(journal)
+    roots = sum(each.name == "root" for each in promises)
+    promises.insert(len(promises) - roots, _hook(journal))
     if output.is_text:
         print_lines(output.console, [line for each in promises for line in _lines(each, output.console.width)])
     else:
