@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.packages import Packages, build, sources
+from tests.systems.marks import skip_unless_met, write_as_the_plugin
 
 settings.register_profile(
     "suite",
@@ -26,6 +27,12 @@ if os.name == "posix":
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for _signum in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
         signal.signal(_signum, signal.SIG_DFL)
+else:
+    write_as_the_plugin()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    skip_unless_met(item)
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +46,7 @@ def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("XDG_STATE_HOME", "xdg-state"),
         ("CODEX_HOME", "home/.codex"),
         ("TMPDIR", "tmp"),
+        *((("USERPROFILE", "home"), ("TEMP", "tmp"), ("TMP", "tmp")) if os.name == "nt" else ()),
     ):
         monkeypatch.setenv(name, str(home / folder))
     for name in ("CLAUDE_PLUGIN_DATA", "CLAUDE_CODE_PLUGIN_CACHE_DIR", "GIT_WORK_TREE", "NO_COLOR", "FORCE_COLOR"):

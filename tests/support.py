@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,8 @@ from stateheal.model.liveness import HostFacts, ProcessFacts
 HERE = Path(__file__).parent
 PROJECT = HERE.parent
 FIELD_DATA = HERE / "field-data"
+SIGKILL = getattr(signal, "SIGKILL", signal.SIGTERM)
+"""Windows has none; os.kill ends a process there with whatever number it is given."""
 NOW = parse_time("2026-11-23T08:00:00.000Z") or 0.0
 HOST = HostFacts(now=NOW, hostname="here", boot_time=NOW - 30 * 86400, boot_id="boot-1", pid_namespace="pid:[1]")
 WORKER = ("node", "/plugins/codex/scripts/codex-companion.mjs", "task-worker", "--job-id")
@@ -88,7 +91,7 @@ def entry_of(record: Mapping[str, Any], **fields: Any) -> dict[str, Any]:
 
 def write_json(path: Path, value: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", "utf-8", newline="\n")
 
 
 @dataclass
@@ -154,16 +157,17 @@ def lay_out(tree: Path, state: Path, touched: Mapping[str, str] | None = None) -
     shutil.copytree(tree, state, symlinks=True)
     for path in state.rglob("*.json"):
         if path.is_file() and not path.is_symlink():
-            path.write_bytes(path.read_bytes().replace(b"@JOBS@", jobs_of(path, state)))
+            path.write_bytes(path.read_bytes().replace(b"@JOBS@/", jobs_of(path, state)))
     for path in state.rglob("*"):
         moment = parse_time((touched or {}).get(path.relative_to(state).as_posix())) or NOW - 86400
-        os.utime(path, (moment, moment), follow_symlinks=False)
+        os.utime(path, (moment, moment), follow_symlinks=os.utime not in os.supports_follow_symlinks)
     return state
 
 
 def jobs_of(path: Path, state: Path) -> bytes:
-    """The real path of the jobs directory of the workspace that a file lies in."""
-    return os.fsencode(state.resolve() / path.relative_to(state).parts[0] / "jobs")
+    """The real path of the jobs directory of the workspace that a file lies in, a separator behind it, as JSON text."""
+    jobs = state.resolve() / path.relative_to(state).parts[0] / "jobs"
+    return json.dumps(f"{jobs}{os.sep}", ensure_ascii=False)[1:-1].encode("utf-8", "surrogateescape")
 
 
 def settle(root: Path) -> None:
@@ -174,13 +178,13 @@ def settle(root: Path) -> None:
 
 def files_in(root: Path) -> dict[str, bytes]:
     """Every file below a directory, by relative path."""
-    return {str(p.relative_to(root)): p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()}
+    return {p.relative_to(root).as_posix(): p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()}
 
 
 def stats_in(root: Path) -> dict[str, tuple[int, int, int]]:
     """Inode, mode and mtime of everything below a directory: what a writer could not leave alone."""
     return {
-        str(path.relative_to(root)): (info.st_ino, info.st_mode, info.st_mtime_ns)
+        path.relative_to(root).as_posix(): (info.st_ino, info.st_mode, info.st_mtime_ns)
         for path in sorted(root.rglob("*"))
         for info in [path.lstat()]
     }

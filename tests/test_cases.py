@@ -78,7 +78,7 @@ class Bench:
     def files(self) -> dict[str, bytes]:
         """The tree as it is now, as the case's files would hold it."""
         return {
-            name: data.replace(jobs_of(self.state / name, self.state), b"@JOBS@")
+            name: data.replace(jobs_of(self.state / name, self.state), b"@JOBS@/")
             for name, data in files_in(self.state).items()
         }
 

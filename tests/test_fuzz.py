@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -217,6 +218,7 @@ def _check_records(before: dict[str, list[dict[str, Json]]], after: dict[str, li
 
 @given(_trees())
 @settings(max_examples=EXAMPLES)
+@pytest.mark.posix("makes names that Windows refuses (line feeds, colons)")
 def test_the_promises_hold_for_any_tree(files: dict[str, tuple[bytes, int]]) -> None:
     """Nothing raises; audit and dry run write nothing; what a dry run foretells is done; undo brings it all back."""
     with _on_disk(files) as (folder, tree):
@@ -236,7 +238,7 @@ def test_the_promises_hold_for_any_tree(files: dict[str, tuple[bytes, int]]) -> 
             assert (path.read_bytes() if path.exists() else None) == diff.after
         _check_records(before, _sides(tree))
         for path in tree.path.rglob("*"):
-            if path.is_file() and original.get(str(path.relative_to(tree.root))) != path.read_bytes():
+            if path.is_file() and original.get(path.relative_to(tree.root).as_posix()) != path.read_bytes():
                 os.utime(path, (NOW, NOW))  # the clock of these tests stands still, the file system's does not
         again = heal([tree.root], world=outside, journal=journal)
         assert again.run is None and not again.healed
@@ -252,7 +254,7 @@ _ROOT = FIELD_DATA / "plugins/data/codex-openai-codex/state"
 @st.composite
 def _mutations(draw: st.DrawFn) -> dict[str, bytes]:
     """A workspace that the real plugin wrote, with bytes changed, cut out, doubled or added in a few of its files."""
-    files = {str(path.relative_to(_ROOT)): path.read_bytes() for path in _FIELD}
+    files = {path.relative_to(_ROOT).as_posix(): path.read_bytes() for path in _FIELD}
     for name in draw(st.lists(st.sampled_from(sorted(files)), min_size=1, max_size=4)):
         data = files[name]
         start = draw(st.integers(0, len(data)))
@@ -282,7 +284,7 @@ def test_the_promises_hold_for_mutated_field_data(files: dict[str, bytes]) -> No
         assert shown.items() <= _answers(state).items(), "what the plugin could show it shows"
         assert not [error for error in (*seen.errors, *report.errors) if "internal" in error.message]
         for path in state.rglob("*"):
-            if path.is_file() and original.get(str(path.relative_to(state))) != path.read_bytes():
+            if path.is_file() and original.get(path.relative_to(state).as_posix()) != path.read_bytes():
                 os.utime(path, (NOW, NOW))
         assert heal([folder], world=world(), journal=journal).run is None
         if report.run:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import threading
@@ -285,7 +284,10 @@ def test_a_dry_run_foretells_what_silence_settles(tmp_path: Path) -> None:
 
 @pytest.mark.processes
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs an address space limit")
+@pytest.mark.posix("an address space limit")
 def test_huge_files_are_reported_under_a_memory_limit(tmp_path: Path) -> None:
+    import resource  # Windows has none
+
     tree = Tree(tmp_path / "tree").add(job("task-1", pid=0))
     huge = Tree(tree.root, "/home/dev/projects/huge").add(job("task-2", pid=0))
     with (huge.path / "state.json").open("r+b") as file:

@@ -80,6 +80,7 @@ def test_bytes_that_are_no_utf8_in_a_logs_brackets(tmp_path: Path) -> None:
     assert not exported.report.errors and exported.report.workspaces == 1
 
 
+@pytest.mark.posix("a name with a line feed")
 def test_the_command_to_run_next_is_escaped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tree = Tree(tmp_path).add(job("task-1", pid=999999))
     odd = tree.state / "ev\x1b]0;pwned\x07il-0123456789abcdef"

@@ -32,7 +32,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 def imports(path: Path) -> Iterator[str]:
     """Every module that a file imports, at any depth."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -50,7 +50,7 @@ def test_the_rule_knows_every_part() -> None:
     assert {part_of(path) for path in MODULES} == LEVEL.keys()
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
 def test_imports_go_down_only(path: Path) -> None:
     part = part_of(path)
     for name in imports(path):
@@ -58,7 +58,7 @@ def test_imports_go_down_only(path: Path) -> None:
             assert LEVEL[name.split(".")[1]] < LEVEL[part], f"{part} must not import {name}"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
 def test_a_library_has_one_owner(path: Path) -> None:
     relative = path.relative_to(PACKAGE).with_suffix("").as_posix()
     for name in imports(path):
@@ -96,9 +96,9 @@ def impurities(tree: ast.AST) -> Iterator[str]:
                 yield f".{called.attr}()"
 
 
-@pytest.mark.parametrize("path", PURE, ids=lambda path: str(path.relative_to(PACKAGE)))
+@pytest.mark.parametrize("path", PURE, ids=lambda path: path.relative_to(PACKAGE).as_posix())
 def test_what_decides_touches_nothing(path: Path) -> None:
-    assert not list(impurities(ast.parse(path.read_text())))
+    assert not list(impurities(ast.parse(path.read_text("utf-8"))))
     if part_of(path) == "diagnosis":
         assert not [name for name in imports(path) if name.startswith(("stateheal.fs", "stateheal.report"))]
 

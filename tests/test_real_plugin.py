@@ -24,6 +24,7 @@ import psutil
 import pytest
 
 import stateheal
+from tests.support import SIGKILL
 
 PLUGIN = Path(os.environ.get("STATEHEAL_TEST_PLUGIN") or "/nonexistent").absolute()
 SCRIPTS = PLUGIN / "plugins" / "codex" / "scripts"
@@ -167,7 +168,7 @@ class Bench:
             return process.status() != psutil.STATUS_ZOMBIE and str(self.root) in " ".join(process.cmdline())
         return False
 
-    def kill(self, record: dict[str, Any], signum: int = signal.SIGKILL) -> int:
+    def kill(self, record: dict[str, Any], signum: int = SIGKILL) -> int:
         """End the process of a job or of the broker, which has no chance to write; its pid."""
         pid = int(record["pid"])
         with contextlib.suppress(ProcessLookupError):
@@ -232,7 +233,7 @@ def assert_ends_well(bench: Bench, job: str) -> None:
     assert "Orphaned" not in bench.plugin("result", job)
 
 
-@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("signum", [SIGKILL, signal.SIGTERM])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_killed_job_is_let_go(bench: Bench, kind: str, signum: int) -> None:
     """Stuck before; after one heal every command of the plugin goes on, and a second heal has nothing to write."""

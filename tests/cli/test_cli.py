@@ -291,6 +291,7 @@ def test_an_internal_error_is_one_line(run: Any, tree: Tree, monkeypatch: pytest
     assert said.err.startswith("stateheal: internal error: ZeroDivisionError") and said.err.count("\n") == 1
 
 
+@pytest.mark.posix("signals")
 @pytest.mark.processes
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_it_between_two_files(tmp_path: Path, number: int, status: int) -> None:
@@ -313,6 +314,7 @@ def test_a_signal_ends_it_between_two_files(tmp_path: Path, number: int, status:
     assert "running" in phases
 
 
+@pytest.mark.posix("head")
 @pytest.mark.processes
 def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     made = Tree(tmp_path / "tree")

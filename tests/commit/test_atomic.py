@@ -46,6 +46,7 @@ def test_the_new_bytes_are_in_place_and_nothing_else_is(folder: Path) -> None:
     assert only_file(folder) == NEW
 
 
+@pytest.mark.posix("Windows has the read-only attribute alone")
 @pytest.mark.parametrize("mode", [0o600, 0o644, 0o664, 0o400])
 def test_the_mode_stays(folder: Path, mode: int) -> None:
     (folder / "x.json").chmod(mode)
@@ -61,6 +62,7 @@ def test_root_leaves_the_owner(folder: Path) -> None:
     assert (info.st_uid, info.st_gid) == (1234, 2345)
 
 
+@pytest.mark.posix("owners by number")
 def test_an_owner_that_cannot_be_kept_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def denied(*args: object) -> None:
         raise PermissionError(errno.EPERM, "Operation not permitted")
@@ -101,7 +103,13 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 }
 
 
-@pytest.mark.parametrize("change", CHANGES)
+NEEDED = {
+    "a link": [pytest.mark.links("a link is what it is about")],
+    "another mode": [pytest.mark.posix("Windows has the read-only attribute alone")],
+}
+
+
+@pytest.mark.parametrize("change", [pytest.param(name, marks=NEEDED.get(name, [])) for name in CHANGES])
 def test_a_file_that_changed_meanwhile_is_left_to_whoever_changed_it(folder: Path, change: str) -> None:
     inode = (folder / "x.json").stat().st_ino
     with pytest.raises(Conflict):
@@ -127,7 +135,9 @@ def test_a_write_right_after_ours_is_noticed(folder: Path, monkeypatch: pytest.M
     assert only_file(folder) == b"theirs"
 
 
-@pytest.mark.parametrize("call", ["write", "fsync", "replace", "fchmod", "open"])
+@pytest.mark.parametrize(
+    "call", ["write", "fsync", "replace", "open", pytest.param("fchmod", marks=pytest.mark.posix("modes"))]
+)
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EACCES, errno.EROFS])
 def test_when_the_system_fails_the_old_bytes_are_in_place(
     folder: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int

@@ -58,6 +58,7 @@ def test_the_manifest_is_what_its_schema_says(tree: Tree) -> None:
             assert [item["action"] for item in manifest["files"]] == ["replace"] * 3 + ["append"] * 2
 
 
+@pytest.mark.posix("modes; on Windows the profile's own access list protects it")
 def test_nobody_else_can_read_it(tree: Tree) -> None:
     old = os.umask(0)
     try:
@@ -87,6 +88,7 @@ def test_it_is_written_before_anything_is_replaced(tree: Tree, monkeypatch: pyte
     assert seen == [(1, True)]
 
 
+@pytest.mark.posix("owners by number")
 def test_another_users_journal_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
     with pytest.raises(JournalError, match="another user"):
@@ -189,6 +191,7 @@ def test_an_interrupted_undo_is_finished_by_the_next(tree: Tree, monkeypatch: py
     assert files_in(tree.path) == original
 
 
+@pytest.mark.posix("fork")
 def test_an_interrupted_heal_can_be_undone(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     from stateheal.commit import apply
 

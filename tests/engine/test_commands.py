@@ -267,6 +267,7 @@ def test_a_directory_of_another_plugin_is_touched_only_if_it_is_laid_out_alike(t
     assert files_in(other.state) == before and shapeless.path.exists()
 
 
+@pytest.mark.links("links are what it is about")
 @pytest.mark.parametrize("name", ["state.json", "jobs/task-1.json", "jobs"])
 def test_links_are_not_followed(tmp_path: Path, name: str) -> None:
     tree = Tree(tmp_path / "tree").add(job("task-1"))

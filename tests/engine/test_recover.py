@@ -224,6 +224,7 @@ def test_only_a_uuid_has_a_rollout_id_behind_it(home: Home) -> None:
     assert home.why() == "no rollout of its thread"
 
 
+@pytest.mark.posix("links and FIFOs")
 def test_links_and_fifos_are_no_rollouts(home: Home) -> None:
     path = home.lost().rollout(*turn())
     path.rename(home.path / "elsewhere.jsonl")
@@ -392,6 +393,7 @@ def test_exported_answers_never_take_the_place_of_a_file(home: Home) -> None:
     assert second != first and "one" in first.read_text() and "two" in second.read_text()
 
 
+@pytest.mark.posix("an address space limit")
 @pytest.mark.processes
 def test_a_huge_rollout_is_read_in_bounded_memory(home: Home) -> None:
     """Half a gigabyte of other events, most of it sparse: the process may use 300 MB."""

@@ -66,6 +66,7 @@ def test_a_path_may_be_one_workspace_or_a_file_of_it() -> None:
     assert discover([workspace / "jobs" / "task-mwrjhgk5-qm2rbn.json", workspace]).places[0].jobs is None
 
 
+@pytest.mark.links("a root named through a link")
 def test_a_workspace_named_twice_is_looked_at_once(tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(FIELD_DATA)
@@ -119,12 +120,14 @@ def test_without_a_config_variable_the_home_directory_counts(isolated: Path, mon
     assert [root.plugin for root in default_roots()] == ["codex-openai-codex"]
 
 
+@pytest.mark.posix("owners by number")
 def test_roots_of_other_users_are_left_out(isolated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Tree(isolated / "home/.claude").add(job("task-1"))
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
     assert default_roots() == []
 
 
+@pytest.mark.links("a checkout behind a link")
 def test_cwd_finds_the_workspace_from_anywhere_below_it(tmp_path: Path) -> None:
     project = tmp_path / "project"
     (project / "src" / "deep").mkdir(parents=True)

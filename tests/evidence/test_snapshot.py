@@ -28,7 +28,16 @@ def test_a_file_is_read_once_with_what_identifies_it(tmp_path: Path) -> None:
     assert read(tmp_path, "absent.json") is None
 
 
-@pytest.mark.parametrize("kind", ["link", "dangling link", "FIFO", "socket", "directory"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param("link", marks=pytest.mark.links("a link is what it is about")),
+        pytest.param("dangling link", marks=pytest.mark.links("a link is what it is about")),
+        pytest.param("FIFO", marks=pytest.mark.posix("FIFOs")),
+        pytest.param("socket", marks=pytest.mark.posix("sockets in the file system")),
+        "directory",
+    ],
+)
 def test_what_is_no_regular_file_is_named_and_never_followed(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "x.json"
     (tmp_path / "secret").write_text("{}")
@@ -63,6 +72,7 @@ def test_a_directory_that_is_a_link_is_not_opened(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.posix("openat: names are looked up in the open directory")
 def test_a_directory_stays_what_it_was_when_it_was_opened(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "real" / "x.json").write_text('"right"')
@@ -101,6 +111,7 @@ def test_a_file_that_is_written_while_it_is_read_is_read_again(tmp_path: Path, m
     assert isinstance(found, Snapshot) and found.value == "whole" and calls == 2
 
 
+@pytest.mark.links("a log that is a link")
 def test_a_log_tells_its_age_and_its_last_error(tmp_path: Path) -> None:
     path = tmp_path / "a.log"
     path.write_text("x" * 70000 + "\n[t] Codex error: one\n[t] Codex error: two\nsaid Codex error: no\n")

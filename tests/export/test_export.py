@@ -431,6 +431,7 @@ def test_without_redaction_the_bytes_are_as_they_are(tmp_path: Path) -> None:
     assert manifest_of(data)["redacted"] is False
 
 
+@pytest.mark.posix("FIFOs and modes")
 def test_ages_modes_links_and_what_blocks(tmp_path: Path) -> None:
     tree = Tree(tmp_path / "tree").add(done("task-1"))
     outside = tmp_path / "outside.json"
@@ -519,6 +520,7 @@ def test_a_file_that_is_not_kept_vanishes(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.posix("modes")
 def test_modes_of_the_written_file(tmp_path: Path) -> None:
     with new_file(tmp_path / "a.tar.gz") as (_, keep):
         keep()
@@ -574,6 +576,7 @@ def test_damage_is_no_failure_of_an_export(run: Any, tree: Tree) -> None:
     assert "torn-index" in {each["rule"] for each in manifest_of(Path("a.gz").read_bytes())["findings"]}
 
 
+@pytest.mark.links("a link in the way")
 def test_nothing_is_overwritten(run: Any, tree: Tree) -> None:
     Path("a.gz").write_text("mine")
     Path("b.gz").symlink_to("nowhere")
@@ -631,6 +634,7 @@ def test_a_full_disk(tree: Tree) -> None:
         pack(found, full, redact=False, world=world())
 
 
+@pytest.mark.posix("a process signals itself")
 def test_an_interrupted_export_leaves_nothing(run: Any, tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*args: Any) -> None:
         os.kill(os.getpid(), signal.SIGTERM)

@@ -185,14 +185,25 @@ def test_bytes_changed(data: st.DataObject, tmp_path_factory: pytest.TempPathFac
         lambda tree: (tree.path / "broker.json").write_text('{"pid": 4242, "endpoint": "unix:/nowhere"}'),
         lambda tree: (tree.path / "broker.json").write_text(json.dumps({"pid": os.getpid(), "endpoint": ""})),
         lambda tree: (tree.path / "broker.json").write_text(json.dumps({"pid": os.getpid(), "endpoint": "pytest"})),
-        lambda tree: (tree.path / "jobs").rename(tree.path.parent / "j") or (tree.path / "jobs").symlink_to("../j"),
+        pytest.param(
+            lambda tree: (tree.path / "jobs").rename(tree.path.parent / "j") or (tree.path / "jobs").symlink_to("../j"),
+            marks=pytest.mark.links("a link is what it is about"),
+        ),
         lambda tree: next((tree.path / "jobs").glob("*.json")).unlink(),
         lambda tree: (tree.path / "state.json").unlink(),
-        lambda tree: (
-            next((tree.path / "jobs").glob("*.log")).unlink()
-            or os.mkfifo(tree.path / "jobs" / "task-mnyhf4j0-1mnkv1.log")
+        pytest.param(
+            lambda tree: (
+                next((tree.path / "jobs").glob("*.log")).unlink()
+                or os.mkfifo(tree.path / "jobs" / "task-mnyhf4j0-1mnkv1.log")
+            ),
+            marks=pytest.mark.posix("FIFOs"),
         ),
-        lambda tree: os.rename(tree.path / "state.json", tree.path / "s") or os.symlink("s", tree.path / "state.json"),
+        pytest.param(
+            lambda tree: (
+                os.rename(tree.path / "state.json", tree.path / "s") or os.symlink("s", tree.path / "state.json")
+            ),
+            marks=pytest.mark.links("a link is what it is about"),
+        ),
         lambda tree: (tree.path / "state.json").write_bytes((tree.path / "state.json").read_bytes()[:-20]),
         lambda tree: tree.index(*tree.read_index()["jobs"], tree.read_index()["jobs"][0]),
     ],

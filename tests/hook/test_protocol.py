@@ -463,6 +463,7 @@ def test_the_configuration_is_printed(name: str) -> None:
     assert default.stdout == config_text("plugin")
 
 
+@pytest.mark.posix("sh")
 def test_without_stateheal_the_plugins_form_says_nothing(tmp_path: Path) -> None:
     hooks = json.loads(config_text("plugin"))["hooks"]
     command = hooks["SessionStart"][0]["hooks"][0]["command"]

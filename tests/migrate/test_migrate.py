@@ -272,6 +272,7 @@ def test_a_broker_alone_is_in_the_way_too(two: Two) -> None:
     assert "broker" in two.refused(ask=lambda endpoint: Answer.YES)
 
 
+@pytest.mark.links("a link is what it is about")
 def test_a_link_in_the_targets_place_is_not_written_through(two: Two) -> None:
     two.source.add(done("task-1"))
     (two.path / "victim").mkdir()
@@ -296,6 +297,7 @@ def test_what_cannot_be_archived_is_refused_before_anything_is_written(two: Two)
     assert two.move().written
 
 
+@pytest.mark.posix("modes")
 def test_permissions_are_not_widened_and_come_back(two: Two) -> None:
     two.source.add(done("task-1"))
     for path in (two.source.path, two.source.path / "jobs"):

@@ -8,13 +8,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from tests import test_real_plugin
+from tests.support import SIGKILL
 from tests.test_real_plugin import Bench, running, until
 
 pytestmark = test_real_plugin.pytestmark
@@ -45,7 +45,7 @@ def end_broker(root: Path) -> None:
     for path in root.glob("*/broker.json"):
         pid = json.loads(path.read_text())["pid"]
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid, SIGKILL)
         until(lambda pid=pid: not test_real_plugin.psutil.pid_exists(pid) or _zombie(pid), "the broker's end")
 
 

@@ -231,7 +231,7 @@ def test_a_clean_tree_says_so(tmp_path: Path) -> None:
 
 
 def test_trouble_refusals_and_interruptions_are_told() -> None:
-    drawn = PageData("/s/a", None, (), {}, refusal="it would not cure it")
+    drawn = PageData(str(Path("/s/a")), None, (), {}, refusal="it would not cure it")
     finding = Finding("schema", Severity.DAMAGE, "a", "/s/a/state.json", "odd")
     problem = Problem("/s/b", "cannot be opened")
     report = Report("audit", findings=(finding,), errors=(problem,), pages=(drawn,), interrupted=True)
@@ -256,9 +256,11 @@ def test_the_worst_comes_first_and_the_project_is_named() -> None:
 
 
 def test_workspaces_of_one_name_under_two_roots_stay_apart() -> None:
-    findings = tuple(Finding("schema", Severity.DAMAGE, "a-1", f"/{root}/a-1/state.json", "odd") for root in "xy")
+    findings = tuple(
+        Finding("schema", Severity.DAMAGE, "a-1", str(Path(f"/{root}/a-1/state.json")), "odd") for root in "xy"
+    )
     spans = (JobSpan("task-1", "completed", NOW - 9, NOW),)
-    pages = tuple(PageData(f"/{root}/a-1", None, spans, {"completed": 1}) for root in "xy")
+    pages = tuple(PageData(str(Path(f"/{root}/a-1")), None, spans, {"completed": 1}) for root in "xy")
     reader = Reader(page(Report("audit", findings=findings, pages=pages), NOW))
     assert len(reader.of("details", "ws")) == 4
 
@@ -289,7 +291,7 @@ def test_a_page_stays_small_with_thousands_of_jobs(tmp_path: Path) -> None:
     bad = JobSpan("task-bad", "running", NOW - 10**8, None, Severity.DAMAGE)
     finding = Finding("dead-pid", Severity.DAMAGE, "w-0", "/s/w-0/state.json", "gone", job="task-bad")
     pages = tuple(
-        PageData(f"/s/w-{n}", f"/home/{n}", (*spans, *((bad,) if n == 0 else ())), {"completed": 1000})
+        PageData(str(Path(f"/s/w-{n}")), f"/home/{n}", (*spans, *((bad,) if n == 0 else ())), {"completed": 1000})
         for n in range(3000)
     )
     made = page(Report("audit", findings=(finding,), pages=pages), NOW)

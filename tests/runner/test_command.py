@@ -20,7 +20,10 @@ import pytest
 
 from stateheal.evidence.roots import workspace_hash
 
-pytestmark = [pytest.mark.processes, pytest.mark.skipif(os.name != "posix", reason="needs process groups")]
+pytestmark = [
+    pytest.mark.processes,
+    pytest.mark.posix("runs shells and signals groups; test_everywhere.py has the rest"),
+]
 RUN = (sys.executable, "-m", "stateheal", "run")
 
 
@@ -160,8 +163,9 @@ def test_where_nothing_can_be_recorded_nothing_is_started(tmp_path: Path) -> Non
 # --- signals and time ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT])
-def test_a_signal_reaches_every_process_of_the_command(signum: signal.Signals) -> None:
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT"])
+def test_a_signal_reaches_every_process_of_the_command(name: str) -> None:
+    signum = signal.Signals[name]
     script = """
 import subprocess, time
 child = subprocess.Popen(["sleep", "60"])

@@ -372,6 +372,7 @@ def test_where_nothing_can_be_recorded_the_block_is_not_entered(tmp_path: Path) 
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
+@pytest.mark.links("a link is what it is about")
 def test_a_link_in_the_place_of_the_workspace_is_not_written_through(where: dict[str, Any], tmp_path: Path) -> None:
     with stateheal.tracked_job(**where):
         pass
@@ -442,9 +443,11 @@ def terminated(name: str) -> tuple[str, str, str]:
     return ("failed", "terminated", f"Terminated by {name}")
 
 
+@pytest.mark.posix("a process signals itself; there, that is TerminateProcess")
 @pytest.mark.processes
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_signal_closes_the_job_and_ends_the_process(where: dict[str, Any], signum: signal.Signals) -> None:
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP"])
+def test_a_signal_closes_the_job_and_ends_the_process(where: dict[str, Any], name: str) -> None:
+    signum = signal.Signals[name]
     done = program(
         where,
         f"""
@@ -462,6 +465,7 @@ finally:
     assert log.read_text().endswith(f"] Terminated by {signum.name}\n")
 
 
+@pytest.mark.posix("a process signals itself")
 @pytest.mark.processes
 def test_nested_jobs_and_a_job_in_a_thread_all_end(where: dict[str, Any]) -> None:
     done = program(
@@ -481,6 +485,7 @@ with stateheal.tracked_job("outer", **where):
     assert endings(where) == [terminated("SIGTERM")] * 3
 
 
+@pytest.mark.posix("a process signals itself")
 @pytest.mark.processes
 def test_the_handler_before_is_called_after_the_flush_and_comes_back_with_the_last_job(where: dict[str, Any]) -> None:
     done = program(
@@ -504,6 +509,7 @@ with stateheal.tracked_job(**where): me(signal.SIGTERM)
     assert done.stdout == "mine 15 ['done', 'done']\nmine 15 ['done', 'done', 'terminated']\n"
 
 
+@pytest.mark.posix("a process signals itself")
 @pytest.mark.processes
 @pytest.mark.parametrize(
     ("handler", "status"), [("sys.exit(0)", 143), ("sys.exit(9)", 143), ("(_ for _ in ()).throw(ValueError('own'))", 1)]
@@ -514,6 +520,7 @@ def test_a_handler_before_that_wants_an_end_of_its_own(where: dict[str, Any], ha
     assert endings(where) == [terminated("SIGTERM")]
 
 
+@pytest.mark.posix("SIGHUP and nohup")
 @pytest.mark.processes
 def test_what_was_ignored_stays_ignored(where: dict[str, Any]) -> None:
     done = program(where, "with stateheal.tracked_job(**where): me(signal.SIGHUP); print('on')", "nohup")
@@ -521,6 +528,7 @@ def test_what_was_ignored_stays_ignored(where: dict[str, Any]) -> None:
     assert endings(where) == [("completed", "done", None)]
 
 
+@pytest.mark.posix("a process signals itself")
 @pytest.mark.processes
 def test_a_caught_end_gives_back_the_handlers_for_the_next_signal(where: dict[str, Any]) -> None:
     done = program(
@@ -539,6 +547,7 @@ time.sleep(5)
     assert (done.returncode, done.stdout) == (-signal.SIGTERM, "alive\n")
 
 
+@pytest.mark.posix("signal handlers of an event loop")
 @pytest.mark.processes
 def test_asyncio(where: dict[str, Any]) -> None:
     done = program(
@@ -560,6 +569,7 @@ asyncio.run(work())
     assert endings(where) == [terminated("SIGTERM")]
 
 
+@pytest.mark.posix("signal handlers of an event loop")
 @pytest.mark.processes
 def test_asyncio_gives_its_handlers_back(where: dict[str, Any]) -> None:
     done = program(
@@ -612,6 +622,7 @@ ready.wait()
     assert endings(where) == [("failed", "terminated", "The process ended before the job did")]
 
 
+@pytest.mark.posix("fork")
 @pytest.mark.processes
 def test_a_forked_child_leaves_its_parents_job_alone(where: dict[str, Any]) -> None:
     done = program(
@@ -631,6 +642,7 @@ with stateheal.tracked_job(**where) as job:
     assert endings(where) == [("completed", "done", None)]
 
 
+@pytest.mark.posix("a process signals itself")
 @pytest.mark.processes
 def test_a_flush_that_fails_does_not_keep_the_process_from_ending(where: dict[str, Any]) -> None:
     done = program(
@@ -646,6 +658,7 @@ with stateheal.tracked_job(**where):
     assert done.returncode == 143 and "No space left" in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.posix("SIGKILL as an exit status")
 @pytest.mark.processes
 def test_after_sigkill_the_next_heal_closes_the_record_without_a_guess(where: dict[str, Any]) -> None:
     done = program(where, "with stateheal.tracked_job(**where) as job: me(signal.SIGKILL)")
@@ -655,6 +668,7 @@ def test_after_sigkill_the_next_heal_closes_the_record_without_a_guess(where: di
     assert [end[:2] for end in endings(where)] == [("failed", "orphaned")]
 
 
+@pytest.mark.posix("SIGKILL as an exit status")
 @pytest.mark.processes
 def test_what_a_killed_write_leaves_is_removed_by_the_next_heal(where: dict[str, Any]) -> None:
     """Killed while it replaces the index: the temporary file, and the second name of a file not replaced yet."""
@@ -688,6 +702,7 @@ def test_while_it_runs_a_heal_leaves_it_alone(where: dict[str, Any]) -> None:
         assert files_in(state(where)) == before
 
 
+@pytest.mark.posix("signals")
 @pytest.mark.processes
 def test_signals_at_random_moments() -> None:
     command = [sys.executable, "-m", "tests.stress.signal_storm", "--rounds", "100", "--seed"]

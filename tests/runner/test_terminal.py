@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import pty
 import select
 import shutil
 import signal
 import struct
 import sys
-import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.processes, pytest.mark.skipif(not shutil.which("bash"), reason="needs bash")]
+if os.name == "posix":
+    import fcntl
+    import pty
+    import termios
+
+pytestmark = [
+    pytest.mark.processes,
+    pytest.mark.posix("pseudo-terminals and stops are what it is about"),
+    pytest.mark.skipif(not shutil.which("bash"), reason="needs bash"),
+]
 RUN = f"{sys.executable} -m stateheal run"
 PATIENCE = 30.0
 SLEEPER = f"{sys.executable} -c 'import time; print(\"here\", flush=True); time.sleep(60)'"
