@@ -26,6 +26,16 @@ def printable(text: str) -> str:
     return _HOSTILE.sub(_escape, text)
 
 
+_JOINERS = "\u200d\ufe0e\ufe0f"
+"""What makes one emoji of several characters: nothing to be afraid of in a text of many lines."""
+
+
+def printable_lines(text: str) -> str:
+    """A text of many lines for the screen: line ends, tabs and emoji stay, all else that is not visible is escaped."""
+    kept = "\n\t" + _JOINERS
+    return _HOSTILE.sub(lambda match: match[0] if match[0] in kept else _escape(match), text.replace("\r\n", "\n"))
+
+
 def _escape(match: re.Match[str]) -> str:
     code = ord(match[0])
     if code < 0x100:

@@ -19,6 +19,7 @@ _COMMANDS = {
     "jobs": "jobs",
     "audit": "repair",
     "heal": "repair",
+    "result": "result",
     "recover": "recover",
     "migrate": "migrate",
     "undo": "runs",

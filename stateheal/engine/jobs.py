@@ -54,12 +54,17 @@ def list_jobs(
     return builder.report(None)
 
 
+def looking_at(evidence: Evidence, settings: Settings) -> View:
+    """All jobs of a workspace, for whoever only looks: beside a torn index the job files tell of theirs."""
+    if evidence.index is not None and not isinstance(evidence.index.value, dict):
+        evidence = replace(evidence, index=None)
+    return View(evidence, first_draft(evidence), settings, violations)
+
+
 def rows_of(evidence: Evidence, settings: Settings) -> Iterator[JobRow]:
     """Every job of a workspace, those recorded as active first, then the newest."""
-    torn = evidence.index is not None and not isinstance(evidence.index.value, dict)
-    if torn:  # the job files tell of their jobs all the same
-        evidence = replace(evidence, index=None)
-    view = View(evidence, first_draft(evidence), settings, violations)
+    view = looking_at(evidence, settings)
+    torn = view.evidence is not evidence
     rows = [_row(view, job, torn) for job in view.jobs]
     yield from sorted(rows, key=lambda row: (not row.active, -(row.began or row.last_sign or 0.0)))
 

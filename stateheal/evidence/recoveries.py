@@ -42,17 +42,22 @@ def recoveries_of(
     choose_turn: ChooseTurn,
 ) -> dict[str, Recovery]:
     """What the rollouts come to for every job that is active, or was closed without a result."""
-    by_id = {ident: entry for entry in entries if (ident := text_of(entry, "id"))}
-    files = {stem: each.value for stem, each in records.items() if isinstance(each.value, dict)}
-    whole = {ident: {**by_id.get(ident, {}), **files.get(ident, {})} for ident in {*by_id, *files}}
+    whole = whole_records(entries, records)
     found: dict[str, Recovery] = {}
     for ident, record in whole.items():
         if text_of(record, "threadId") is not None and (is_active(record) or is_lost(record)):
-            found[ident] = _recovery(record, whole.values(), logs.get(ident), now, rollouts, choose_turn)
+            found[ident] = recovery_of(record, whole.values(), logs.get(ident), now, rollouts, choose_turn)
     return found
 
 
-def _recovery(
+def whole_records(entries: Sequence[Record], records: Mapping[str, Snapshot]) -> dict[str, Record]:
+    """By job id: both sides of each job in one, the job file's word first."""
+    by_id = {ident: entry for entry in entries if (ident := text_of(entry, "id"))}
+    files = {stem: each.value for stem, each in records.items() if isinstance(each.value, dict)}
+    return {ident: {**by_id.get(ident, {}), **files.get(ident, {})} for ident in {*by_id, *files}}
+
+
+def recovery_of(
     record: Record,
     others: Iterable[Record],
     log: LogFacts | None,
@@ -60,7 +65,10 @@ def _recovery(
     rollouts: Rollouts,
     choose_turn: ChooseTurn,
 ) -> Recovery:
-    thread = str(record["threadId"])
+    """What the rollouts come to for one job; ``others``: all jobs of its workspace, whose turns are not its own."""
+    thread = text_of(record, "threadId")
+    if thread is None:
+        return Recovery("its record names no Codex thread")
     started = time_of(record, "startedAt", now) or time_of(record, "createdAt", now)
     later = (time_of(other, "startedAt", now) for other in others if other.get("threadId") == thread)
     job = LostJob(

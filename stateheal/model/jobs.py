@@ -66,6 +66,23 @@ class JobRow(NamedTuple):
         return None if self.kind is not None and "review" in self.kind else resume_command(self.thread)
 
 
+class JobAnswer(NamedTuple):
+    """What is left of a job's answer, and where; or why there is none."""
+
+    place: Place
+    job: str
+    status: str
+    title: str | None
+    thread: str | None
+    text: str | None = None
+    source: str | None = None
+    """``job file``, ``rollout`` or ``log``; ``None`` where there is no answer."""
+    where: str = ""
+    """The path of that file."""
+    note: str = ""
+    """Without an answer, why there is none; with one, what is to be known about it."""
+
+
 class Explanation(NamedTuple):
     """Every fact that was gathered about one job in one workspace."""
 

@@ -1,0 +1,153 @@
+"""A job's answer, wherever it still is: in its job file, in a Codex rollout, in its log.
+
+Field guide sections 2 and 7. Nothing is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from stateheal.commit.journal import Journal
+from stateheal.commit.location import journal_path
+from stateheal.diagnosis.turns import choose_turn
+from stateheal.diagnosis.view import Job, View
+from stateheal.engine.commands import Paths, asked_for
+from stateheal.engine.jobs import looking_at
+from stateheal.engine.workspace import Auditor
+from stateheal.engine.world import World
+from stateheal.errors import StatehealError, UsageError
+from stateheal.evidence.listing import read_bytes
+from stateheal.evidence.recoveries import recovery_of, whole_records
+from stateheal.formats.joblog import last_answer
+from stateheal.formats.jsontext import Json
+from stateheal.fs.directory import open_directory
+from stateheal.model.disk import JOBS, Place
+from stateheal.model.evidence import Evidence, Recovery
+from stateheal.model.jobs import JobAnswer
+from stateheal.model.liveness import Liveness
+from stateheal.model.records import entries_of, is_active, text_of
+from stateheal.model.report import Problem
+from stateheal.model.request import Settings
+
+
+def answers(
+    job: str | None,
+    paths: Paths | None = None,
+    *,
+    cwd: str | None = None,
+    settings: Settings | None = None,
+    world: World | None = None,
+) -> tuple[list[JobAnswer], list[Problem]]:
+    """The answer of every job of that id, or whose id begins so; of every job there is for ``None``.
+
+    Beside them the workspaces that could not be read. Raises ``UsageError`` where there is no such job.
+    """
+    world, settings = world or World(), settings or Settings()
+    found = asked_for(paths, cwd, None)
+    auditor = Auditor(found, settings, world, Journal(journal_path()))
+    told: list[JobAnswer] = []
+    problems = list(found.errors)
+    for place in found.places:
+        if world.stop():
+            break
+        try:
+            told += _in_place(place, job, auditor)
+        except OSError as error:
+            problems.append(Problem(str(place.directory), f"cannot be opened: {error.strerror or error}"))
+        except StatehealError as error:
+            problems.append(Problem(str(place.directory), str(error)))
+    if job is not None and not told and not problems:
+        raise UsageError(f"no job {job!r} in {len(found.places)} workspaces ('stateheal jobs --all' lists them)")
+    return [each for each in told if each.job == job] or told, problems
+
+
+def _in_place(place: Place, job: str | None, auditor: Auditor) -> Iterator[JobAnswer]:
+    evidence = auditor.audit(place, None).evidence
+    view = looking_at(evidence, auditor.settings)
+    known = {each.id: each for each in view.jobs}
+    torn = [stem for stem in evidence.records if stem not in known]
+    logs = _logs_alone(place, {*known, *torn})
+    for ident in dict.fromkeys((*known, *torn, *logs)):
+        if job is None or ident.startswith(job):
+            answer = _answer(view, known.get(ident, Job(ident)), auditor.world)
+            if job is not None or answer.text is not None or ident not in logs:
+                yield answer
+
+
+def _logs_alone(place: Place, known: set[str]) -> list[str]:
+    """Jobs of which only the log is left."""
+    try:
+        with open_directory(place.directory) as directory, directory.sub(JOBS) as folder:
+            names = folder.names()
+    except OSError:
+        return []
+    return [name[:-4] for name in names if name.endswith(".log") and name[:-4] not in known]
+
+
+def _answer(view: View, job: Job, world: World) -> JobAnswer:
+    """The best that is left. What the job file holds is what the plugin would show, so it comes first."""
+    evidence = view.evidence
+    sides = job.sides
+    alive = any(map(is_active, sides)) and view.judge(job).verdict.state is not Liveness.DEAD
+    base = JobAnswer(
+        evidence.place,
+        job.id,
+        next((text for side in sides if (text := text_of(side, "status"))), "unknown"),
+        next((text for side in sides if (text := text_of(side, "title"))), None),
+        next((text for side in sides if (text := text_of(side, "threadId"))), None),
+    )
+    file = str(evidence.place.directory / JOBS / f"{job.id}.json")
+    stored = _stored(evidence, job)
+    if stored is not None:
+        return base._replace(text=stored, source="job file", where=file)
+    recovery = _recovery(evidence, job, world)
+    if recovery.message is not None:
+        return base._replace(text=recovery.message, source="rollout", where=recovery.path or "")
+    log = f"{JOBS}/{job.id}.log"
+    with open_directory(evidence.place.directory) as directory:
+        data = read_bytes(directory, log)
+    said = last_answer(data.decode("utf-8", "replace")) if isinstance(data, bytes) else None
+    if said is not None:
+        partly = said.title.startswith("Assistant")
+        note = "it still runs, so this may not be the end" if alive else "its end was not recorded: perhaps not all"
+        where = str(evidence.place.directory / log)
+        return base._replace(text=said.text, source="log", where=where, note=note if partly else "")
+    return base._replace(note=_why_none(sides, alive, recovery.reason))
+
+
+def _stored(evidence: Evidence, job: Job) -> str | None:
+    """What the job file holds, as the plugin would show it; of a torn one, what stands whole in it."""
+    record = job.record
+    if record is None:
+        salvage = evidence.salvage.get(f"{JOBS}/{job.id}.json")
+        for piece in () if salvage is None else (*salvage.objects, salvage.members):
+            if (text := _shown(piece)) is not None:
+                return text
+        return None
+    return _shown(record)
+
+
+def _shown(record: Mapping[str, Json]) -> str | None:
+    result = record.get("result")
+    held = result if isinstance(result, dict) else {}
+    codex = held.get("codex")
+    raw = text_of(held, "rawOutput") or (text_of(codex, "stdout") if isinstance(codex, dict) else None)
+    rendered = text_of(record, "rendered")
+    return rendered if rendered and ("result" in held or "parseError" in held) else raw or rendered
+
+
+def _recovery(evidence: Evidence, job: Job, world: World) -> Recovery:
+    entries = [each for each in entries_of(evidence.index.value if evidence.index else None) if isinstance(each, dict)]
+    whole = whole_records(entries, evidence.records)
+    record = whole.get(job.id, {})
+    log = evidence.logs.get(job.id)
+    return recovery_of(record, whole.values(), log, evidence.host.now, world.rollouts, choose_turn)
+
+
+def _why_none(sides: tuple[dict[str, Json], ...], alive: bool, of_rollout: str) -> str:
+    if alive:
+        return "the job has not ended yet, and its log holds no message"
+    message = next((text for side in sides if (text := text_of(side, "errorMessage"))), None)
+    file = "its job file holds no result" if sides else "there is no record of it"
+    said = f"; the record says: {message}" if message else ""
+    return f"{file}, no rollout has one ({of_rollout}), and its log holds no message{said}"
