@@ -15,6 +15,10 @@ class UsageError(StatehealError):
     exit_status = 2
 
 
+class ReadError(StatehealError):
+    """What the whole answer depends on could not be read."""
+
+
 class JournalError(StatehealError):
     """The journal cannot be made, read or written. Nothing may be repaired without one."""
 

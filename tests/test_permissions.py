@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from stateheal.engine.commands import audit, heal
-from stateheal.model.report import Report
+from stateheal.errors import StatehealError
+from stateheal.migrate.commands import Options, migrate, pairs_between, root_named
+from stateheal.model.report import Problem, Report
 from tests.support import Tree, done, files_in, job, journal_in, world
 
 NOBODY = 65534
@@ -19,8 +21,9 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0,
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Tree:
-    for parent in (tmp_path, *tmp_path.parents[:2]):
-        parent.chmod(0o755)
+    for parent in (tmp_path, *tmp_path.parents):
+        if not parent.stat().st_mode & 0o001:  # pytest's own, closed to others
+            parent.chmod(0o755)
     return Tree(tmp_path / "tree").add(job("task-1")).add(done("task-2"))
 
 
@@ -36,11 +39,15 @@ def as_nobody(folder: Path, work: Callable[[], Report]) -> tuple[int, str]:
     os.chown(home, NOBODY, NOBODY)
     reader, writer = os.pipe()
     if os.fork() == 0:
-        os.setgid(NOBODY)
-        os.setuid(NOBODY)
-        report = work()
-        os.write(writer, f"{report.exit_status} {report.errors[0].message if report.errors else ''}".encode())
-        os._exit(0)
+        try:
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+            report = work()
+            os.write(writer, f"{report.exit_status} {report.errors[0].message if report.errors else ''}".encode())
+        except BaseException as error:  # must not go on as a second pytest
+            os.write(writer, f"-1 {error!r}".encode())
+        finally:
+            os._exit(0)
     os.close(writer)
     with os.fdopen(reader) as pipe:
         status, _, error = pipe.read().partition(" ")
@@ -105,3 +112,35 @@ def test_anothers_open_directory_in_the_temp_root_is_refused(tmp_path: Path) -> 
     assert report.workspaces == 0 and report.exit_status == 3 and "left alone" in report.errors[0].message
     workspace.chmod(0o755)
     assert heal([root], world=world(), journal=journal_in(tmp_path)).healed == 1
+
+
+# --- a migration tells what it could not look into -----------------------------------------------------------------
+
+
+def test_a_migration_of_a_root_that_cannot_be_listed(tree: Tree, tmp_path: Path) -> None:
+    tree.state.chmod(0)
+    target = tmp_path / "nobody" / "codex-companion"
+    status, error = as_nobody(tmp_path, lambda: migrate(pairs_between(str(tree.state), str(target)), Options()))
+    assert status == 3 and "Permission denied" in error
+
+
+def test_a_migration_of_a_workspace_that_cannot_be_opened(tree: Tree, tmp_path: Path) -> None:
+    tree.path.chmod(0)
+    target = tmp_path / "nobody" / "codex-companion"
+    status, error = as_nobody(tmp_path, lambda: migrate(pairs_between(str(tree.state), str(target)), Options()))
+    assert status == 3 and "cannot be looked into: Permission denied" in error
+
+
+@pytest.mark.parametrize("name", ["", "plugins", "plugins/data", "plugins/data/codex-openai-codex"])
+def test_a_root_that_cannot_be_known_is_no_usage_error(tree: Tree, tmp_path: Path, name: str) -> None:
+    (tree.root / name).chmod(0)
+
+    def work() -> Report:
+        try:
+            root_named(str(tree.state.parent), {})
+            return migrate(pairs_between(str(tree.root), str(tmp_path / "nobody/codex-companion")), Options())
+        except StatehealError as error:
+            return Report("migrate", errors=(Problem("", f"{error.exit_status} {error}"),))
+
+    status, error = as_nobody(tmp_path, work)
+    assert status == 3 and "Permission denied" in error and not error.startswith("2")

@@ -7,45 +7,62 @@ to the journal first, and is carried out as a heal is.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from stateheal.commit.journal import KEEP, Journal
 from stateheal.commit.location import journal_path
 from stateheal.engine.world import World
-from stateheal.errors import Conflict, Refused, StatehealError, UsageError
+from stateheal.errors import Conflict, ReadError, Refused, StatehealError, UsageError
 from stateheal.evidence.roots import FALLBACK, discover, is_workspace, temp_root, workspace_hash
 from stateheal.migrate.workspace import Mover, Options, Pair
 from stateheal.model.report import Moved, Problem, Report
 from stateheal.version import __version__
 
-__all__ = ["Options", "Pair", "migrate", "pairs_between", "pairs_in_place", "pairs_of_move", "root_named"]
+__all__ = ["Options", "Pair", "Survey", "migrate", "pairs_between", "pairs_in_place", "pairs_of_move", "root_named"]
+
+
+class Survey(NamedTuple):
+    """What is to be moved, and what could not be looked into on the way to it."""
+
+    pairs: tuple[Pair, ...]
+    errors: tuple[Problem, ...] = ()
 
 
 def root_named(text: str, environ: Mapping[str, str] | None = None) -> Path:
     """The ``state`` directory behind a ROOT: a path, ``temp``, or a plugin's name such as ``codex-openai-codex``.
 
     It need not exist yet where its plugin has a data directory. Raises ``UsageError`` where the answer is not one
-    directory.
+    directory, ``ReadError`` where it cannot be known.
     """
     env = os.environ if environ is None else environ
     try:
         path = Path(text).expanduser()
         path.exists()
+    except PermissionError as error:
+        raise ReadError(f"{text[:80]}: {error.strerror}") from error
     except (OSError, RuntimeError, ValueError) as error:
         raise UsageError(f"{text[:80]}: {getattr(error, 'strerror', None) or error}") from error
-    config = Path(env.get("CLAUDE_CONFIG_DIR") or Path.home() / ".claude")
     if text == "temp":
         return temp_root(env) / FALLBACK
-    if path.name == text and not path.exists():
-        data = config / "plugins" / "data"
-        if not (data / text).is_dir():
-            there = ", ".join(sorted(each.name for each in data.iterdir())) if data.is_dir() else ""
-            raise UsageError(
-                f"{text}: no plugin of that name keeps data in {data}" + (f"; there are {there}" if there else "")
-            )
-        return data / text / "state"
-    path = path.absolute()
+    try:
+        return _plugin_named(text, env) if path.name == text and not path.exists() else _state_of(text, path.absolute())
+    except OSError as error:
+        raise ReadError(f"{error.filename or text}: {error.strerror or error}") from error
+
+
+def _plugin_named(name: str, env: Mapping[str, str]) -> Path:
+    """The ``state`` directory of a plugin that keeps data in the config directory."""
+    data = Path(env.get("CLAUDE_CONFIG_DIR") or Path.home() / ".claude") / "plugins" / "data"
+    if (data / name).is_dir():
+        return data / name / "state"
+    there = ", ".join(sorted(each.name for each in data.iterdir())) if data.is_dir() else ""
+    raise UsageError(f"{name}: no plugin of that name keeps data in {data}" + (f"; there are {there}" if there else ""))
+
+
+def _state_of(text: str, path: Path) -> Path:
+    """The ``state`` directory behind a path."""
     if path.is_dir() and is_workspace(path):
         raise UsageError(f"{text}: this is one workspace; name its root, and the project with --cwd")
     if path.name in ("state", FALLBACK):
@@ -54,26 +71,28 @@ def root_named(text: str, environ: Mapping[str, str] | None = None) -> Path:
         return path / "state"
     if not path.is_dir():
         raise UsageError(f"{text}: there is no such directory; new may be a plugin's data dir or its 'state' dir only")
-    roots = discover([path]).roots
-    if len(roots) != 1:
-        raise UsageError(f"{text}: {len(roots)} plugins keep state below it; name one of them")
-    return roots[0].path
+    found = discover([path])
+    if len(found.roots) != 1 and found.errors:
+        raise ReadError(f"{found.errors[0].path}: {found.errors[0].message}")
+    if len(found.roots) != 1:
+        raise UsageError(f"{text}: {len(found.roots)} plugins keep state below it; name one of them")
+    return found.roots[0].path
 
 
-def pairs_between(source: str, target: str, cwd: str | None = None) -> list[Pair]:
+def pairs_between(source: str, target: str, cwd: str | None = None) -> Survey:
     """Every workspace of one root, or that of a directory, with its place under another root."""
     from_root, to_root = root_named(source), root_named(target)
     if not from_root.is_dir():
         raise UsageError(f"{from_root}: there is no such directory")
     if os.path.realpath(from_root) == os.path.realpath(to_root):
         raise UsageError(f"{from_root}: source and target are the same")
-    places = discover([from_root], cwd).places
-    if any(place.directory in (to_root.resolve(), *to_root.resolve().parents) for place in places):
+    found = discover([from_root], cwd)
+    if any(place.directory in (to_root.resolve(), *to_root.resolve().parents) for place in found.places):
         raise UsageError(f"{to_root}: this lies in the source")
-    return [Pair(place.directory, to_root / place.name) for place in places]
+    return Survey(tuple(Pair(place.directory, to_root / place.name) for place in found.places), found.errors)
 
 
-def pairs_of_move(old: str, new_root: str, name: str, source: str | None = None) -> list[Pair]:
+def pairs_of_move(old: str, new_root: str, name: str, source: str | None = None) -> Survey:
     """The workspaces of a project directory that is now another, each beside where it is; in every root, or in one.
 
     ``new_root`` and ``name``: what the plugin calls the new directory, and its state.
@@ -86,28 +105,27 @@ def pairs_of_move(old: str, new_root: str, name: str, source: str | None = None)
         for place in found.places
         if place.hash in hashes and place.name != name
     ]
-    if not pairs:
+    if not pairs and not found.errors:
         raise UsageError(f"{old}: no state of that directory")
-    return pairs
+    return Survey(tuple(pairs), found.errors)
 
 
-def pairs_in_place(source: str, cwd: str | None = None) -> list[Pair]:
+def pairs_in_place(source: str, cwd: str | None = None) -> Survey:
     """Every workspace of one root as it is."""
-    return [Pair(place.directory, place.directory) for place in discover([root_named(source)], cwd).places]
+    found = discover([root_named(source)], cwd)
+    return Survey(tuple(Pair(place.directory, place.directory) for place in found.places), found.errors)
 
 
-def migrate(
-    pairs: Iterable[Pair], options: Options, journal: Journal | None = None, world: World | None = None
-) -> Report:
+def migrate(survey: Survey, options: Options, journal: Journal | None = None, world: World | None = None) -> Report:
     """Merge each source into its target. A pair that must not be moved is refused and named; the others go on."""
     world, journal = world or World(), journal or Journal(journal_path(), KEEP)
     run = journal.begin("migrate", __version__, world.processes.host().now)
     mover = Mover(world, journal, run, options)
     moved: list[Moved] = []
-    errors: list[Problem] = []
+    errors = list(survey.errors)
     interrupted = False
     try:
-        for pair in pairs:
+        for pair in survey.pairs:
             if world.stop():
                 interrupted = True
                 break
@@ -126,6 +144,6 @@ def migrate(
         workspaces=len(moved),
         moved=tuple(moved),
         diffs=tuple(mover.diffs),
-        errors=tuple(errors),
+        errors=(*errors, *mover.problems),
         interrupted=interrupted,
     )

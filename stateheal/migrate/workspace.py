@@ -27,12 +27,13 @@ from stateheal.evidence.snapshot import read_snapshot
 from stateheal.formats.jsonedit import rewrite
 from stateheal.formats.jsontext import Document, Json, same, write
 from stateheal.fs.directory import Directory, folder_of, open_directory
+from stateheal.migrate.logs import ensure_one_name, logs_in
 from stateheal.migrate.merge import Merged, Request, gate_conflict, merge, obstacle, upgrades
 from stateheal.model.disk import INDEX, JOBS, Place, Snapshot, Unreadable, job_file
 from stateheal.model.findings import Finding
 from stateheal.model.plan import FileChange, Plan
 from stateheal.model.records import entries_of
-from stateheal.model.report import Diff, Moved
+from stateheal.model.report import Diff, Moved, Problem
 from stateheal.model.request import Settings
 
 _ATTEMPTS = 7
@@ -64,12 +65,13 @@ class _Seen(NamedTuple):
 
 
 class Mover:
-    """Moves one workspace after the other; ``diffs`` holds what a dry run would change."""
+    """Moves one workspace after the other; ``diffs`` holds what a dry run would change, ``problems`` what is left."""
 
     def __init__(self, world: World, journal: Journal, run: RunWriter, options: Options) -> None:
         self._world, self._journal, self._run, self._options = world, journal, run, options
         self._auditor = Auditor(Discovery((), ()), Settings(), world, journal)
         self.diffs: list[Diff] = []
+        self.problems: dict[Problem, None] = {}
 
     def move(self, pair: Pair) -> Moved:
         """One pair; planned anew when somebody else writes meanwhile. Raises ``Refused``, ``Conflict``, ``OSError``."""
@@ -149,8 +151,10 @@ class Mover:
         if conflict is not None:
             raise Refused(conflict)
         jobs_dir = str(pair.target / JOBS)
-        request = Request(jobs_dir, _logs_in(directory), options.gate, pair.old_roots, pair.new_root, options.upgrade)
+        logs = logs_in(directory)
+        request = Request(jobs_dir, logs.ids, options.gate, pair.old_roots, pair.new_root, options.upgrade)
         merged = merge(source, target, request)
+        self.problems |= {logs.others[ident]: None for ident in merged.records if ident in logs.others}
         return merged, list(_files(merged, source, target, directory))
 
     def _upgrade(self, pair: Pair, seen: _Seen, directory: Directory) -> Moved:
@@ -263,16 +267,6 @@ def _files(merged: Merged, source: View, target: View | None, directory: Directo
         yield _change(INDEX, index, merged.index)
 
 
-def _logs_in(directory: Directory) -> frozenset[str]:
-    """Ids whose log is a plain file."""
-    found = set()
-    with suppress(FileNotFoundError), directory.sub(JOBS) as jobs:
-        for name in jobs.names():
-            if name.endswith(".log") and stat.S_ISREG(jobs.stat(name).st_mode):
-                found.add(name[: -len(".log")])
-    return frozenset(found)
-
-
 def _there(target: View | None, name: str) -> Snapshot | None:
     """What the target has under a name in its ``jobs``. Raises ``Refused`` for what is no plain file."""
     if target is None:
@@ -309,6 +303,7 @@ def _everything(directory: Directory) -> Iterator[FileChange]:
             found = read_snapshot(folder, plain, name)
         if not isinstance(found, Snapshot):
             raise Refused(f"{directory.path}/{name} cannot be archived: {found.reason if found else 'it is gone'}")
+        ensure_one_name(found.stat.links, directory.path / name)
         yield FileChange(name, found, None)
 
 

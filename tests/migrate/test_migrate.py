@@ -16,7 +16,16 @@ import pytest
 from stateheal.engine.commands import audit, undo
 from stateheal.errors import UsageError
 from stateheal.evidence.roots import slug, workspace_hash
-from stateheal.migrate.commands import Options, Pair, migrate, pairs_between, pairs_in_place, pairs_of_move, root_named
+from stateheal.migrate.commands import (
+    Options,
+    Pair,
+    Survey,
+    migrate,
+    pairs_between,
+    pairs_in_place,
+    pairs_of_move,
+    root_named,
+)
 from stateheal.model.evidence import Answer
 from stateheal.model.findings import Severity
 from stateheal.model.report import Moved
@@ -34,9 +43,13 @@ class Two:
         self.target = Tree(path / "own")
         self.journal = journal_in(path)
 
+    @property
+    def survey(self) -> Survey:
+        return Survey((Pair(self.source.path, self.target.path),))
+
     def move(self, processes: FakeProcesses | None = None, ask: Any = None, **options: Any) -> Moved:
         given = world(processes, **({"ask": ask} if ask else {}))
-        report = migrate([Pair(self.source.path, self.target.path)], Options(**options), self.journal, given)
+        report = migrate(self.survey, Options(**options), self.journal, given)
         assert not report.errors, report.errors
         self.report = report
         (moved,) = report.moved
@@ -152,6 +165,34 @@ def test_a_log_elsewhere_is_not_copied_and_becomes_null(two: Two, tmp_path: Path
     for ident in ("task-1", "task-2"):
         assert two.target.record(ident)["logFile"] is two.target.entry(ident)["logFile"] is None
     assert not list((two.target.path / "jobs").glob("*.log"))
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_log_with_another_name_is_not_copied_and_told(two: Two, tmp_path: Path, dry_run: bool) -> None:
+    """It may be anybody's file: its name is in ``jobs/``, and its bytes may be a secret of somewhere else."""
+    two.source.add(done("task-1")).add(done("task-2")).add(done("task-3"))
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    jobs = two.source.path / "jobs"
+    for name, put in (("task-1.log", os.link), ("task-2.log", os.symlink)):
+        (jobs / name).unlink()
+        put(secret, jobs / name)
+    report = migrate(two.survey, Options(dry_run=dry_run), two.journal, world())
+    assert [each.message.partition(": ")[0] for each in report.errors] == ["is not copied"] * 2
+    assert {Path(each.path) for each in report.errors} == {jobs / "task-1.log", jobs / "task-2.log"}
+    assert report.exit_status == 3 and report.moved[0].written
+    if not dry_run:
+        there = two.target.path / "jobs"
+        assert {path.name for path in there.glob("*.log")} == {"task-3.log"}
+        assert [two.target.record(f"task-{n}")["logFile"] for n in (1, 2)] == [None, None]
+
+
+def test_a_source_with_a_log_of_two_names_is_not_archived(two: Two, tmp_path: Path) -> None:
+    two.source.add(done("task-1"))
+    os.link(two.source.path / "jobs/task-1.log", tmp_path / "elsewhere")
+    before = files_in(tmp_path)
+    report = migrate(two.survey, Options(archive=True), two.journal, world())
+    assert "hard link" in str(report.moved[0].refusal) and files_in(tmp_path) == before
 
 
 def test_the_broker_is_never_copied(two: Two) -> None:
@@ -317,7 +358,7 @@ def test_a_stop_is_no_success(two: Two) -> None:
     two.source.add(done("task-1"))
     stops = iter([False, False, True, True, True])
     given = world(stop=lambda: next(stops, True))
-    report = migrate([Pair(two.source.path, two.target.path)], Options(archive=True), two.journal, given)
+    report = migrate(two.survey, Options(archive=True), two.journal, given)
     assert "stopped" in (report.moved[0].refusal or "") and report.exit_status == 1 and two.source.path.exists()
     assert two.move(archive=True).archived  # and it can be run again
 
@@ -341,7 +382,7 @@ def test_one_refusal_does_not_keep_the_others(two: Two, tmp_path: Path) -> None:
     other = Tree(tmp_path / "temp", project="/other", plugin="codex-inline").add(done("task-1"))
     target = Tree(tmp_path / "own", project="/other")
     pairs = [Pair(two.source.path, two.target.path), Pair(other.path, target.path)]
-    report = migrate(pairs, Options(), two.journal, world())
+    report = migrate(Survey(tuple(pairs)), Options(), two.journal, world())
     assert [bool(each.refusal) for each in report.moved] == [True, False] and target.path.exists()
 
 

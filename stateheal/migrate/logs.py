@@ -1,0 +1,57 @@
+"""The logs that a move copies: plain files of one name, as everywhere; what else stands there is told."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from stateheal.errors import Refused
+from stateheal.fs.directory import Directory, ensure_regular
+from stateheal.model.disk import JOBS
+from stateheal.model.report import Problem
+
+
+class Logs(NamedTuple):
+    """What can be copied, by job, and why the rest cannot."""
+
+    ids: frozenset[str] = frozenset()
+    others: dict[str, Problem] = {}
+
+
+def logs_in(directory: Directory) -> Logs:
+    """Look through a workspace's ``jobs``. Raises ``OSError`` where that cannot be listed."""
+    ids: set[str] = set()
+    others: dict[str, Problem] = {}
+    for ident, why in _seen(directory):
+        if why is None:
+            ids.add(ident)
+        else:
+            path = directory.path / JOBS / f"{ident}.log"
+            others[ident] = Problem(str(path), f"is not copied: {why}")
+    return Logs(frozenset(ids), others)
+
+
+def _seen(directory: Directory) -> Iterator[tuple[str, str | None]]:
+    try:
+        with directory.sub(JOBS) as jobs:
+            for name in jobs.names():
+                if name.endswith(".log"):
+                    yield name[: -len(".log")], _why_not(jobs, name)
+    except FileNotFoundError:
+        return
+
+
+def _why_not(jobs: Directory, name: str) -> str | None:
+    try:
+        info = jobs.stat(name)
+        ensure_regular(info.st_mode)
+    except OSError as error:
+        return error.strerror or str(error)
+    return None if info.st_nlink == 1 else "it has another name somewhere (a hard link), and may not be the job's own"
+
+
+def ensure_one_name(links: int, path: str | os.PathLike[str]) -> None:
+    """Raise ``Refused`` for a file that has a second name: removing one of two is no way to put it away."""
+    if links != 1:
+        raise Refused(f"{path} cannot be archived: it has another name somewhere (a hard link)")
