@@ -10,9 +10,11 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from stateheal.engine.commands import audit, heal, recover, settings_of, undo
+    from stateheal.engine.history import PastRun, history
     from stateheal.errors import JournalError, StatehealError, UsageError
     from stateheal.model.findings import Finding, Outcome, Severity
     from stateheal.model.report import Report
+    from stateheal.model.request import Settings
     from stateheal.runner.job import TrackedJob, current_job, tracked_job
     from stateheal.version import __version__
 
@@ -20,7 +22,9 @@ __all__ = [
     "Finding",
     "JournalError",
     "Outcome",
+    "PastRun",
     "Report",
+    "Settings",
     "Severity",
     "StatehealError",
     "TrackedJob",
@@ -29,6 +33,7 @@ __all__ = [
     "audit",
     "current_job",
     "heal",
+    "history",
     "recover",
     "settings_of",
     "tracked_job",
@@ -37,9 +42,11 @@ __all__ = [
 
 _HOMES = {
     "engine.commands": ("audit", "heal", "recover", "settings_of", "undo"),
+    "engine.history": ("PastRun", "history"),
     "errors": ("JournalError", "StatehealError", "UsageError"),
     "model.findings": ("Finding", "Outcome", "Severity"),
     "model.report": ("Report",),
+    "model.request": ("Settings",),
     "runner.job": ("TrackedJob", "current_job", "tracked_job"),
     "version": ("__version__",),
 }

@@ -22,8 +22,8 @@ from stateheal.evidence.schema import violations
 from stateheal.formats.jsontext import Json
 from stateheal.model.disk import ACTIVE
 from stateheal.model.findings import Outcome
+from stateheal.model.plain import as_json
 from stateheal.model.report import Report
-from stateheal.report.json import as_json
 from tests.support import FIELD_DATA, NOW, FakeProcesses, Tree, at, files_in, journal_in, stats_in, world
 
 EXAMPLES = int(os.environ.get("STATEHEAL_FUZZ_EXAMPLES", "200"))

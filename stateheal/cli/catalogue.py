@@ -36,7 +36,7 @@ def rules_command(rule: str | None, output: Output) -> int:
     if output.is_text:
         print_lines(output.console, [line for each in chosen for line in _rule_lines(each, output.console.width)])
     else:
-        output.print_json(report, rules=[_as_json(each) for each in chosen])
+        output.print_json(report, "rules", rules=[_as_json(each) for each in chosen])
     return 0
 
 
@@ -72,7 +72,7 @@ def explain_command(job: str, paths: tuple[str, ...], cwd: str | None, settings:
         print_lines(output.console, [line for each in explanations for line in explanation_lines(each)])
     else:
         report = Report("explain", findings=tuple(finding for each in explanations for finding in each.findings))
-        output.print_json(report, jobs=[explanation_json(each) for each in explanations])
+        output.print_json(report, "jobs", jobs=[explanation_json(each) for each in explanations])
     return 0
 
 

@@ -36,7 +36,9 @@ def doctor_command(output: Output) -> int:
         print_lines(output.console, [line for each in promises for line in _lines(each, output.console.width)])
     else:
         output.print_json(
-            Report("doctor"), promises=[{"name": p.name, "kept": p.kept, "detail": p.detail} for p in promises]
+            Report("doctor"),
+            "promises",
+            promises=[{"name": p.name, "kept": p.kept, "detail": p.detail} for p in promises],
         )
     return 0
 

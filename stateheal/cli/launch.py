@@ -98,7 +98,7 @@ def _track(order: Any, kind: str, options: dict[str, Any]) -> int:
 
 
 def _clean_up_behind(order: Any, options: dict[str, Any]) -> int:
-    from stateheal.report.json import as_json
+    from stateheal.model.plain import as_json
     from stateheal.runner.command import run_unrecorded
 
     data_dir = options["data_dir"]

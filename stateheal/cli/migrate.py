@@ -56,7 +56,7 @@ def migrate_command(
         print_diffs(output.console, () if output.quiet else report.diffs)
         print_lines(output.console, list(_lines(report, output.quiet)))
     else:
-        output.print_json(report)
+        output.print_json(report, "moved")
     return interrupt.status(output.finish(report))
 
 

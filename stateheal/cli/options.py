@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from stateheal.formats.times import parse_duration
+from stateheal.model.plain import as_json
 from stateheal.model.report import Report
 from stateheal.model.request import Settings
-from stateheal.report.json import as_json, lines
+from stateheal.report.json import lines
 from stateheal.text import printable
 
 if TYPE_CHECKING:
@@ -71,10 +73,12 @@ class Output:
     def is_text(self) -> bool:
         return self.format == "text"
 
-    def print_json(self, report: Report, each: str = "findings", **extra: Any) -> None:
-        """The report in the JSON form that was asked for; ``each``: the list that ndjson gives a line each."""
+    def print_json(self, report: Report, *each: str, **extra: Any) -> None:
+        """The report in the JSON form that was asked for; ``each``: the lists that ndjson gives a line each."""
+        if report.time is None:
+            report = replace(report, time=time.time())
         try:
-            for line in lines(as_json(report, **extra), self.format == "ndjson", each):
+            for line in lines(as_json(report, **extra), self.format == "ndjson", *(each or ("findings",))):
                 print(line)
         except BrokenPipeError:
             raise BrokenPipeError from None  # one with a number click would take for itself, and end with 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import replace
 
 import click
 from rich.text import Text
@@ -13,6 +13,7 @@ from stateheal.cli.options import Output, output_options
 from stateheal.commit.journal import Journal, Run
 from stateheal.commit.location import journal_path
 from stateheal.engine.commands import undo
+from stateheal.engine.history import past_run
 from stateheal.errors import StatehealError
 from stateheal.formats.times import describe_age, parse_time
 from stateheal.model.report import Problem, ProblemKind, Report
@@ -43,7 +44,7 @@ def undo_command(run: str | None, output: Output) -> int:
     """
     report = undo(run)
     if not output.is_text:
-        output.print_json(report)
+        output.print_json(report, "restored", "refused")
     else:
         print_lines(output.console, _undo_lines(report, output.quiet))
     return output.finish(report)
@@ -89,29 +90,21 @@ def history_command(purge: bool, output: Output) -> int:
     if output.is_text:
         print_lines(output.console, _history_lines(runs, journal))
     else:
-        output.print_json(report, runs=[_as_json(run) for run in runs])
+        past = [past_run(run) for run in runs]
+        counts = {"runs": len(past), "files": sum(each.files for each in past)}
+        places = {archive.workspace for run in runs for archive in run.archives}
+        report = replace(report, workspaces=len(places), jobs=sum(each.jobs for each in past), counts=counts)
+        output.print_json(report, "runs", runs=[each.to_dict() for each in past])
     return output.finish(report)
 
 
 def _history_lines(runs: list[Run], journal: Journal) -> Iterator[str | Text]:
     for run in runs:
-        entry = _as_json(run)
+        entry = past_run(run)
         state = {"no": "", "partly": "  partly undone", "yes": "  undone"}[run.undone_word]
-        state += "" if entry["complete"] else "  interrupted"
-        size = f"{count_of(entry['files'], 'file')} in {count_of(entry['workspaces'], 'workspace')}"
+        state += "" if entry.complete else "  interrupted"
+        size = f"{count_of(entry.files, 'file')} in {count_of(entry.workspaces, 'workspace')}"
         began = parse_time(run.started)
         age = f"  {describe_age(began, time.time())}" if began is not None else ""
         yield Text(f"{run.id}  {run.command:8} {size}{age}{state}", style="dim" if state else "")
     yield f"{count_of(len(runs), 'run')} in {printable(str(journal.path))}"
-
-
-def _as_json(run: Run) -> dict[str, Any]:
-    return {
-        "run": run.id,
-        "command": run.command,
-        "started": run.started,
-        "workspaces": len({archive.workspace for archive in run.archives}),
-        "files": sum(len(archive.items) for archive in run.archives),
-        "undone": run.undone_word,
-        "complete": all(archive.complete for archive in run.archives),
-    }

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field, replace
 
 from stateheal.diagnosis.catalogue import chosen
 from stateheal.diagnosis.change import apply
+from stateheal.diagnosis.edits import edits_of
 from stateheal.diagnosis.reading import loss
+from stateheal.diagnosis.rule import Diagnosed
 from stateheal.diagnosis.rules.content import unknown_version
 from stateheal.diagnosis.rules.torn import find_torn_index
 from stateheal.diagnosis.view import Validate, View, first_draft
@@ -32,6 +34,8 @@ class _Ledger:
     owners_to_recheck: dict[str, list[Owner]] = field(default_factory=dict)
     preconditions: dict[str, None] = field(default_factory=dict)
     rest_on_index: set[str] = field(default_factory=set)
+    tells_edits: bool = False
+    """Whether each finding is to say what its repair changes."""
 
     def note(self, change: Change) -> None:
         if change.entry or change.drop or change.add is not None:
@@ -46,8 +50,8 @@ class _Ledger:
             self.rest_on_index.add(job_file(change.stem))
 
 
-def make_plan(evidence: Evidence, settings: Settings, validate: Validate) -> Plan:
-    """Diagnose a workspace and plan its repair.
+def make_plan(evidence: Evidence, settings: Settings, validate: Validate, tells_edits: bool = False) -> Plan:
+    """Diagnose a workspace and plan its repair. With ``tells_edits`` each finding says what its repair changes.
 
     A job whose repair would not cure what it claims is spared: its findings are refused, the others are planned anew
     without it. Where no single job is to blame the whole plan carries a ``refusal``.
@@ -57,13 +61,13 @@ def make_plan(evidence: Evidence, settings: Settings, validate: Validate) -> Pla
     refused: list[Finding] = []
     while True:
         view = View(evidence, first_draft(evidence), settings, validate, frozenset(spared), evidence.clean)
-        plan, culprit = _plan(view)
+        plan, culprit = _plan(view, tells_edits)
         if plan.refusal is None or culprit is None or culprit in spared or len(spared) >= _MOST_SPARED:
             problems = tuple(f"{job} is not repaired: {reason}" for job, reason in spared.items())
             return plan._replace(findings=(*plan.findings, *dict.fromkeys(refused)), problems=problems)
         spared[culprit] = plan.refusal
         mine = (finding for finding in plan.findings if finding.job == culprit and finding.repair)
-        refused += [finding._replace(outcome=Outcome.REFUSED) for finding in mine]
+        refused += [finding._replace(outcome=Outcome.REFUSED, edits=()) for finding in mine]
 
 
 def _remembering(validate: Validate) -> Validate:
@@ -81,9 +85,9 @@ def _remembering(validate: Validate) -> Validate:
     return remembered
 
 
-def _plan(view: View) -> tuple[Plan, str | None]:
+def _plan(view: View, tells_edits: bool) -> tuple[Plan, str | None]:
     """The plan, and the job to blame where it is refused."""
-    ledger, evidence = _Ledger(), view.evidence
+    ledger, evidence = _Ledger(tells_edits=tells_edits), view.evidence
     findings, draft, last_word = _until_settled(view, ledger)
     files = tuple(_changes(evidence, draft, ledger))
     logs = tuple(LogLine(f"{stem}.log", text) for stem, text in draft.logs.items() if stem in evidence.logs)
@@ -122,13 +126,17 @@ def _run_rules(view: View, ledger: _Ledger) -> tuple[list[Finding], Draft]:
     for rule in rules:
         only = view.evidence.place.jobs
         found = [each for each in rule.find(view) if only is None or each.finding.job in only]
-        findings += [each.finding for each in found]
+        findings += [_with_edits(each, view) if ledger.tells_edits else each.finding for each in found]
         changes = [each.change for each in found if each.change is not None]
         if changes:
             for change in changes:
                 ledger.note(change)
             view = replace(view, draft=apply(view.draft, changes))
     return findings, view.draft
+
+
+def _with_edits(each: Diagnosed, view: View) -> Finding:
+    return each.finding if each.change is None else each.finding._replace(edits=edits_of(each.change, view))
 
 
 def _changes(evidence: Evidence, draft: Draft, ledger: _Ledger) -> Iterable[FileChange]:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from stateheal.diagnosis.view import Job, View
 from stateheal.formats.jsontext import Document
 from stateheal.model.disk import INDEX
+from stateheal.model.evidence import Evidence
 from stateheal.model.findings import Finding, Severity, entry_position
 from stateheal.model.plan import Change
 from stateheal.model.records import entries_of, label_of, pid_of, text_of
@@ -60,7 +61,8 @@ def job_finding(
         pointer=f"/jobs/{job.position}" if in_index else None,
         job=job.id,
     )
-    return finding._replace(pid=next((pid for pid in pids if pid is not None), None), title=label_of(*job.sides))
+    pid = next((pid for pid in pids if pid is not None), None)
+    return finding._replace(pid=pid, title=label_of(*job.sides), last_sign=view.last_sign(job))
 
 
 def file_finding(
@@ -90,7 +92,18 @@ def file_finding(
         pointer=on_disk(view, pointer) if name == INDEX else pointer,
         job=job,
         repair=repair,
+        project=project_of(view.evidence),
+        root=str(place.root),
     )
+
+
+def project_of(evidence: Evidence) -> str | None:
+    """The project directory of a workspace: the one that fits its name, else the first that a record names."""
+    if evidence.home is not None:
+        return evidence.home
+    entries = entries_of(evidence.index.value if evidence.index else None)
+    records: Iterable[object] = (*entries, *(snapshot.value for snapshot in evidence.records.values()))
+    return next((home for each in records if isinstance(each, dict) and (home := text_of(each, "workspaceRoot"))), None)
 
 
 def on_disk(view: View, pointer: str | None) -> str | None:

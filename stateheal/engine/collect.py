@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from stateheal.diagnosis.rule import project_of
 from stateheal.errors import StatehealError, UsageError
 from stateheal.evidence.roots import Discovery
 from stateheal.model.disk import Place
@@ -69,7 +71,7 @@ def summary_of(result: WorkspaceResult, job: str | None) -> WorkspaceSummary:
         tuple(_answers(result)),
         jobs=len(_job_ids(evidence)),
         logs=len(result.plan.logs),
-        home=_home(evidence) if result.findings else None,
+        home=project_of(evidence) if result.findings else None,
         knows_job=job is not None and _knows(evidence, job),
         like_job=_like(evidence, job) if job is not None else (),
         stopped=result.stopped,
@@ -136,6 +138,7 @@ class ReportBuilder:
             pages=tuple(summary.page for summary in visited if summary.page),
             reached=len(summaries),
             interrupted=self.interrupted,
+            time=time.time(),
         )
 
     def _meant(self, summaries: Iterable[WorkspaceSummary]) -> str:
@@ -168,9 +171,3 @@ def _knows(evidence: Evidence, job: str) -> bool:
     pieces = [piece for salvage in evidence.salvage.values() for piece in (*salvage.objects, *salvage.fragments)]
     entries = [entry for piece in pieces for entry in (entries_of(piece) or [piece])]
     return job in _job_ids(evidence) or any(isinstance(entry, dict) and entry.get("id") == job for entry in entries)
-
-
-def _home(evidence: Evidence) -> str | None:
-    entries = entries_of(evidence.index.value if evidence.index else None)
-    records: Iterable[object] = (*entries, *(snapshot.value for snapshot in evidence.records.values()))
-    return next((home for each in records if isinstance(each, dict) and (home := text_of(each, "workspaceRoot"))), None)

@@ -126,7 +126,7 @@ def heal_found(
     world, settings = world or World(), settings or Settings()
     builder = ReportBuilder(found, "heal" if command == "hook" else command, dry_run, job)
     journal = journal or Journal(journal_path(), KEEP)
-    auditor = Auditor(found, settings, world, journal)
+    auditor = Auditor(found, settings, world, journal, tells_edits=True)
     run = journal.begin(command, __version__, world.processes.host().now)
     try:
         fill(builder, auditor.dry_run if dry_run else Healer(auditor, run).heal, world, writes=not dry_run)

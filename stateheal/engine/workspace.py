@@ -38,8 +38,11 @@ _ATTEMPTS = 7
 class Auditor:
     """Reads and plans one workspace."""
 
-    def __init__(self, found: Discovery, settings: Settings, world: World, journal: Journal) -> None:
+    def __init__(
+        self, found: Discovery, settings: Settings, world: World, journal: Journal, tells_edits: bool = False
+    ) -> None:
         self.settings = settings
+        self.tells_edits = tells_edits
         self.world = world
         self.runs = journal.run_ids()
         self.originals = journal.originals
@@ -85,7 +88,7 @@ class Auditor:
                 earlier,
             ),
         )
-        plan = make_plan(evidence, self.settings, violations)
+        plan = make_plan(evidence, self.settings, violations, self.tells_edits)
         errors = tuple(Problem(str(place.directory / each.name), each.reason) for each in evidence.unreadable)
         errors += tuple(Problem(str(place.directory), each) for each in plan.problems)
         postponed = bool(evidence.unsettled) and earlier is None

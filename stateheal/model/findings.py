@@ -26,6 +26,21 @@ class Outcome(str, Enum):
     FAILED = "failed"
 
 
+class Edit(NamedTuple):
+    """One thing that a repair changes in one file."""
+
+    file: str
+    """Relative to the workspace."""
+    op: str
+    """``replace``, ``add`` or ``remove``, as in a JSON Patch; ``append`` for a line of a log."""
+    pointer: str
+    """JSON pointer (RFC 6901) into the file as it was read; empty for all of it."""
+    before: str | None
+    """The old value as a JSON text; ``None`` where there was none, or none that could be read."""
+    after: str | None
+    """The new value as a JSON text; ``None`` where there is none any more."""
+
+
 class Finding(NamedTuple):
     """One thing that is wrong, or worth knowing, in one workspace."""
 
@@ -42,6 +57,23 @@ class Finding(NamedTuple):
     outcome: Outcome = Outcome.FOUND
     title: str | None = None
     """What the job is, on one line: its title and its summary, as they stand in a record."""
+    project: str | None = None
+    """The workspace's project directory, where a record names it."""
+    root: str = ""
+    """The state directory that the workspace was found under."""
+    last_sign: float | None = None
+    """When the job last showed any life."""
+    edits: tuple[Edit, ...] = ()
+    """What its repair changes, or would, where that was asked for."""
+
+    @property
+    def repairable(self) -> bool:
+        """Whether a heal repairs it."""
+        return self.repair is not None and self.severity is Severity.DAMAGE and self.outcome is not Outcome.REFUSED
+
+    def __repr__(self) -> str:
+        job = f" {self.job}" if self.job else ""
+        return f"<Finding {self.rule}{job} in {self.workspace}: {self.severity.value}, {self.outcome.value}>"
 
 
 def entry_position(pointer: str) -> int | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from stateheal.model.findings import Finding, Outcome, Severity
 from stateheal.model.jobs import JobRow
@@ -108,6 +108,21 @@ class Report:
     """How many of the workspaces were looked at."""
     interrupted: bool = False
     """The command was stopped between two files; what it had not reached is not in the report."""
+    time: float | None = field(default=None, compare=False)
+    """When it was made."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """What else a command counts: files, runs, refusals."""
+
+    def __repr__(self) -> str:
+        healed = f", {self.healed} healed" if self.healed else ""
+        told = f"{self.workspaces} workspaces, {self.jobs} jobs, {len(self.findings)} findings{healed}"
+        return f"<Report {self.command}{' (dry run)' if self.dry_run else ''}: {told}, {len(self.errors)} errors>"
+
+    def to_dict(self) -> dict[str, Any]:
+        """What ``--format json`` prints, as plain values (schemas/report.schema.json)."""
+        from stateheal.model.plain import as_json
+
+        return as_json(self)
 
     def count(self, severity: Severity) -> int:
         """How many findings are of this severity."""

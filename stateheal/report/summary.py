@@ -34,7 +34,7 @@ def directory_of(finding: Finding) -> str:
 
 def repairable(report: Report) -> int:
     """How much of the damage has a repair."""
-    return sum(1 for finding in report.findings if finding.repair and finding.severity is Severity.DAMAGE)
+    return sum(finding.repairable for finding in report.findings)
 
 
 def counts(report: Report) -> Iterator[str]:

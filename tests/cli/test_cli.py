@@ -196,6 +196,7 @@ def test_the_json_report_of_an_audit(run: Any, tree: Tree) -> None:
         "workspaces": 1,
         "jobs": 2,
         "findings": 1,
+        "repairable": 1,
         "healed": 0,
         "remaining": 1,
         "notices": 0,
@@ -208,6 +209,91 @@ def test_the_json_report_of_an_audit(run: Any, tree: Tree) -> None:
     assert (finding["rule"], finding["job"], finding["pid"]) == ("dead-pid", "task-orphan", GONE)
     assert (finding["workspace"], finding["pointer"]) == (tree.path.name, "/jobs/0")
     assert finding["path"] == str(tree.path / "state.json") and finding["repair"]
+    assert finding["project"] == "/home/dev/projects/somewhere" and finding["root"] == str(tree.state)
+    assert finding["title"] == "Codex Task: map the failing tests" and finding["repairable"] is True
+    assert finding["last_sign"] == "2020-01-01T00:00:02.000Z" and "edits" not in finding
+    assert report["tool"] == f"stateheal {stateheal.__version__}" and report["time"].endswith("Z")
+
+
+@pytest.mark.parametrize("dry_run", [["-n"], []])
+def test_a_heal_says_each_edit(run: Any, tree: Tree, dry_run: list[str]) -> None:
+    (finding,) = run("heal", *dry_run, tree.root, "--format", "json").json["findings"]
+    told = {(each["file"], each["pointer"]): (each["op"], each["before"], each["after"]) for each in finding["edits"]}
+    for name, lead in (("state.json", "/jobs/0"), ("jobs/task-orphan.json", "")):
+        assert told[name, f"{lead}/status"] == ("replace", "running", "failed")
+        assert told[name, f"{lead}/pid"] == ("replace", GONE, None)
+        assert told[name, f"{lead}/completedAt"] == ("add", None, "2020-01-01T00:00:02.000Z")
+    assert told["jobs/task-orphan.log", ""][0] == "append"
+    assert len(told) == len(finding["edits"])
+
+
+def test_the_edits_are_the_difference_of_the_files(run: Any, tmp_path: Path) -> None:
+    """Each damaged case: the edits applied to what was there give what a heal leaves there."""
+    made = Tree(tmp_path / "tree").add(job("task-1", pid=0)).add(done("task-2"), status="running", pid=GONE, **LONG_AGO)
+    made.index(*made.read_index()["jobs"], None)
+    for path in made.path.rglob("*.log"):
+        os.utime(path, (1577836802, 1577836802))
+    before = {name: json.loads(data) for name, data in files_in(made.path).items() if name.endswith(".json")}
+    findings = run("heal", made.root, "--format", "json").json["findings"]
+    for edit in (edit for finding in findings for edit in finding["edits"] if edit["op"] in ("replace", "add")):
+        at = before[edit["file"]]
+        *parents, key = edit["pointer"].split("/")[1:]
+        for parent in parents:
+            at = at[int(parent) if isinstance(at, list) else parent]
+        assert at.get(key) == edit["before"]
+        at[key] = edit["after"]
+    removed = [edit["pointer"] for finding in findings for edit in finding["edits"] if edit["op"] == "remove"]
+    assert removed == ["/jobs/2"]
+    del before["state.json"]["jobs"][2]
+    assert before == {name: json.loads(data) for name, data in files_in(made.path).items() if name.endswith(".json")}
+
+
+def test_what_finds_nothing_counts_what_it_did(run: Any, tree: Tree) -> None:
+    run("heal", tree.root)
+    told = run("history", "--format", "json").json
+    counts = {key: told["summary"][key] for key in ("runs", "workspaces", "jobs", "files")}
+    assert counts == {"runs": 1, "workspaces": 1, "jobs": 1, "files": 3}
+    assert told["runs"][0]["jobs"] == 1
+    told = run("undo", "--format", "json").json
+    assert {key: told["summary"][key] for key in ("workspaces", "files", "refused")} == {
+        "workspaces": 1,
+        "files": 3,
+        "refused": 0,
+    }
+    assert told["restored"][0]["files"] == 3
+
+
+@pytest.mark.parametrize(
+    "command", [["rules"], ["doctor"], ["history"], ["undo"], ["jobs", "-a"], ["explain", "task-"]]
+)
+def test_ndjson_is_a_record_a_line_for_every_command(run: Any, tree: Tree, command: list[str]) -> None:
+    run("heal", tree.root)
+    where = [tree.root] if command[0] in ("jobs", "explain") else []
+    whole = run(*command, *where, "--format", "json").json if command != ["undo"] else None
+    *records, last = map(json.loads, run(*command, *where, "--format", "ndjson").out.splitlines())
+    assert violations("report", last) == () and records
+    if whole is not None:
+        (key,) = (
+            key
+            for key, value in whole.items()
+            if isinstance(value, list) and value and key not in ("roots", "findings")
+        )
+        assert len(records) == len(whole[key]) and last[key] == []
+
+
+def test_a_report_in_python_is_the_same_as_json_and_short_to_look_at(run: Any, tree: Tree) -> None:
+    report = stateheal.audit([tree.root])
+    printed = run("audit", tree.root, "--format", "json").json
+    assert {**report.to_dict(), "time": None} == {**printed, "time": None} and violations(
+        "report", report.to_dict()
+    ) == ()
+    assert repr(report) == "<Report audit: 1 workspaces, 2 jobs, 1 findings, 0 errors>"
+    assert repr(report.findings[0]) == f"<Finding dead-pid task-orphan in {tree.path.name}: damage, found>"
+    assert stateheal.history() == []
+    healed = stateheal.heal([tree.root])
+    (past,) = stateheal.history()
+    assert (past.run, past.jobs, past.files, past.undone) == (healed.run, 1, 3, "no")
+    assert isinstance(stateheal.Settings(), tuple)
 
 
 def test_outcomes_follow_the_command(run: Any, tree: Tree) -> None:
@@ -285,7 +371,7 @@ def test_notices_and_unsure_verdicts_do_not_change_it(run: Any, tmp_path: Path) 
 def test_an_internal_error_is_one_line(run: Any, tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     from stateheal.engine import collect as book
 
-    monkeypatch.setattr(book, "_home", lambda evidence: 1 // 0)
+    monkeypatch.setattr(book, "_job_ids", lambda evidence: 1 // 0)
     said = run("audit", tree.root)
     assert said.status == 3
     assert said.err.startswith("stateheal: internal error: ZeroDivisionError") and said.err.count("\n") == 1

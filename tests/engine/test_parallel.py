@@ -22,7 +22,7 @@ from stateheal.engine.world import World
 from stateheal.evidence.roots import discover
 from stateheal.model.disk import Place
 from stateheal.model.findings import Finding, Severity
-from stateheal.report.json import as_json
+from stateheal.model.plain import as_json
 from tests.bench.trees import make_tree
 from tests.support import files_in, journal_in
 

@@ -1,0 +1,57 @@
+"""What the journal holds: the runs that can be undone."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from stateheal.commit.journal import Journal, Run
+from stateheal.commit.location import journal_path
+from stateheal.model.disk import JOBS
+
+
+class PastRun(NamedTuple):
+    """One run, as the history tells of it."""
+
+    run: str
+    command: str
+    started: str
+    """ISO 8601, UTC."""
+    workspaces: int
+    jobs: int
+    files: int
+    undone: str
+    """``no``, ``partly`` or ``yes``."""
+    complete: bool
+    """``False`` where it was interrupted."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As 'stateheal history --format json' has it."""
+        return self._asdict()
+
+
+def history(journal: Journal | None = None) -> list[PastRun]:
+    """Every run that can be undone, newest first; what ``undo`` takes back is ``run``.
+
+    Raises ``JournalError`` where the journal cannot be read.
+    """
+    return [past_run(run) for run in (journal or Journal(journal_path())).runs()]
+
+
+def past_run(run: Run) -> PastRun:
+    """A run of the journal in numbers."""
+    files = [(str(archive.workspace), item.name) for archive in run.archives for item in archive.items]
+    jobs = {(workspace, _stem(name)) for workspace, name in files if name.startswith(f"{JOBS}/")}
+    return PastRun(
+        run.id,
+        run.command,
+        run.started,
+        len({str(archive.workspace) for archive in run.archives}),
+        len(jobs),
+        len(files),
+        run.undone_word,
+        all(archive.complete for archive in run.archives),
+    )
+
+
+def _stem(name: str) -> str:
+    return name.rpartition("/")[2].rpartition(".")[0]
