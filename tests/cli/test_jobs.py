@@ -32,7 +32,7 @@ def tree(tmp_path: Path) -> Tree:
     made = Tree(tmp_path / "tree")
     made.add(job("task-dead", pid=GONE, threadId="thr_7", summary="fix the\nbuild", **started(7200)))
     made.add(job("review-far", jobClass="review", owner={"hostname": "elsewhere"}, threadId="thr_8", **started(60)))
-    return made.add(done("task-done", completedAt=ago(90_000), **started(90_060)))
+    return made.add(done("task-done", completedAt=ago(90_000), **started(90_061)))
 
 
 def block(out: str, ident: str) -> str:
