@@ -9,7 +9,8 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from stateheal.engine.commands import audit, heal, recover, settings_of, undo
+    from stateheal.engine.api import audit, heal, recover, settings_of
+    from stateheal.engine.commands import undo
     from stateheal.engine.history import PastRun, history
     from stateheal.errors import JournalError, StatehealError, UsageError
     from stateheal.model.findings import Finding, Outcome, Severity
@@ -41,7 +42,8 @@ __all__ = [
 ]
 
 _HOMES = {
-    "engine.commands": ("audit", "heal", "recover", "settings_of", "undo"),
+    "engine.api": ("audit", "heal", "recover", "settings_of"),
+    "engine.commands": ("undo",),
     "engine.history": ("PastRun", "history"),
     "errors": ("JournalError", "StatehealError", "UsageError"),
     "model.findings": ("Finding", "Outcome", "Severity"),

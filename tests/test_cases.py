@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from stateheal.diagnosis.catalogue import RULES
-from stateheal.engine.commands import audit, heal, settings_of, undo
+from stateheal.engine.api import audit, heal, settings_of
+from stateheal.engine.commands import undo
 from stateheal.engine.world import World
 from stateheal.evidence.broker import ask_endpoint
 from stateheal.evidence.rollouts import Rollouts

@@ -17,7 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stateheal.engine.commands import audit, heal, undo
+from stateheal.engine.api import audit, heal
+from stateheal.engine.commands import undo
 from stateheal.evidence.schema import violations
 from stateheal.formats.jsontext import Json
 from stateheal.model.disk import ACTIVE

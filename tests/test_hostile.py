@@ -15,7 +15,8 @@ import pytest
 
 from stateheal.commit import apply, atomic
 from stateheal.commit.journal import Journal
-from stateheal.engine.commands import audit, heal, settings_of, undo
+from stateheal.engine.api import audit, heal, settings_of
+from stateheal.engine.commands import undo
 from stateheal.evidence.processes import SystemProcesses
 from stateheal.model.findings import Outcome, Severity
 from tests.support import (

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from stateheal.cli import run
-from stateheal.engine.commands import audit, heal
+from stateheal.engine.api import audit, heal, request_of
 from stateheal.export.bundle import find, pack
 from tests.support import Tree, done, files_in, job, journal_in, settle, world, write_json
 
@@ -28,7 +28,7 @@ def ascii_json(path: Path, value: Any) -> None:
 def packed(root: Path) -> tuple[Any, bytes]:
     """What came of an export, and all its names and bytes."""
     out = io.BytesIO()
-    exported = pack(find([root], world=world()), out, world=world())
+    exported = pack(find(request_of([root]), world=world()), out, world=world())
     with tarfile.open(fileobj=io.BytesIO(out.getvalue())) as tar:
         files = ((member.name.encode(), tar.extractfile(member) if member.isfile() else None) for member in tar)
         return exported, b"".join(name + (file.read() if file else b"") for name, file in files)

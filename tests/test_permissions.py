@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stateheal.engine.commands import audit, heal
+from stateheal.engine.api import audit, heal
 from stateheal.errors import StatehealError
 from stateheal.migrate.commands import Options, migrate, pairs_between, root_named
 from stateheal.model.report import Problem, Report

@@ -6,7 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
-from stateheal.engine.commands import audit, heal
+from stateheal.engine.api import audit, heal
 from stateheal.formats.times import parse_time
 from tests.support import PROJECT, files_in, journal_in, world
 

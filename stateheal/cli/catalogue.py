@@ -8,14 +8,14 @@ from collections.abc import Iterator
 import click
 from rich.text import Text
 
-from stateheal.cli.options import Output, output_options, rule_names, rule_options
+from stateheal.cli.options import Output, output_options, place_options, rule_names, rule_options
 from stateheal.diagnosis.catalogue import RULES, rule_named
 from stateheal.diagnosis.rule import Rule
 from stateheal.engine.explain import explain
 from stateheal.evidence.schema import NAMES, schema_text
 from stateheal.model.findings import Severity
 from stateheal.model.report import Report
-from stateheal.model.request import Settings
+from stateheal.model.request import Request
 from stateheal.report.explanation import explanation_json, explanation_lines
 from stateheal.report.text import print_lines
 
@@ -53,11 +53,10 @@ def _as_json(rule: Rule) -> dict[str, str]:
 
 @click.command("explain")
 @click.argument("job")
-@click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path())
-@click.option("--cwd", type=click.Path(), help="Only the workspaces of this directory: its own and its parents'.")
+@place_options
 @rule_options
 @output_options
-def explain_command(job: str, paths: tuple[str, ...], cwd: str | None, settings: Settings, output: Output) -> int:
+def explain_command(job: str, request: Request, output: Output) -> int:
     """Show every fact about one job.
 
     What was gathered, and the rows of the liveness table that decided.
@@ -67,7 +66,7 @@ def explain_command(job: str, paths: tuple[str, ...], cwd: str | None, settings:
     \b
     Example: stateheal explain task-mnyhf4jl-1mnkv1 samples/polluted
     """
-    explanations = explain(job, paths or None, cwd=cwd, settings=settings)
+    explanations = explain(job, request)
     if output.is_text:
         print_lines(output.console, [line for each in explanations for line in explanation_lines(each)])
     else:

@@ -15,6 +15,7 @@ from stateheal.errors import UsageError
 from stateheal.export.bundle import MANIFEST, Exported, Found, find, pack
 from stateheal.fs.output import new_file
 from stateheal.model.report import Report
+from stateheal.model.request import Request
 from stateheal.report.text import print_lines
 from stateheal.text import count_of, printable
 
@@ -28,9 +29,7 @@ from stateheal.text import count_of, printable
 )
 @click.option("-o", "--output", "target", metavar="FILE", help="The archive to write; '-' is stdout.")
 @output_options
-def export_command(
-    paths: tuple[str, ...], cwd: str | None, job: str | None, redact: bool, target: str | None, output: Output
-) -> int:
+def export_command(request: Request, redact: bool, target: str | None, output: Output) -> int:
     """Pack state for a bug report, without what is private.
 
     Packs the job index, job records, logs and broker.json into one tar.gz, in which prompts, titles, summaries,
@@ -52,7 +51,7 @@ def export_command(
         raise UsageError("an archive is nothing for a terminal: give -o FILE, or pipe it somewhere")
     with interruptible() as interrupt:
         world = World(stop=interrupt)
-        found = find(paths or None, cwd=cwd, job=job, world=world)
+        found = find(request, world=world)
         if not found.places:
             return output.finish(Report("export", roots=found.audit.roots, errors=found.errors))
         if target == "-":

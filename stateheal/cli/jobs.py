@@ -12,7 +12,7 @@ from stateheal.engine.parallel import processors
 from stateheal.engine.world import World
 from stateheal.model.jobs import JobRow
 from stateheal.model.report import Report
-from stateheal.model.request import Settings
+from stateheal.model.request import Request
 from stateheal.report.jobs import job_list, job_summary, rows_json
 
 
@@ -24,15 +24,7 @@ from stateheal.report.jobs import job_list, job_summary, rows_json
 )
 @verdict_options
 @output_options
-def jobs_command(
-    paths: tuple[str, ...],
-    cwd: str | None,
-    job: str | None,
-    everything: bool,
-    since: float | None,
-    settings: Settings,
-    output: Output,
-) -> int:
+def jobs_command(request: Request, everything: bool, since: float | None, output: Output) -> int:
     """List jobs: what runs, what hangs, what is dead.
 
     Of every job that is recorded as active: what it is, alive or dead by the same table as a heal's, why, since when it
@@ -43,12 +35,12 @@ def jobs_command(
     """
     with interruptible() as interrupt, progress_bar(output.quiet) as bar:
         world = World(stop=interrupt, workers=processors(), progress=bar)
-        report = list_jobs(paths or None, cwd=cwd, job=job, settings=settings, world=world)
+        report = list_jobs(request, world=world)
     now = world.processes.host().now
-    chosen = everything or job is not None
+    chosen = everything or request.job is not None
     rows = [row for row in report.rows if row.active or chosen or (since is not None and _moved(row, now - since))]
     if output.is_text:
-        _show(report, rows, now, output, scope_of(paths, cwd, job, settings).command)
+        _show(report, rows, now, output, scope_of(request).command)
     else:
         output.print_json(report, "jobs", jobs=rows_json(rows))
     return interrupt.status(output.finish(report))

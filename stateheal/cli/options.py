@@ -17,7 +17,7 @@ import click
 from stateheal.formats.times import parse_duration
 from stateheal.model.plain import as_json
 from stateheal.model.report import Report
-from stateheal.model.request import Settings
+from stateheal.model.request import Request
 from stateheal.report.json import lines
 from stateheal.text import printable
 
@@ -121,20 +121,31 @@ def output_options(command: Command) -> Command:
     return _decorate(command, wrapped, decorators)
 
 
+_PATHS = click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path())
+_CWD = click.option("--cwd", type=click.Path(), help="Only the workspaces of this directory: its own and its parents'.")
+_JOB = click.option("--job", metavar="ID", help="Only this job.")
+
+
 def scope_options(command: Command) -> Command:
-    """PATH…, --cwd, --job: what to look at."""
-    decorators = (
-        click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path()),
-        click.option(
-            "--cwd", type=click.Path(), help="Only the workspaces of this directory: its own and its parents'."
-        ),
-        click.option("--job", metavar="ID", help="Only this job."),
-    )
-    return _decorate(command, command, decorators)
+    """PATH…, --cwd, --job: what to look at; the command gets it as one ``request``, with settings where it has any."""
+    return _decorate(command, _with_request(command, "job"), (_PATHS, _CWD, _JOB))
+
+
+def place_options(command: Command) -> Command:
+    """PATH… and --cwd, for a command that takes its job as an argument; it gets them as one ``request``."""
+    return _decorate(command, _with_request(command), (_PATHS, _CWD))
+
+
+def _with_request(command: Command, *further: str) -> Callable[..., Any]:
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        paths, cwd, *rest = (kwargs.pop(name) for name in ("paths", "cwd", *further))
+        return command(*args, request=Request(paths or None, cwd, *rest), **kwargs)
+
+    return wrapped
 
 
 def rule_options(command: Command) -> Command:
-    """--select, --ignore, --grace, --assume-local; the command gets them as one ``settings``."""
+    """--select, --ignore, --grace, --assume-local; they become the request's settings; below ``scope_options``."""
     decorators = (
         click.option(
             "--select", multiple=True, metavar="RULE", shell_complete=rule_names, help="Only this rule (repeatable)."
@@ -148,7 +159,7 @@ def rule_options(command: Command) -> Command:
 
 
 def verdict_options(command: Command) -> Command:
-    """--grace, --assume-local: what bears on a verdict; the command gets them as one ``settings``."""
+    """--grace, --assume-local: what bears on a verdict; they become the request's settings; below ``scope_options``."""
     return _decorate(command, _with_settings(command), _VERDICT)
 
 
@@ -167,11 +178,12 @@ _VERDICT = (
 
 def _with_settings(command: Command) -> Callable[..., Any]:
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        from stateheal.engine.commands import settings_of
+        from stateheal.engine.api import settings_of
 
         select, ignore = kwargs.pop("select", ()), kwargs.pop("ignore", ())
-        settings: Settings = settings_of(select, ignore, kwargs.pop("grace"), kwargs.pop("assume_local"))
-        return command(*args, settings=settings, **kwargs)
+        settings = settings_of(select, ignore, kwargs.pop("grace"), kwargs.pop("assume_local"))
+        request: Request = kwargs.pop("request")
+        return command(*args, request=request._replace(settings=settings), **kwargs)
 
     return wrapped
 

@@ -18,7 +18,7 @@ from stateheal.engine.commands import recover
 from stateheal.engine.world import World
 from stateheal.fs.output import write_numbered
 from stateheal.model.report import Report
-from stateheal.model.request import Settings
+from stateheal.model.request import Request
 from stateheal.report.text import print_lines
 from stateheal.text import printable
 
@@ -33,9 +33,7 @@ _LINES, _COLUMNS = 4, 100
     "--export", type=click.Path(file_okay=False), help="Write each answer into this directory as Markdown too."
 )
 @output_options
-def recover_command(
-    paths: tuple[str, ...], cwd: str | None, job: str | None, dry_run: bool, export: str | None, output: Output
-) -> int:
+def recover_command(request: Request, dry_run: bool, export: str | None, output: Output) -> int:
     """Fill lost task jobs from finished Codex rollouts.
 
     A dead worker is not a dead turn: Codex often finished, and the answer lies in a rollout below $CODEX_HOME. It is
@@ -47,16 +45,14 @@ def recover_command(
     """
     with interruptible() as interrupt, progress_bar(output.quiet) as bar:
         report = recover(
-            paths or None,
+            request,
             dry_run=dry_run,
-            cwd=cwd,
-            job=job,
             journal=Journal(journal_path(), KEEP),
             world=World(stop=interrupt, progress=bar),
         )
     if dry_run and output.is_text and not output.quiet:
         print_lines(output.console, list(_excerpts(report)))
-    status = show_report(report, output, scope_of(paths, cwd, job, Settings()))
+    status = show_report(report, output, scope_of(request))
     if export and not dry_run:
         for workspace, ident, text in report.answers:
             path = write_answer(Path(export), workspace, ident, text)

@@ -16,7 +16,7 @@ from stateheal.engine.parallel import processors
 from stateheal.engine.world import World
 from stateheal.errors import UsageError
 from stateheal.model.report import Report
-from stateheal.model.request import Scope, Settings
+from stateheal.model.request import Request, Scope
 
 
 @click.command("audit")
@@ -26,9 +26,7 @@ from stateheal.model.request import Scope, Settings
 )
 @rule_options
 @output_options
-def audit_command(
-    paths: tuple[str, ...], cwd: str | None, job: str | None, html: str | None, settings: Settings, output: Output
-) -> int:
+def audit_command(request: Request, html: str | None, output: Output) -> int:
     """Show what is wrong. Changes nothing.
 
     PATH is a config dir, a plugins/data dir, a plugin's data dir, a state dir, a workspace's state dir, a state.json or
@@ -41,8 +39,8 @@ def audit_command(
         raise UsageError("--html - takes the place of the report: give it a FILE, or leave --format away")
     with interruptible() as interrupt, progress_bar(output.quiet) as bar:
         world = World(stop=interrupt, workers=processors(), progress=bar)
-        report = audit(paths or None, cwd=cwd, job=job, settings=settings, world=world, page=html is not None)
-    scope = partial(scope_of, paths, cwd, job, settings)
+        report = audit(request, world=world, page=html is not None)
+    scope = partial(scope_of, request)
     try:
         status = output.finish(report) if html == "-" else show_report(report, output, scope(absolute=False))
     finally:  # a reader of the report that goes away takes no page with it
@@ -62,16 +60,7 @@ def audit_command(
 @click.option("--recover", is_flag=True, help="Fill lost task jobs from finished Codex rollouts, too.")
 @rule_options
 @output_options
-def heal_command(
-    paths: tuple[str, ...],
-    cwd: str | None,
-    job: str | None,
-    dry_run: bool,
-    keep: int,
-    recover: bool,
-    settings: Settings,
-    output: Output,
-) -> int:
+def heal_command(request: Request, dry_run: bool, keep: int, recover: bool, output: Output) -> int:
     """Repair what is proven broken.
 
     Asks nothing: a job whose process may live is never touched, the original bytes go to the journal first, and
@@ -80,18 +69,15 @@ def heal_command(
     \b
     Example: stateheal heal -n --cwd .
     """
-    settings = settings._replace(recover=recover)
+    request = request._replace(settings=request.settings._replace(recover=recover))
     with interruptible() as interrupt, progress_bar(output.quiet) as bar:
         report = heal(
-            paths or None,
+            request,
             dry_run=dry_run,
-            cwd=cwd,
-            job=job,
-            settings=settings,
             journal=Journal(journal_path(), keep),
             world=World(stop=interrupt, workers=processors(), progress=bar),
         )
-    return interrupt.status(show_report(report, output, scope_of(paths, cwd, job, settings)))
+    return interrupt.status(show_report(report, output, scope_of(request)))
 
 
 def show_report(report: Report, output: Output, scope: Scope) -> int:

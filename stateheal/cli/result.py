@@ -10,29 +10,27 @@ from typing import Any
 import click
 
 from stateheal.cli import say
-from stateheal.cli.options import Output, interruptible, output_options
+from stateheal.cli.options import Output, interruptible, output_options, place_options
 from stateheal.cli.recover import write_answer
 from stateheal.engine.result import answers
 from stateheal.engine.world import World
 from stateheal.errors import UsageError
 from stateheal.model.jobs import JobAnswer, resume_command
 from stateheal.model.report import Report
+from stateheal.model.request import Request
 from stateheal.report.text import print_lines
 from stateheal.text import count_of, printable, printable_lines
 
 
 @click.command("result")
 @click.argument("job", required=False)
-@click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path())
-@click.option("--cwd", type=click.Path(), help="Only the workspaces of this directory: its own and its parents'.")
+@place_options
 @click.option("-a", "--all", "everything", is_flag=True, help="The answers of all jobs, into the directory of -o.")
 @click.option(
     "-o", "--output", "folder", metavar="DIR", type=click.Path(file_okay=False), help="Save as Markdown here."
 )
 @output_options
-def result_command(
-    job: str | None, paths: tuple[str, ...], cwd: str | None, everything: bool, folder: str | None, output: Output
-) -> int:
+def result_command(job: str | None, request: Request, everything: bool, folder: str | None, output: Output) -> int:
     """Print a job's answer, wherever it still is.
 
     It is taken from the job file, else from the Codex rollout of its turn, else from its log: the final output or the
@@ -45,13 +43,14 @@ def result_command(
     Example: stateheal result task-mnyhf4jl-1mnkv1 > answer.md
     """
     if everything:
-        paths, job = ((job, *paths) if job is not None else paths), None
+        paths = (*([job] if job is not None else []), *(request.paths or ()))
+        job, request = None, request._replace(paths=paths or None)
     elif job is None:
         raise UsageError("name a job ('stateheal jobs --all' lists them), or save every answer with --all -o DIR")
     if everything and folder is None and output.is_text:
         raise UsageError("--all saves many answers: give it a directory with -o DIR")
     with interruptible() as interrupt:
-        found, problems = answers(job, paths or None, cwd=cwd, world=World(stop=interrupt))
+        found, problems = answers(job, request, world=World(stop=interrupt))
     report = Report("result", errors=tuple(problems), interrupted=bool(interrupt()))
     saved = [(each, _save(each, folder)) for each in found] if folder is not None else []
     if not output.is_text:

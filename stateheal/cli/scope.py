@@ -6,23 +6,22 @@ import os
 import shlex
 from collections.abc import Iterator
 
-from stateheal.model.request import Scope, Settings
+from stateheal.model.request import Request, Scope, Settings
 
 
-def scope_of(
-    paths: tuple[str, ...], cwd: str | None, job: str | None, settings: Settings, *, absolute: bool = False
-) -> Scope:
+def scope_of(request: Request, *, absolute: bool = False) -> Scope:
     """The same choice for another command; ``absolute``: to be given from whatever directory."""
 
     def place(path: str) -> str:
         return os.path.abspath(path) if absolute else path
 
     places: list[str] = []
-    if cwd is not None:
-        places += ["--cwd", place(cwd)]
-    if job is not None:
-        places += ["--job", job]
-    return Scope(shlex.join(_rules(settings)), shlex.join([*places, *map(place, paths)]), cwd)
+    if request.cwd is not None:
+        places += ["--cwd", place(request.cwd)]
+    if request.job is not None:
+        places += ["--job", request.job]
+    rules = shlex.join(_rules(request.settings))
+    return Scope(rules, shlex.join([*places, *map(place, request.paths or ())]), request.cwd)
 
 
 def _rules(settings: Settings) -> Iterator[str]:

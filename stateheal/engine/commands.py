@@ -3,130 +3,86 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
 from stateheal.commit.journal import KEEP, Journal
 from stateheal.commit.location import journal_path
 from stateheal.commit.undo import find_run, undo_run
-from stateheal.diagnosis.catalogue import check_names
 from stateheal.engine.collect import ReportBuilder, WorkspaceResult, WorkspaceSummary
 from stateheal.engine.sequence import Do, tour
 from stateheal.engine.workspace import Auditor, Healer
 from stateheal.engine.world import World
 from stateheal.errors import StatehealError, UsageError
 from stateheal.evidence.roots import Discovery, discover
-from stateheal.formats.times import HOUR, parse_duration
 from stateheal.model.disk import Place
 from stateheal.model.evidence import Evidence
 from stateheal.model.report import Problem, ProblemKind, Report
-from stateheal.model.request import Settings
+from stateheal.model.request import Request
 from stateheal.version import __version__
 
-Paths = Iterable["str | os.PathLike[str]"]
 _WORTH_IT = 16
 """Workspaces below which a second process costs more than it saves."""
 
 
-def settings_of(
-    select: Iterable[str] = (), ignore: Iterable[str] = (), grace: float | str = HOUR, assume_local: bool = False
-) -> Settings:
-    """Checked settings; a text is one rule. ``grace``: seconds, or a text such as ``"2h"``.
-
-    Raises ``UsageError`` for a rule that does not exist, or a grace that is no duration.
-    """
-    if isinstance(grace, str):
-        try:
-            grace = parse_duration(grace)
-        except ValueError as error:
-            raise UsageError(str(error)) from None
-    if not isinstance(grace, (int, float)) or not grace >= 0:
-        raise UsageError(f"{grace!r} is no grace time")
-    select, ignore = ((each,) if isinstance(each, str) else each for each in (select, ignore))
-    return Settings(grace, assume_local, check_names(select), check_names(ignore))
-
-
 def audit(
-    paths: Paths | None = None,
-    *,
-    cwd: str | None = None,
-    job: str | None = None,
-    settings: Settings | None = None,
-    journal: Journal | None = None,
-    world: World | None = None,
-    page: bool = False,
+    request: Request, *, journal: Journal | None = None, world: World | None = None, page: bool = False
 ) -> Report:
     """Look at every workspace and write nothing.
 
-    ``paths``: as the command line takes them; ``None`` for every default root, an empty list for nothing. ``cwd``
-    narrows to the workspace of a directory, ``job`` to one job. With ``page`` the report holds what a page draws of
-    each workspace. Raises ``UsageError`` for a path that holds no state.
+    With ``page`` the report holds what a page draws of each workspace. Raises ``UsageError`` for a path that holds no
+    state.
     """
-    world, settings = world or World(), settings or Settings()
-    found = asked_for(paths, cwd, job)
-    auditor = Auditor(found, settings, world, journal or Journal(journal_path()))
-    builder = ReportBuilder(found, "audit", False, job)
-    look: Do = auditor.audit
-    if page:
-        look = _with_page_data(look)
-    fill(builder, look, world, writes=False)
+    world = world or World()
+    found = asked_for(request)
+    auditor = Auditor(found, request.settings, world, journal or Journal(journal_path()))
+    builder = ReportBuilder(found, "audit", False, request.job)
+    fill(builder, _with_page_data(auditor.audit) if page else auditor.audit, world, writes=False)
     return builder.report(None)
 
 
 def heal(
-    paths: Paths | None = None,
+    request: Request,
     *,
     dry_run: bool = False,
-    cwd: str | None = None,
-    job: str | None = None,
-    settings: Settings | None = None,
     journal: Journal | None = None,
     world: World | None = None,
     command: str = "heal",
 ) -> Report:
-    """Repair what is proven broken, journalled so that ``undo`` can take it back. Arguments as for ``audit``.
+    """Repair what is proven broken, journalled so that ``undo`` can take it back.
 
     With ``dry_run`` nothing is written and the report holds the diffs instead. ``command``: what the history calls it.
     """
-    found = asked_for(paths, cwd, job)
-    return heal_found(found, dry_run=dry_run, job=job, settings=settings, journal=journal, world=world, command=command)
+    found = asked_for(request)
+    return heal_found(found, request, dry_run=dry_run, journal=journal, world=world, command=command)
 
 
 def recover(
-    paths: Paths | None = None,
-    *,
-    dry_run: bool = False,
-    cwd: str | None = None,
-    job: str | None = None,
-    settings: Settings | None = None,
-    journal: Journal | None = None,
-    world: World | None = None,
+    request: Request, *, dry_run: bool = False, journal: Journal | None = None, world: World | None = None
 ) -> Report:
-    """Fill lost task jobs from finished Codex rollouts, and do nothing else. Arguments as for ``heal``.
+    """Fill lost task jobs from finished Codex rollouts, and do nothing else.
 
     ``Report.answers`` holds the recovered texts. Field guide section 7.
     """
-    chosen = (settings or Settings())._replace(recover=True, select=frozenset({"recoverable"}))
-    found = asked_for(paths, cwd, job)
-    return heal_found(found, dry_run=dry_run, job=job, settings=chosen, journal=journal, world=world, command="recover")
+    chosen = request.settings._replace(recover=True, select=frozenset({"recoverable"}))
+    return heal(request._replace(settings=chosen), dry_run=dry_run, journal=journal, world=world, command="recover")
 
 
 def heal_found(
     found: Discovery,
+    request: Request,
     *,
     dry_run: bool = False,
-    job: str | None = None,
-    settings: Settings | None = None,
     journal: Journal | None = None,
     world: World | None = None,
     command: str = "heal",
 ) -> Report:
     """``heal`` for workspaces that were found already."""
-    world, settings = world or World(), settings or Settings()
-    builder = ReportBuilder(found, "heal" if command == "hook" else command, dry_run, job)
+    world = world or World()
+    builder = ReportBuilder(found, "heal" if command == "hook" else command, dry_run, request.job)
     journal = journal or Journal(journal_path(), KEEP)
-    auditor = Auditor(found, settings, world, journal, tells_edits=True)
+    auditor = Auditor(found, request.settings, world, journal, tells_edits=True)
     run = journal.begin(command, __version__, world.processes.host().now)
     try:
         fill(builder, auditor.dry_run if dry_run else Healer(auditor, run).heal, world, writes=not dry_run)
@@ -167,11 +123,10 @@ def _with_page_data(look: Do) -> Do:
     return looked
 
 
-def asked_for(paths: Paths | None, cwd: str | None, job: str | None) -> Discovery:
+def asked_for(request: Request) -> Discovery:
     """The workspaces that a request names, narrowed to a job where one was asked for. Raises ``UsageError``."""
-    if isinstance(paths, (str, os.PathLike)):
-        paths = [paths]
-    found = discover(paths, cwd)
+    cwd, job = request.cwd, request.job
+    found = discover(request.paths, cwd)
     if cwd is not None and not found.places and not os.path.isdir(cwd):
         raise UsageError(f"{cwd}: there is no such directory, and no workspace of one that was")
     if job is None:

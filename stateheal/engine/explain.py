@@ -8,7 +8,6 @@ from stateheal.commit.journal import Journal
 from stateheal.commit.location import journal_path
 from stateheal.diagnosis.liveness import trace
 from stateheal.diagnosis.view import Job, View, first_draft
-from stateheal.engine.commands import Paths
 from stateheal.engine.workspace import Auditor
 from stateheal.engine.world import World
 from stateheal.errors import UsageError
@@ -18,21 +17,13 @@ from stateheal.model.disk import Place
 from stateheal.model.jobs import Explanation
 from stateheal.model.liveness import Step, Trial
 from stateheal.model.records import is_active
-from stateheal.model.request import Settings
+from stateheal.model.request import Request
 
 
-def explain(
-    job: str,
-    paths: Paths | None = None,
-    *,
-    cwd: str | None = None,
-    settings: Settings | None = None,
-    world: World | None = None,
-) -> list[Explanation]:
+def explain(job: str, request: Request, *, world: World | None = None) -> list[Explanation]:
     """Every job of that id, or whose id begins so, in the places asked for. Raises ``UsageError`` for none."""
-    world, settings = world or World(), settings or Settings()
-    found = discover(paths, cwd)
-    auditor = Auditor(found, settings, world, Journal(journal_path()))
+    found = discover(request.paths, request.cwd)
+    auditor = Auditor(found, request.settings, world or World(), Journal(journal_path()))
     explanations = [each for place in found.places for each in _in_place(place, job, auditor)]
     exact = [each for each in explanations if each.job == job]
     if not explanations:

@@ -12,7 +12,7 @@ from stateheal.commit.journal import Journal
 from stateheal.commit.location import journal_path
 from stateheal.diagnosis.view import Job, View, first_draft
 from stateheal.engine.collect import ReportBuilder, WorkspaceResult
-from stateheal.engine.commands import Paths, asked_for, fill
+from stateheal.engine.commands import asked_for, fill
 from stateheal.engine.workspace import Auditor
 from stateheal.engine.world import World
 from stateheal.evidence.schema import violations
@@ -23,7 +23,7 @@ from stateheal.model.jobs import JobRow
 from stateheal.model.liveness import Liveness, Verdict
 from stateheal.model.records import is_active, own_times, pid_of, text_of, time_of
 from stateheal.model.report import Report
-from stateheal.model.request import Settings
+from stateheal.model.request import Request, Settings
 
 _HANGS = 2 * HOUR
 """Seconds of silence after which a live job is said to hang, perhaps."""
@@ -32,19 +32,12 @@ _INDEX_UNREAD = Verdict(
 )
 
 
-def list_jobs(
-    paths: Paths | None = None,
-    *,
-    cwd: str | None = None,
-    job: str | None = None,
-    settings: Settings | None = None,
-    world: World | None = None,
-) -> Report:
-    """A report whose ``rows`` are all jobs, newest first in each workspace. Arguments and errors as for ``audit``."""
-    world, settings = world or World(), settings or Settings()
-    found = asked_for(paths, cwd, job)
+def list_jobs(request: Request, *, world: World | None = None) -> Report:
+    """A report whose ``rows`` are all jobs, newest first in each workspace. Errors as for ``audit``."""
+    world, settings = world or World(), request.settings
+    found = asked_for(request)
     auditor = Auditor(found, settings, world, Journal(journal_path()))
-    builder = ReportBuilder(found, "jobs", False, job)
+    builder = ReportBuilder(found, "jobs", False, request.job)
 
     def look(place: Place, earlier: Evidence | None) -> WorkspaceResult:
         result = auditor.audit(place, earlier)

@@ -11,7 +11,7 @@ from stateheal.commit.journal import Journal
 from stateheal.commit.location import journal_path
 from stateheal.diagnosis.turns import choose_turn
 from stateheal.diagnosis.view import Job, View
-from stateheal.engine.commands import Paths, asked_for
+from stateheal.engine.commands import asked_for
 from stateheal.engine.jobs import looking_at
 from stateheal.engine.workspace import Auditor
 from stateheal.engine.world import World
@@ -27,24 +27,17 @@ from stateheal.model.jobs import JobAnswer
 from stateheal.model.liveness import Liveness
 from stateheal.model.records import entries_of, is_active, text_of
 from stateheal.model.report import Problem
-from stateheal.model.request import Settings
+from stateheal.model.request import Request
 
 
-def answers(
-    job: str | None,
-    paths: Paths | None = None,
-    *,
-    cwd: str | None = None,
-    settings: Settings | None = None,
-    world: World | None = None,
-) -> tuple[list[JobAnswer], list[Problem]]:
+def answers(job: str | None, request: Request, *, world: World | None = None) -> tuple[list[JobAnswer], list[Problem]]:
     """The answer of every job of that id, or whose id begins so; of every job there is for ``None``.
 
     Beside them the workspaces that could not be read. Raises ``UsageError`` where there is no such job.
     """
-    world, settings = world or World(), settings or Settings()
-    found = asked_for(paths, cwd, None)
-    auditor = Auditor(found, settings, world, Journal(journal_path()))
+    world = world or World()
+    found = asked_for(request)
+    auditor = Auditor(found, request.settings, world, Journal(journal_path()))
     told: list[JobAnswer] = []
     problems = list(found.errors)
     for place in found.places:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
-from stateheal.engine.commands import Paths, asked_for, audit
+from stateheal.engine.commands import asked_for, audit
 from stateheal.engine.world import World
 from stateheal.errors import UsageError
 from stateheal.export.archive import Packer
@@ -26,6 +26,7 @@ from stateheal.formats.times import format_time
 from stateheal.model.disk import FileStat, Place
 from stateheal.model.liveness import HostFacts
 from stateheal.model.report import Problem, Report, internal_problem
+from stateheal.model.request import Request
 from stateheal.version import __version__
 
 MANIFEST = f"{TOP}/MANIFEST.json"
@@ -56,17 +57,13 @@ class Exported:
     files: int
 
 
-def find(
-    paths: Paths | None = None, *, cwd: str | None = None, job: str | None = None, world: World | None = None
-) -> Found:
-    """The workspaces that a request names. Arguments as for ``audit``.
+def find(request: Request, *, world: World | None = None) -> Found:
+    """The workspaces that a request names.
 
     Raises ``UsageError``, also where there is nothing to pack and nothing was in the way of seeing it.
     """
-    if paths is not None:
-        paths = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
-    seen = audit(paths, cwd=cwd, job=job, world=world)
-    found = asked_for(paths, cwd, job)
+    seen = audit(request, world=world)
+    found = asked_for(request)
     if not found.places and not found.errors:
         where = ", ".join(str(root.path) for root in found.roots)
         raise UsageError(f"nothing to pack: there is no workspace in {where or 'any place where plugins keep state'}")

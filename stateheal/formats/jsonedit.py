@@ -16,16 +16,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
 
-from stateheal.formats.jsontext import (
-    Document,
-    Json,
-    as_bytes,
-    as_node_decodes,
-    one_line,
-    plain_text,
-    same,
-    stringify,
-)
+from stateheal.formats.jsontext import Document, Json, as_bytes, as_node_decodes, one_line, plain_text, same, stringify
 
 _STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _TOKEN = re.compile(_STRING.pattern + r'|[{}\[\]]|[^\s,:\]}"{\[]+', re.DOTALL)

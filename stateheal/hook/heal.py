@@ -25,6 +25,7 @@ from stateheal.formats.digest import sha256
 from stateheal.formats.times import format_time
 from stateheal.model.findings import Finding, Outcome, Severity
 from stateheal.model.report import Report
+from stateheal.model.request import Request
 from stateheal.text import printable
 
 _WAIT = 0.3
@@ -40,7 +41,7 @@ def answer(event: str, cwd: str, late: Sequence[object], verbose: bool) -> str |
     """Heal the workspaces of a directory; what to print, if anything. ``late`` becomes true at the deadline."""
     world = World(stop=lambda: bool(late), whole_workspaces=True, wait=_WAIT)
     try:
-        report = heal(cwd=cwd, world=world, command="hook")
+        report = heal(Request(cwd=cwd), world=world, command="hook")
     except StatehealError as error:
         note(str(error), verbose)
         return None

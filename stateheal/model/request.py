@@ -28,6 +28,18 @@ class Settings(NamedTuple):
     """Fill lost jobs from finished rollouts."""
 
 
+class Request(NamedTuple):
+    """What a command was asked for: where to look, and by which settings."""
+
+    paths: tuple[str, ...] | None = None
+    """As the command line takes them; ``None`` for every default root, nothing in it for nothing."""
+    cwd: str | None = None
+    """Only the workspaces of this directory."""
+    job: str | None = None
+    """Only this job."""
+    settings: Settings = Settings()
+
+
 class Scope(NamedTuple):
     """What a command was asked to look at, as a shell takes it behind a command."""
 

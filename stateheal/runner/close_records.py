@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from stateheal.engine.commands import Paths, heal_found
+from stateheal.engine.commands import heal_found
 from stateheal.engine.world import World
 from stateheal.evidence.roots import Discovery, discover
 from stateheal.evidence.snapshot import read_snapshot
@@ -18,10 +18,12 @@ from stateheal.fs.directory import Directory, open_directory
 from stateheal.model.disk import INDEX, JOBS, Place, Snapshot
 from stateheal.model.records import entries_of, is_active, pid_of
 from stateheal.model.report import Report
-from stateheal.model.request import Closing, Settings
+from stateheal.model.request import Closing, Request, Settings
 
 
-def close_jobs(closing: Closing, paths: Paths | None, cwds: Sequence[str], world: World | None = None) -> Report:
+def close_jobs(
+    closing: Closing, paths: Sequence[str] | None, cwds: Sequence[str], world: World | None = None
+) -> Report:
     """Heal the active jobs that name one of the ended pids, in the workspaces of some directories.
 
     ``paths`` as for ``heal``. Jobs whose process lives after all are left alone, as ever.
@@ -30,7 +32,7 @@ def close_jobs(closing: Closing, paths: Paths | None, cwds: Sequence[str], world
     places = {place.directory: place for found in discoveries for place in found.places}
     narrowed = tuple(_narrowed(places.values(), closing))
     found = Discovery(discoveries[0].roots, narrowed, tuple(error for each in discoveries for error in each.errors))
-    return heal_found(found, settings=Settings(closing=closing), world=world)
+    return heal_found(found, Request(settings=Settings(closing=closing)), world=world)
 
 
 def _narrowed(places: Iterable[Place], closing: Closing) -> Iterator[Place]:

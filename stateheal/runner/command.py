@@ -11,7 +11,7 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from stateheal.errors import StatehealError
 from stateheal.evidence.processes import descendants
@@ -27,10 +27,6 @@ LOG_LIMIT = 64 * 1024 * 1024
 """Bytes of output that a job's log takes: what reads logs, the plugin too, reads them whole."""
 _ASKING = {getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGKILL")}
 """Signals by which somebody ends a process; by any other it ends for a fault of its own."""
-
-
-if TYPE_CHECKING:
-    from stateheal.engine.commands import Paths
 
 
 class Wrapped(NamedTuple):
@@ -139,7 +135,7 @@ class _Family:
         self.seen |= descendants(os.getpid())
 
 
-def run_unrecorded(order: Order, paths: Paths | None, cwd: str) -> Wrapped:
+def run_unrecorded(order: Order, paths: Sequence[str] | None, cwd: str) -> Wrapped:
     """Run a command, and when it has ended close every active record that names a process of it that has ended too.
 
     Jobs that it left running in the background stay as they are. ``cwd``: the directory whose workspace is looked at,

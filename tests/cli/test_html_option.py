@@ -14,7 +14,8 @@ import pytest
 
 from stateheal import cli
 from stateheal.cli.scope import scope_of
-from stateheal.engine.commands import settings_of
+from stateheal.engine.api import settings_of
+from stateheal.model.request import Request
 from tests.report.test_html import Reader
 from tests.support import Tree, done, files_in, job
 
@@ -183,9 +184,9 @@ def test_a_page_is_whole_or_not_there(
 
 def test_the_same_choice_for_the_next_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert scope_of((), None, None, settings_of()) == ("", "", None)
+    assert scope_of(Request()) == ("", "", None)
     settings = settings_of(select=["dead-pid", "schema"], ignore=["silent"], grace=90.5, assume_local=True)
-    rules, places, _ = scope_of(("a b", "/x"), ".", "task-1", settings, absolute=True)
+    rules, places, _ = scope_of(Request(("a b", "/x"), ".", "task-1", settings), absolute=True)
     assert rules == "--select dead-pid --select schema --ignore silent --grace 90.5s --assume-local"
     assert places == f"--cwd {tmp_path} --job task-1 '{tmp_path}/a b' /x"
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from stateheal.commit.journal import Journal
-from stateheal.engine.commands import heal, undo
+from stateheal.engine.api import heal
+from stateheal.engine.commands import undo
 from stateheal.errors import JournalError, UsageError
 from stateheal.evidence.schema import violations
 from tests.support import Tree, done, files_in, job, journal_in, world

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stateheal.engine.commands import heal
+from stateheal.engine.api import heal
 from tests.stress.kill_points import (
     build,
     check_old_or_new,

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from stateheal.engine.commands import heal, undo
+from stateheal.engine.api import heal
+from stateheal.engine.commands import undo
 from stateheal.evidence.schema import violations
 from stateheal.model.findings import Severity
 from tests.support import (

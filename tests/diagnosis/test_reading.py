@@ -9,7 +9,8 @@ import pytest
 
 from stateheal.diagnosis.reading import answer_of, index_loss, record_loss
 from stateheal.diagnosis.view import Job
-from stateheal.engine.commands import heal, undo
+from stateheal.engine.api import heal
+from stateheal.engine.commands import undo
 from stateheal.model.plan import GONE, Change
 from tests.support import Tree, at, done, files_in, job, journal_in, world
 

@@ -18,7 +18,8 @@ import stateheal
 from stateheal.commit import apply
 from stateheal.commit.lock import workspace_lock
 from stateheal.engine import workspace as visits
-from stateheal.engine.commands import audit, heal, undo
+from stateheal.engine.api import audit, heal
+from stateheal.engine.commands import undo
 from stateheal.evidence import workspace as gathering
 from stateheal.fs.directory import open_directory
 from stateheal.model.findings import Outcome, Severity

@@ -15,8 +15,8 @@ from typing import Any
 import psutil
 import pytest
 
+from stateheal.engine.api import audit, heal
 from stateheal.engine.collect import WorkspaceSummary
-from stateheal.engine.commands import audit, heal
 from stateheal.engine.parallel import processors, spread
 from stateheal.engine.world import World
 from stateheal.evidence.roots import discover

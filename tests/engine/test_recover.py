@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from stateheal.engine.commands import audit, heal, recover, undo
+from stateheal.engine.api import audit, heal, recover
+from stateheal.engine.commands import undo
 from stateheal.evidence.rollouts import Rollouts
 from stateheal.model.findings import Outcome, Severity
 from stateheal.model.report import Report

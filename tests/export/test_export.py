@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from stateheal import cli
 from stateheal.engine import workspace as visits
-from stateheal.engine.commands import audit
+from stateheal.engine.api import audit, request_of
 from stateheal.engine.world import World
 from stateheal.errors import UsageError, WriteError
 from stateheal.evidence.roots import discover
@@ -44,7 +44,7 @@ _EXPECTED_TO_DIFFER = {
 def archive_of(*paths: Path, outside: World | None = None, redact: bool = True) -> bytes:
     outside = outside or world()
     out = io.BytesIO()
-    pack(find(paths, world=outside), out, redact=redact, world=outside)
+    pack(find(request_of(paths), world=outside), out, redact=redact, world=outside)
     return out.getvalue()
 
 
@@ -468,12 +468,12 @@ def test_one_job_alone(tmp_path: Path) -> None:
     tree = Tree(tmp_path / "tree").add(done("task-1")).add(done("task-10"))
     other = Tree(tmp_path / "tree", "/home/dev/other").add(done("task-3"))
     out = io.BytesIO()
-    exported = pack(find([tree.root], job="task-1", world=world()), out, world=world())
+    exported = pack(find(request_of([tree.root], job="task-1"), world=world()), out, world=world())
     names = {name.rpartition("/")[2] for name in members_of(out.getvalue())}
     assert "task-1.json" in names and not names & {"task-10.json", "task-3.json"}
     assert exported.report.workspaces == 1 and other.path.exists()
     with pytest.raises(UsageError):
-        find([tree.root], job="task-2", world=world())
+        find(request_of([tree.root], job="task-2"), world=world())
 
 
 def test_two_roots_stay_two(tmp_path: Path) -> None:
@@ -532,7 +532,7 @@ def test_a_log_that_is_too_long_is_named_and_the_rest_packed(tmp_path: Path, mon
     tree = Tree(tmp_path / "tree").add(done("task-1")).log("task-1", "x" * 1001)
     write_json(tree.path / "jobs" / "task-2.json", done("task-2"))
     out = io.BytesIO()
-    exported = pack(find([tree.root], world=world()), out, world=world())
+    exported = pack(find(request_of([tree.root]), world=world()), out, world=world())
     assert [Path(each.path).name for each in exported.report.errors] == ["task-1.log"]
     assert exported.report.exit_status == 3 and exported.files == 3
     assert "task-2.json" in {name.rpartition("/")[2] for name in members_of(out.getvalue())}
@@ -629,7 +629,7 @@ def test_what_cannot_be_read_is_said_and_the_rest_packed(run: Any, tree: Tree) -
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full device here")
 def test_a_full_disk(tree: Tree) -> None:
     (tree.path / "jobs" / "task-1.log").write_bytes(os.urandom(500_000))
-    found = find([tree.root], world=world())
+    found = find(request_of([tree.root]), world=world())
     with pytest.raises(OSError, match="No space"), open("/dev/full", "wb") as full:
         pack(found, full, redact=False, world=world())
 

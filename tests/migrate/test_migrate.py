@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from stateheal.engine.commands import audit, undo
+from stateheal.engine.api import audit
+from stateheal.engine.commands import undo
 from stateheal.errors import UsageError
 from stateheal.evidence.roots import slug, workspace_hash
 from stateheal.migrate.commands import (

@@ -9,7 +9,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stateheal.engine.commands import audit, heal
+from stateheal.engine.api import audit, heal
 from stateheal.model.findings import Finding, Severity
 from stateheal.model.page import DiffText, JobSpan, PageData
 from stateheal.model.report import Problem, Report

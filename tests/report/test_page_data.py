@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stateheal.engine.commands import audit
+from stateheal.engine.api import audit
 from stateheal.model.findings import Severity
 from stateheal.model.page import JobSpan, PageData
 from stateheal.report.page_data import NEWEST

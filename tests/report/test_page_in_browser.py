@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from stateheal.engine.commands import audit
+from stateheal.engine.api import audit
 from stateheal.model.report import Report
 from stateheal.report.html import page
 from stateheal.text import printable

@@ -17,7 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from stateheal.engine.commands import heal, undo
+from stateheal.engine.api import heal
+from stateheal.engine.commands import undo
 from stateheal.errors import UsageError
 from stateheal.fs.directory import TEMP_PREFIX
 from tests.support import Tree, done, entry_of, files_in, job, journal_in, world, write_json

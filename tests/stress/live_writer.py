@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from stateheal.commit.atomic import Target, read_plain, replace_file
-from stateheal.engine.commands import heal
+from stateheal.engine.api import heal
 from stateheal.errors import Conflict
 from stateheal.fs.directory import open_directory
 from stateheal.model.liveness import HostFacts

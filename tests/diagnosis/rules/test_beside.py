@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from stateheal.engine.commands import audit, heal, undo
+from stateheal.engine.api import audit, heal
+from stateheal.engine.commands import undo
 from stateheal.evidence.broker import ask_endpoint
 from stateheal.evidence.rollouts import Rollouts
 from stateheal.fs.directory import TEMP_PREFIX

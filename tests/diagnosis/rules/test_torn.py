@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stateheal.engine.commands import audit, heal
+from stateheal.engine.api import audit, heal
 from stateheal.formats.jsonsalvage import gate_in, salvage
 from stateheal.formats.jsontext import write
 from stateheal.model.findings import Outcome, Severity
