@@ -13,7 +13,7 @@ from typing import Any
 
 from stateheal.commit.journal import Journal
 from stateheal.engine.world import World
-from stateheal.evidence.roots import slug, workspace_hash
+from stateheal.evidence.hashes import slug, workspace_hash
 from stateheal.formats.times import format_time, parse_time
 from stateheal.model.liveness import HostFacts, ProcessFacts
 

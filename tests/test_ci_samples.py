@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
-from stateheal.evidence.roots import slug, workspace_hash
+from stateheal.evidence.hashes import slug, workspace_hash
 from stateheal.formats.times import format_time
 from tests.packages import Packages, skip_without_registry, tool
 from tests.support import PROJECT, Tree, job

@@ -13,7 +13,7 @@ FLOORS = (
     {"errors", "version", "text"},
     {"formats"},
     {"model"},
-    {"fs", "report"},
+    {"fs", "report", "dialects"},
     {"evidence", "diagnosis", "commit"},
     {"engine"},
     {"migrate", "export", "runner", "hook"},

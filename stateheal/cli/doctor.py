@@ -11,8 +11,10 @@ from stateheal.cli.options import Output, output_options
 from stateheal.commit.journal import Journal
 from stateheal.commit.location import journal_path
 from stateheal.engine.doctor import Promise, examine
+from stateheal.evidence.roots import looked_at
 from stateheal.hook.status import hook_status
 from stateheal.model.report import Report
+from stateheal.report.places import looked_lines
 from stateheal.report.text import print_lines
 from stateheal.text import printable
 
@@ -32,13 +34,16 @@ def doctor_command(output: Output) -> int:
     promises = examine(journal)
     roots = sum(each.name == "root" for each in promises)
     promises.insert(len(promises) - roots, _hook(journal))
+    looked = looked_at()
     if output.is_text:
         print_lines(output.console, [line for each in promises for line in _lines(each, output.console.width)])
+        print_lines(output.console, ["", "Where state is looked for:", *looked_lines(looked)])
     else:
         output.print_json(
             Report("doctor"),
             "promises",
             promises=[{"name": p.name, "kept": p.kept, "detail": p.detail} for p in promises],
+            looked=[{"path": str(each.path), "there": each.there} for each in looked],
         )
     return 0
 

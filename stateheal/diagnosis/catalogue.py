@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from stateheal.diagnosis.rule import Rule
-from stateheal.diagnosis.rules import beside, content, endings, notices, orphans, recovered, structure, torn
+from stateheal.diagnosis.rules import beside, content, endings, notices, orphans, places, recovered, structure, torn
 from stateheal.errors import UsageError
 from stateheal.model.request import Settings
 from stateheal.text import did_you_mean
@@ -46,6 +46,8 @@ RULES: tuple[Rule, ...] = (
     notices.GONE_WORKSPACE,
     notices.SILENT,
     notices.OVER_CAP,
+    places.UNREAD_STATE,
+    places.PLANTED_ROOT,
 )
 RULE_OF = {rule.name: rule for rule in RULES}
 """By name: what a finding calls its rule."""

@@ -11,6 +11,7 @@ from stateheal.diagnosis.edits import edits_of
 from stateheal.diagnosis.reading import loss
 from stateheal.diagnosis.rule import Diagnosed
 from stateheal.diagnosis.rules.content import unknown_version
+from stateheal.diagnosis.rules.places import find_unread
 from stateheal.diagnosis.rules.torn import find_torn_index
 from stateheal.diagnosis.view import Validate, View, first_draft
 from stateheal.formats.jsonedit import rewrite
@@ -120,7 +121,7 @@ def _run_rules(view: View, ledger: _Ledger) -> tuple[list[Finding], Draft]:
     rules = chosen(view.settings)
     if view.hands_off is not None:
         switched_on = {rule.name for rule in rules}
-        told = [*unknown_version(view), *find_torn_index(view)]
+        told = [*find_unread(view), *unknown_version(view), *find_torn_index(view)]
         return [each.finding for each in told if each.finding.rule in switched_on and not each.change], view.draft
     findings: list[Finding] = []
     for rule in rules:

@@ -94,6 +94,8 @@ class View:
     def hands_off(self) -> str | None:
         """Why nothing here may be repaired: what is unknown is not touched (field guide section 5)."""
         index = self.draft.index
+        if self.evidence.recognition is None:
+            return "no companion is known that keeps such a tree"
         if self.unknown_version is not None:
             return "its version is unknown"
         if INDEX in self.evidence.unsettled:

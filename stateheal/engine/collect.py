@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from stateheal.diagnosis.rule import project_of
+from stateheal.diagnosis.rules.places import place_findings
 from stateheal.errors import StatehealError, UsageError
-from stateheal.evidence.roots import Discovery
+from stateheal.evidence.discover import Discovery
 from stateheal.model.disk import Place
 from stateheal.model.evidence import Evidence
 from stateheal.model.findings import Finding, Outcome
@@ -17,6 +18,7 @@ from stateheal.model.page import PageData
 from stateheal.model.plan import Plan
 from stateheal.model.records import entries_of, text_of
 from stateheal.model.report import Diff, Problem, Report, internal_problem
+from stateheal.model.request import Settings
 from stateheal.text import count_of, nearest
 
 
@@ -108,7 +110,7 @@ class ReportBuilder:
         self._summaries[summary.place] = summary
         self.interrupted |= summary.stopped
 
-    def report(self, run: str | None) -> Report:
+    def report(self, run: str | None, settings: Settings | None = None) -> Report:
         """Everything so far; ``run`` where the journal holds originals of it.
 
         Narrowed to the workspaces that know the job, where one was asked for. Raises ``UsageError`` where none does and
@@ -128,7 +130,7 @@ class ReportBuilder:
             tuple(root.path for root in self.found.roots),
             workspaces=len(self.found.places if self.job is None else visited),
             jobs=sum(summary.jobs for summary in visited),
-            findings=tuple(finding for summary in visited for finding in summary.findings),
+            findings=(*self._places(settings), *(each for summary in visited for each in summary.findings)),
             errors=tuple(dict.fromkeys(errors)),
             diffs=tuple(diff for summary in visited for diff in summary.diffs),
             logs=sum(summary.logs for summary in visited if self.dry_run),
@@ -137,9 +139,16 @@ class ReportBuilder:
             rows=tuple(row for summary in visited for row in summary.rows),
             pages=tuple(summary.page for summary in visited if summary.page),
             reached=len(summaries),
+            looked=self.found.looked,
             interrupted=self.interrupted,
             time=time.time(),
         )
+
+    def _places(self, settings: Settings | None) -> tuple[Finding, ...]:
+        """What there is to say of whole places, where findings are wanted and not of one job alone."""
+        if settings is None or self.job is not None:
+            return ()
+        return place_findings(self.found.unread, self.found.planted, settings)
 
     def _meant(self, summaries: Iterable[WorkspaceSummary]) -> str:
         near = next((ident for summary in summaries for ident in summary.like_job), None)

@@ -15,7 +15,7 @@ from stateheal.engine.sequence import Do, tour
 from stateheal.engine.workspace import Auditor, Healer
 from stateheal.engine.world import World
 from stateheal.errors import StatehealError, UsageError
-from stateheal.evidence.roots import Discovery, discover
+from stateheal.evidence.discover import Discovery, discover
 from stateheal.model.disk import Place
 from stateheal.model.evidence import Evidence
 from stateheal.model.report import Problem, ProblemKind, Report
@@ -39,7 +39,7 @@ def audit(
     auditor = Auditor(found, request.settings, world, journal or Journal(journal_path()))
     builder = ReportBuilder(found, "audit", False, request.job)
     fill(builder, _with_page_data(auditor.audit) if page else auditor.audit, world, writes=False)
-    return builder.report(None)
+    return builder.report(None, request.settings)
 
 
 def heal(
@@ -91,7 +91,7 @@ def heal_found(
     if run.wrote:
         with suppress(StatehealError):
             journal.prune()
-    return builder.report(run.id if run.wrote else None)
+    return builder.report(run.id if run.wrote else None, request.settings)
 
 
 def undo(run: str | None = None, *, journal: Journal | None = None, world: World | None = None) -> Report:

@@ -19,7 +19,7 @@ from stateheal.commit.lease import can_lease
 from stateheal.errors import StatehealError
 from stateheal.evidence.host import boot_id, on_shared_storage, start_ticks
 from stateheal.evidence.processes import ProcessTable, SystemProcesses
-from stateheal.evidence.roots import Root, default_roots
+from stateheal.evidence.roots import Root, all_roots, default_roots, why_not_ones_own
 from stateheal.fs.directory import HAS_OPENAT
 from stateheal.model.report import Problem
 from stateheal.text import count_of
@@ -40,9 +40,18 @@ def examine(journal: Journal, processes: ProcessTable | None = None) -> list[Pro
     roots = default_roots(problems=problems)
     found += [_root(root, journal) for root in roots]
     found += [Promise("root", False, f"{problem.path} {problem.message}") for problem in problems]
+    found += _planted(all_roots())
     if not roots:
         found.append(Promise("root", True, "no plugin keeps state here yet"))
     return found
+
+
+def _planted(roots: list[Root]) -> Iterator[Promise]:
+    """What lies in a shared temp directory and may be somebody else's doing: a plugin would trust it."""
+    for root in roots:
+        why = why_not_ones_own(root.path) if root.in_temp else None
+        if why is not None:
+            yield Promise("root", False, f"{root.path}: it lies where anybody can put a directory, and {why}")
 
 
 def _system() -> Iterator[Promise]:

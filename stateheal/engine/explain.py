@@ -11,7 +11,7 @@ from stateheal.diagnosis.view import Job, View, first_draft
 from stateheal.engine.workspace import Auditor
 from stateheal.engine.world import World
 from stateheal.errors import UsageError
-from stateheal.evidence.roots import discover
+from stateheal.evidence.discover import discover
 from stateheal.evidence.schema import violations
 from stateheal.model.disk import Place
 from stateheal.model.jobs import Explanation

@@ -17,7 +17,7 @@ from stateheal.diagnosis.turns import choose_turn
 from stateheal.engine.collect import WorkspaceResult
 from stateheal.engine.world import World, never
 from stateheal.errors import Conflict, JournalError, Refused, StatehealError
-from stateheal.evidence.roots import Discovery
+from stateheal.evidence.discover import Discovery
 from stateheal.evidence.schema import violations
 from stateheal.evidence.workspace import Sources, gather
 from stateheal.fs.directory import Directory, open_directory

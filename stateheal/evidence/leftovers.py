@@ -8,7 +8,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from stateheal.evidence.roots import workspace_hash
+from stateheal.evidence.hashes import workspace_hash
 from stateheal.evidence.snapshot import read_snapshot
 from stateheal.formats.digest import sha256
 from stateheal.formats.jsontext import Json

@@ -11,6 +11,7 @@ from stateheal.evidence.broker import ask_endpoint, read_broker
 from stateheal.evidence.host import on_shared_storage
 from stateheal.evidence.leftovers import Originals, home_of, read_leftovers, real_parents, size_of, stray_names
 from stateheal.evidence.processes import ProcessTable
+from stateheal.evidence.recognition import recognised
 from stateheal.evidence.recoveries import ChooseTurn, recoveries_of, turns_of
 from stateheal.evidence.rollouts import Rollouts
 from stateheal.evidence.schema import violations
@@ -86,6 +87,7 @@ def gather(place: Place, directory: Directory, sources: Sources) -> Evidence:
         logs=logs,
         processes=_probe(to_check, records_to_check, salvaged, sources.processes),
         violations=violations,
+        recognition=recognised(place, directory, index),
         clean=clean,
         unreadable=tuple(problems),
         shared_storage=not host.initial_namespace and on_shared_storage(directory.path),

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from stateheal.evidence.roots import workspace_hash
+from stateheal.evidence.hashes import workspace_hash
 from stateheal.export.pseudonyms import Pseudonyms
 from stateheal.export.redact_rules import KNOWN_KEYS, LONGEST_PID
 from stateheal.model.disk import JOBS, Place

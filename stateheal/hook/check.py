@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 import sys
 
+from stateheal.dialects.names import HOMES, TEMP, VARIABLES
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,10 +57,14 @@ def in_order(cwd: str, environ: Environ) -> bool:
     """Whether every workspace of a directory is plainly in order. Never raises."""
     try:
         wanted = hashes(cwd, environ)
+        short = {each[:12] for each in wanted}
         for root in roots(environ):
             for name in _names(root):
-                if name[-17:-16] == "-" and name[-16:] in wanted:
+                head, _, digits = name.rpartition("-")
+                if digits in wanted and head:
                     check_workspace(os.path.realpath(os.path.join(root, name)))
+                elif digits in wanted or digits in short:
+                    return False  # another companion's: the engine knows them
     except (NotPlain, OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
         return False
     return True
@@ -76,8 +82,20 @@ def hashes(cwd: str, environ: Environ) -> set[str]:
     tree = environ.get("GIT_WORK_TREE")
     if tree:
         paths.add(os.path.realpath(os.path.join(cwd, tree)))
+    paths |= {common for path in paths for common in _git_directories(path)}
     sha256 = _sha256()
     return {sha256(os.fsencode(path)).hexdigest()[:16] for path in paths}
+
+
+def _git_directories(path: str) -> list[str]:
+    dot = os.path.join(path, ".git")
+    try:
+        with open(dot, encoding="utf-8") as file:
+            own = os.path.join(path, file.read(4096).partition("gitdir:")[2].strip())
+        with open(os.path.join(own, "commondir"), encoding="utf-8") as file:
+            return [dot, os.path.realpath(os.path.join(own, file.read(4096).strip()))]
+    except (OSError, ValueError):
+        return [dot]
 
 
 def _sha256() -> Any:
@@ -97,13 +115,30 @@ def roots(environ: Environ) -> set[str]:
     if environ.get("CLAUDE_CODE_PLUGIN_CACHE_DIR"):
         data.append(os.path.join(environ["CLAUDE_CODE_PLUGIN_CACHE_DIR"], "data"))
     found = {os.path.join(each, plugin, "state") for each in data for plugin in _names(each)}
-    if environ.get("CLAUDE_PLUGIN_DATA"):
-        found.add(os.path.join(environ["CLAUDE_PLUGIN_DATA"], "state"))
+    for name in ("CLAUDE_PLUGIN_DATA", *VARIABLES):
+        if environ.get(name):
+            found.add(os.path.join(environ[name], "state"))
+    for home in HOMES:
+        first, _, rest = home.partition("/")
+        base = os.path.expanduser("~") if first == "~" else environ.get(first[1:])
+        if base:
+            found.add(os.path.join(base, rest))
+    return found | _temp_roots(environ)
+
+
+def _temp_roots(environ: Environ) -> set[str]:
     temps = [environ.get(name) for name in ("TMPDIR", "TEMP", "TMP")]
     if sys.platform == "win32":
         temps += [os.path.join(environ.get(name) or "", "temp") for name in ("SystemRoot", "windir")]
     temps += ["/tmp", "/var/tmp", "/usr/tmp", os.getcwd()]
-    return found | {os.path.join(temp, "codex-companion") for temp in temps if temp}
+    user = str(os.getuid()) if hasattr(os, "getuid") else "user"
+    sandbox = "claude-" + user
+    bases = {temp for temp in temps if temp}
+    bases |= {os.path.dirname(base) for base in bases if os.path.basename(base) == sandbox}
+    bases |= {os.path.join(base, sandbox) for base in bases}
+    places = {os.path.join(base, name.replace("{uid}", user)) for base in bases for name in TEMP}
+    globbed = {place for place in places if place.endswith("*")}
+    return (places - globbed) | {os.path.join(each[:-1], name) for each in globbed for name in _names(each[:-1])}
 
 
 def _names(path: str) -> list[str]:

@@ -15,7 +15,9 @@ from stateheal.commit.journal import KEEP, Journal
 from stateheal.commit.location import journal_path
 from stateheal.engine.world import World
 from stateheal.errors import Conflict, ReadError, Refused, StatehealError, UsageError
-from stateheal.evidence.roots import FALLBACK, discover, is_workspace, temp_root, workspace_hash
+from stateheal.evidence.discover import discover, is_workspace
+from stateheal.evidence.hashes import workspace_hash
+from stateheal.evidence.roots import FALLBACK, temp_root
 from stateheal.migrate.workspace import Mover, Options, Pair
 from stateheal.model.report import Moved, Problem, Report
 from stateheal.version import __version__

@@ -21,7 +21,7 @@ from stateheal.diagnosis.view import View, first_draft
 from stateheal.engine.workspace import Auditor
 from stateheal.engine.world import World
 from stateheal.errors import Conflict, Refused
-from stateheal.evidence.roots import Discovery
+from stateheal.evidence.discover import Discovery
 from stateheal.evidence.schema import violations
 from stateheal.evidence.snapshot import read_snapshot
 from stateheal.formats.jsonedit import rewrite

@@ -5,6 +5,7 @@ Field guide sections 1 and 2. A time is a float: seconds since the epoch.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +13,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stateheal.formats.jsontext import Document, Json, ParseFailure
+
+_HASH = re.compile(r"(?s)(?:.*-)?([0-9a-f]{16}|[0-9a-f]{12})")
+
 
 ACTIVE = frozenset({"queued", "running"})
 
@@ -65,7 +69,9 @@ class Place:
 
     @property
     def hash(self) -> str:
-        return self.name[-16:]
+        """Of its name: 16 digits, 12 for some companions; empty where its name has none."""
+        match = _HASH.fullmatch(self.name)
+        return match[1] if match else ""
 
     @cached_property
     def jobs_path(self) -> str:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from stateheal.formats.jsonsalvage import Salvage
 from stateheal.formats.jsontext import Json
+from stateheal.model.dialect import TAKEN_FOR_GRANTED, Recognition
 from stateheal.model.disk import LogFacts, Name, Place, Snapshot, Unreadable
 from stateheal.model.findings import Violation
 from stateheal.model.liveness import HostFacts, ProcessFacts
@@ -103,6 +104,8 @@ class Evidence:
     """Every pid that an active record names."""
     violations: Mapping[str, tuple[Violation, ...]]
     """By file name; of valid files there are none."""
+    recognition: Recognition | None = TAKEN_FOR_GRANTED
+    """Whose tree it is; ``None`` where no companion is known that keeps such a one."""
     clean: frozenset[str] = frozenset()
     """Jobs of which there is nothing to find (``stateheal.diagnosis.clean``)."""
     unreadable: tuple[Unreadable, ...] = ()

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from stateheal.model.findings import Finding, Outcome, Severity
 from stateheal.model.jobs import JobRow
 from stateheal.model.page import PageData
+from stateheal.model.places import Looked
 
 
 class ProblemKind(str, Enum):
@@ -106,6 +107,8 @@ class Report:
     """Every workspace as a page draws it, where a page was asked for."""
     reached: int = 0
     """How many of the workspaces were looked at."""
+    looked: tuple[Looked, ...] = ()
+    """Where state was looked for, where no path was given."""
     interrupted: bool = False
     """The command was stopped between two files; what it had not reached is not in the report."""
     time: float | None = field(default=None, compare=False)

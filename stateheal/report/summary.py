@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from stateheal.model.findings import Finding, Outcome, Severity
 from stateheal.model.report import Report
 from stateheal.model.request import Scope
+from stateheal.report.places import looked_lines
 from stateheal.text import count_of, printable
 
 WORST_FIRST = (Severity.DAMAGE, Severity.UNSURE, Severity.NOTICE)
 COMMAND = "  stateheal "
 ORIGINALS = "The originals are in "
-WHOLE = (COMMAND, ORIGINALS)
+WHOLE = (COMMAND, ORIGINALS, "  there ", "  not there ")
 """How lines begin that are never folded: what is to be typed, and where something lies."""
 MANY = 10
 """Findings from which on they are counted by rule."""
@@ -81,6 +82,9 @@ def summary(report: Report, journal: str, scope: Scope) -> Iterator[str]:
         where = ", ".join(printable(str(root)) for root in report.roots)
         what = "No workspaces found" if scope.cwd is None else f"No workspace of {printable(scope.cwd)} found"
         yield f"{what} in {where}." if where else "No plugin state found on this machine."
+        if report.looked:
+            yield "Looked at:"
+            yield from looked_lines(report.looked)
         return
     if len(report.findings) > MANY and report.command != "recover":
         by_rule = Counter(finding.rule for finding in report.findings).most_common()

@@ -13,6 +13,7 @@ from stateheal.model.report import Diff, Report
 from stateheal.model.request import Scope
 from stateheal.report.diff import painted_diff
 from stateheal.report.paint import Paint, cut, folded, painter, width_of
+from stateheal.report.places import looked_lines
 from stateheal.report.summary import WHOLE, directory_of, summary, worst_first
 from stateheal.text import printable
 
@@ -47,6 +48,8 @@ def print_report(
             lines = _workspace_lines(place, report.homes.get(name), findings, console.width, verbose, paint)
             write_lines(console, [*lines, ""])
         print_diffs(console, report.diffs)
+    if verbose and report.workspaces and report.looked:
+        write_lines(console, ["Looked at:", *looked_lines(report.looked)])
     for line in summary(report, journal, scope):
         fits = iter((line,)) if line.startswith(WHOLE) else folded(line, max(_MIN_WHY, console.width))
         write_lines(console, [paint(each, "yellow" if each.startswith("Interrupted") else "") for each in fits])

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from stateheal.engine.commands import heal_found
 from stateheal.engine.world import World
-from stateheal.evidence.roots import Discovery, discover
+from stateheal.evidence.discover import Discovery, discover
 from stateheal.evidence.snapshot import read_snapshot
 from stateheal.formats.jsontext import Json
 from stateheal.fs.directory import Directory, open_directory

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stateheal.errors import UsageError
-from stateheal.evidence.roots import FALLBACK, slug, temp_root, workspace_hash
+from stateheal.evidence.hashes import slug, workspace_hash
+from stateheal.evidence.roots import FALLBACK, temp_root
 
 
 class Workplace(NamedTuple):

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from stateheal.evidence.roots import slug, workspace_hash
+from stateheal.evidence.hashes import slug, workspace_hash
 
 TIME = "2026-04-14T09:0{}:37.305Z"
 LAUNCH = "node /plugins/codex/scripts/codex-companion.mjs task go"

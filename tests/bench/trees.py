@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stateheal.evidence.roots import slug, workspace_hash
+from stateheal.evidence.hashes import slug, workspace_hash
 from stateheal.formats.times import DAY, HOUR, format_time
 
 Record = dict[str, Any]

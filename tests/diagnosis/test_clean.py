@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from stateheal.diagnosis.clean import clean_jobs
 from stateheal.diagnosis.plan import make_plan
 from stateheal.diagnosis.turns import choose_turn
+from stateheal.evidence.discover import discover
 from stateheal.evidence.rollouts import Rollouts
-from stateheal.evidence.roots import discover
 from stateheal.evidence.schema import violations
 from stateheal.evidence.workspace import Sources, gather
 from stateheal.fs.directory import open_directory

@@ -19,7 +19,7 @@ from stateheal.engine.api import audit, heal
 from stateheal.engine.collect import WorkspaceSummary
 from stateheal.engine.parallel import processors, spread
 from stateheal.engine.world import World
-from stateheal.evidence.roots import discover
+from stateheal.evidence.discover import discover
 from stateheal.model.disk import Place
 from stateheal.model.findings import Finding, Severity
 from stateheal.model.plain import as_json

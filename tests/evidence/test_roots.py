@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from stateheal.errors import UsageError
-from stateheal.evidence import roots
-from stateheal.evidence.roots import default_roots, discover, hashes_of, slug, workspace_hash
+from stateheal.evidence import discover as discovering
+from stateheal.evidence.discover import discover
+from stateheal.evidence.hashes import hashes_of, slug, workspace_hash
+from stateheal.evidence.roots import default_roots
 from tests.support import FIELD_DATA, Tree, job
 
 SUPERBEM = "superbem-501f613d1e339a21"
@@ -157,14 +159,14 @@ def test_no_process_is_ever_started(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_root_that_cannot_be_listed_is_an_error_not_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tree = Tree(tmp_path / "a").add(job("task-1"))
     other = Tree(tmp_path / "b").add(job("task-2"))
-    listing = roots.is_workspace
+    listing = discovering.is_workspace
 
     def failing(path: Path) -> bool:
         if path == tree.path.resolve():
             raise PermissionError(13, "Permission denied")
         return listing(path)
 
-    monkeypatch.setattr(roots, "is_workspace", failing)
+    monkeypatch.setattr(discovering, "is_workspace", failing)
     found = discover([tree.state, other.state])
     assert [place.name for place in found.places] == [other.path.name]
     assert "Permission denied" in found.errors[0].message

@@ -23,7 +23,7 @@ from stateheal.engine import workspace as visits
 from stateheal.engine.api import audit, request_of
 from stateheal.engine.world import World
 from stateheal.errors import UsageError, WriteError
-from stateheal.evidence.roots import discover
+from stateheal.evidence.discover import discover
 from stateheal.evidence.schema import violations
 from stateheal.export.bundle import MANIFEST, find, pack
 from stateheal.export.layout import TOP, UNPACK_IN

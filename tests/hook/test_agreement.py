@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 import stateheal
 from stateheal.engine.world import World
-from stateheal.evidence.roots import default_roots, hashes_of, is_workspace
+from stateheal.evidence.discover import is_workspace
+from stateheal.evidence.hashes import hashes_of
+from stateheal.evidence.roots import default_roots
 from stateheal.hook import check as hookcheck
 from stateheal.hook.check import NotPlain
 from stateheal.model.findings import Severity

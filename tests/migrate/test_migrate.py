@@ -16,7 +16,7 @@ import pytest
 from stateheal.engine.api import audit
 from stateheal.engine.commands import undo
 from stateheal.errors import UsageError
-from stateheal.evidence.roots import slug, workspace_hash
+from stateheal.evidence.hashes import slug, workspace_hash
 from stateheal.migrate.commands import (
     Options,
     Pair,

@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 import pytest
 
-from stateheal.evidence.roots import workspace_hash
+from stateheal.evidence.hashes import workspace_hash
 
 pytestmark = [
     pytest.mark.processes,

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 import stateheal
-from stateheal.evidence.roots import hashes_of, slug, workspace_hash
+from stateheal.evidence.hashes import hashes_of, slug, workspace_hash
 from stateheal.model.records import identity_of, is_companion_id
 from stateheal.runner.place import workplace
 from tests.support import PROJECT, files_in

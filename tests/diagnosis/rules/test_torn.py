@@ -241,7 +241,8 @@ def test_in_another_plugins_directory_a_torn_index_is_left(tmp_path: Path) -> No
     (tree.path / "state.json").write_bytes(b"{")
     os.utime(tree.path / "state.json", (1, 1))
     before = files_in(tree.root)
-    assert heal([tree.root], world=world(), journal=journal_in(tmp_path)).findings == ()
+    found = heal([tree.root], world=world(), journal=journal_in(tmp_path)).findings
+    assert [each.rule for each in found] == ["unread-state"]
     assert files_in(tree.root) == before
 
 

@@ -1,0 +1,108 @@
+"""Codex companions: OpenAI's own and its forks (field guide sections 2 and 11).
+
+The forks share its directory names and its layout; what sets them apart stands in their trees.
+"""
+
+from __future__ import annotations
+
+from stateheal.model.dialect import Dialect, Launch, Lock, Marks
+
+# The state code is the same from 1.0.0 to 1.0.5. Any version loads, unknown top-level keys are dropped at the next
+# write, a parse failure reads as empty; in-place writes, no lock. A healed record was read back: no file changed.
+CODEX = Dialect(
+    read=("openai/codex-plugin-cc@80c31f9 1.0.5", "audichuang/codex-plugin-cc@7e4eefc 1.0.4"),
+    launch=Launch(slash=("codex",)),
+)
+
+# runStatus outranks status, and the job file the index (state.mjs:421): with status alone a healed record is reconciled
+# again. With runStatus too nothing changed. The index is capped at 50, job files live on for two weeks. state.json.lock
+# and broker.ensure.lock break by themselves: a dead pid at once, one without a pid after 30 s.
+ALANJWONG = Dialect(
+    name="codex (alanjwong)",
+    read=("alanjwong/codex-plugin-cc@14eead6 1.0.6-fork.3",),
+    by_name=False,
+    marks=Marks(names=r"broker-sessions\.json", fields=("runStatus",)),
+    versions=(1, 2),
+    rebuilds=False,
+    indexes_all=False,
+    status=("runStatus", "status"),
+    active=frozenset({"QUEUED", "RUNNING", "CANCEL_REQUESTED", "queued", "running"}),
+    finished=frozenset({"FINISHED", "FAILED", "CANCELLED", "INTERRUPTED", "completed", "failed", "cancelled"}),
+    orphan={"runStatus": "INTERRUPTED", "outcomeStatus": "NEEDS_RECONCILIATION"},
+    temp=("codex-companion-{uid}",),
+    launch=Launch(readers=("status", "result", "cancel", "reconcile")),
+)
+
+# All in the index, which it validates as a whole: one status outside its six, another version, a bad worker, a file
+# that others may write, and every command fails. jobs/<id>.json are manifests of older versions, never to be written.
+# A lock file that does not parse is never removed and blocks every write (state.mjs:643): measured.
+LUCASMCHT = Dialect(
+    name="codex (lucasmcht-corp)",
+    read=("lucasmcht-corp/codex-plugin-cc@29d1772 1.0.6",),
+    by_name=False,
+    marks=Marks(names=r"session-endings|state-lock", top=("revision", "endedSessions", "retiredLegacyJobIds")),
+    record=None,
+    rebuilds=False,
+    cap=None,
+    active=frozenset({"queued", "running", "cancelling"}),
+    broker=None,
+    locks=(
+        Lock(
+            r"state-lock/(?:ticket-[0-9]{12}|choosing)-[0-9a-f-]+\.json",
+            "a ticket in state-lock/; it removes those of processes that are gone, and fails on any other",
+            pid="pid",
+        ),
+    ),
+    temp=("codex-companion-{uid}/state",),
+    variables=("CODEX_COMPANION_PLUGIN_DATA",),
+    launch=Launch(slash_commands=("rescue", "review", "adversarial-review", "send", "status", "result", "cancel")),
+)
+
+# Codex's layout and loader, atomic writes. A lock is {token, pid, pidStartTime}, waited for 10 s and broken only if pid
+# and pidStartTime are there and the process is provably gone (state.mjs:241): any other is never broken, measured.
+PATRIYANG = Dialect(
+    name="codex (patriyang)",
+    read=("patriyang/codex-plugin-cc@da6d6cb 1.0.47",),
+    by_name=False,
+    marks=Marks(names=r"state\.lock|broker\.lock", fields=("pidStartTime", "retryAfterMs", "reaped")),
+    identities={"pidStartTime": "pid"},
+    locks=(
+        Lock(
+            r"(?:state|broker)\.lock|jobs/[^/]+\.lock",
+            "a file that names its holder; one whose holder's pid and start time it cannot read is never broken",
+            pid="pid",
+            identity="pidStartTime",
+        ),
+    ),
+    variables=("CODEX_COMPANION_PLUGIN_DATA",),
+    launch=Launch(
+        commands=("task", "review", "adversarial-review", "deep-review", "implement"),
+        slash_commands=(
+            *("rescue", "review", "adversarial-review", "deep-review", "implement", "status", "result", "cancel"),
+        ),
+    ),
+)
+
+# Read through its files only, never run: by its source a healed record is harmless, but that is no proof. Beside a job
+# stand its request, with secrets, and a pid file of its own. state.lock.d breaks by itself.
+CBEPX = Dialect(
+    name="codex (CBEPX)",
+    read=("CBEPX/codex-plugin-cc@1597765 1.4.3 (not run)",),
+    by_name=False,
+    marks=Marks(names=r"state\.lock\.d", fields=("requestFile",)),
+    heals=False,
+    identities={"pidIdentity": "pid"},
+    temp=("codex-companion-{uid}/*",),
+)
+
+# Validates its index as strictly as lucasmcht-corp's; a job may be "indeterminate": perhaps alive. Read, not run.
+CONDUCTOR = Dialect(
+    name="codex (wotjr1649)",
+    read=("wotjr1649/codex-conductor-cc@cdac43e 0.2.0 (not run)",),
+    by_name=False,
+    marks=Marks(fields=("controller",)),
+    heals=False,
+    temp=(),
+)
+
+DIALECTS = (ALANJWONG, LUCASMCHT, CBEPX, PATRIYANG, CONDUCTOR, CODEX)

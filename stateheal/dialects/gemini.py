@@ -1,0 +1,42 @@
+"""Gemini companions (field guide section 11)."""
+
+from __future__ import annotations
+
+from stateheal.model.dialect import SLUG_12, SLUG_16, Argv, Dialect, Launch, Marks
+
+_LAUNCH = Launch(
+    scripts=("gemini-companion",),
+    slash=("gemini",),
+    cancel="/gemini:cancel",
+)
+
+# Directory <slug>-<12 hex>, the slug cut at 48 characters and perhaps empty; the worker's argv is `task-worker ID`, and
+# a record has no pid before it runs. An index entry is a projection of 25 keys. A cancelled record keeps its pid. Read
+# back: no file changed.
+SAKIB = Dialect(
+    name="gemini (sakibsadmanshajib)",
+    read=("sakibsadmanshajib/gemini-plugin-cc@58fb538 1.0.1",),
+    plugins=r"gemini.*",
+    marks=Marks(names=r"broker-session\.json|acp-session", ids=r"gemini-[0-9]{13}-[0-9a-z]+"),
+    directory=SLUG_12,
+    stubs=False,
+    argv=(Argv(r"gemini-companion.*", bare_id=True),),
+    broker="broker-session.json",
+    temp=("gemini-companion",),
+    launch=_LAUNCH,
+)
+
+# Codex's layout; not run. state.json.lock breaks after 30 s. Some keep only their configuration in state.json: a tree
+# without a list of jobs is not read.
+OTHERS = Dialect(
+    name="gemini",
+    read=("bbingz/gemini-plugin-cc@ae3e906 0.6.0 (not run)", "yesongh/gemini-plugin-cc (not run)"),
+    plugins=r"gemini.*",
+    directory=SLUG_16,
+    heals=False,
+    temp=("gemini-companion",),
+    variables=("GEMINI_COMPANION_DATA", "GEMINI_PLUGIN_DATA"),
+    launch=_LAUNCH,
+)
+
+DIALECTS = (SAKIB, OTHERS)

@@ -1,0 +1,50 @@
+"""The few names that the hook's short path needs, written out: a test holds them against the table.
+
+Plain tuples of plain strings, so that to import this costs next to nothing.
+"""
+
+SCRIPTS = (
+    "codex-companion",
+    "gemini-companion",
+    "grok-bridge",
+    "agy-companion",
+    "opencode-companion",
+    "antigravity-companion",
+    "claude-companion",
+    "glm-companion",
+    "qwen-companion",
+    "kimi-companion",
+    "copilot-companion",
+)
+"""Parts of the base names of companions' scripts."""
+COMMANDS = (
+    *("task", "review", "adversarial-review", "deep-review", "implement", "run", "critique", "rescue", "ask"),
+    *("status", "result", "cancel", "reconcile", "runs", "show", "stop"),
+)
+"""Subcommands that start a job, read the state or end a job."""
+SLASH = (
+    *("codex", "gemini", "grok-build", "turbo-build-plugin", "agy", "opencode", "antigravity"),
+    *("glm", "qwen", "kimi", "copilot"),
+)
+"""What slash commands begin with."""
+SLASH_COMMANDS = (
+    *("rescue", "review", "adversarial-review", "deep-review", "implement", "send", "status", "result", "cancel"),
+    *("check", "critique", "delegate", "import", "runs", "show", "stop"),
+)
+TEMP = (
+    *("codex-companion", "codex-companion-{uid}", "codex-companion-{uid}/state", "codex-companion-{uid}/*"),
+    *("gemini-companion", "grok-cc-runs", "agy-companion", "opencode-companion", "antigravity-companion"),
+    *("Antigravity-companion", "cc-plugin-codex", "glm-companion", "qwen-companion", "kimi-companion"),
+    "copilot-companion",
+)
+"""Directories below the temp directory."""
+VARIABLES = (
+    *("CODEX_COMPANION_PLUGIN_DATA", "GEMINI_COMPANION_DATA", "GEMINI_PLUGIN_DATA", "AGY_COMPANION_DATA_DIR"),
+    *("OPENCODE_COMPANION_DATA_DIR", "AGY_PLUGIN_DATA", "OPENCODE_COMPANION_DATA", "KIMI_PLUGIN_DATA"),
+)
+"""Environment variables that name a data directory, its ``state`` below."""
+HOMES = (
+    *("$XDG_STATE_HOME/antigravity-companion", "~/.local/state/antigravity-companion"),
+    *("$CODEX_HOME/plugins/data/cc/state", "~/.codex/plugins/data/cc/state"),
+)
+"""Further state directories."""

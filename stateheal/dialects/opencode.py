@@ -1,0 +1,52 @@
+"""OpenCode's companions (field guide section 11)."""
+
+from __future__ import annotations
+
+from stateheal.model.dialect import HEX_16, Argv, Dialect, Launch, Marks
+
+_LAUNCH = Launch(scripts=("opencode-companion",), slash=("opencode",), cancel="/opencode:cancel")
+
+# Directory: the bare hash. No version; the index is the record, with the answer in it; jobs/<id>.json is the answer's
+# data. A finished entry may keep its pid. Johnny's reaps on read, its state.json.lock breaks after 30 s; tasict's has
+# no lock. Read back: no file changed.
+TASICT = Dialect(
+    name="opencode",
+    read=("tasict/opencode-plugin-cc@e751b01 1.0.0", "JohnnyVicious/opencode-plugin-cc@1b304d7 1.0.12"),
+    plugins=r"opencode.*",
+    directory=HEX_16,
+    versions=(None, 1),
+    record=None,
+    rebuilds=False,
+    active=frozenset({"pending", "running"}),
+    finished=frozenset({"completed", "failed", "canceled", "cancelled"}),
+    identities={"pidStartToken": "pid"},
+    argv=(Argv(r"opencode-companion.*"),),
+    broker=None,
+    temp=("opencode-companion",),
+    launch=_LAUNCH,
+)
+
+# As above, with workspace.json and a request file beside it. A dead worker's turn may end on the OpenCode server, and
+# its own reader then takes the answer from there: of jobs with a session there no end is written.
+KIM = TASICT._replace(
+    name="opencode (kim1232aa)",
+    by_name=False,
+    read=("kim1232aa/opencode-companion-cc@ba66be9 2.5.1",),
+    marks=Marks(names=r"workspace\.json|\.state\.lock", fields=("pidStart", "taskPreview", "awaitingServer")),
+    spares=("opencodeSessionId",),
+    identities={"pidStart": "pid"},
+    variables=("OPENCODE_COMPANION_DATA",),
+)
+
+# Codex's layout; read, not run.
+OTHERS = Dialect(
+    name="opencode (turygo)",
+    read=("turygo/opencode-plugin-cc (not run)", "victalejo/opencode-plugin-cc (not run)"),
+    plugins=r"opencode.*",
+    heals=False,
+    argv=(Argv(r"opencode-companion.*"),),
+    temp=("opencode-companion",),
+    launch=_LAUNCH,
+)
+
+DIALECTS = (KIM, TASICT, OTHERS)

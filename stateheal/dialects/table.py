@@ -1,0 +1,105 @@
+"""Every companion that is known, and whose tree this is.
+
+To add one: its entry beside its family, a line in ``DIALECTS``, and a directory in ``tests/dialects/trees``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from stateheal.dialects import agy, claude, codex, gemini, grok, opencode, others
+from stateheal.formats.jsontext import Json
+from stateheal.model.dialect import Dialect, Recognition
+from stateheal.model.records import entries_of, text_of
+
+DIALECTS: tuple[Dialect, ...] = (
+    *codex.DIALECTS,
+    *gemini.DIALECTS,
+    *grok.DIALECTS,
+    *agy.DIALECTS,
+    *opencode.DIALECTS,
+    *claude.DIALECTS,
+    *others.DIALECTS,
+)
+"""Those whose trees tell them apart stand before the one that is taken where nothing does."""
+
+
+class Sight(NamedTuple):
+    """What is seen of a workspace before its jobs are read."""
+
+    plugin: str | None
+    directory: str
+    names: frozenset[str]
+    """What stands in it."""
+    job_names: frozenset[str]
+    """What stands in its ``jobs/``; a directory's name ends in a slash."""
+    has_index: bool
+    index: Json
+    """The index's value; ``None`` where there is none, or none that can be read."""
+    fields: frozenset[str]
+    """Fields of its entries, and where there is no index of some of its records."""
+
+
+def recognise(sight: Sight) -> Recognition | None:
+    """Whose tree it is: what the tree itself shows counts most, then the plugin's name. ``None``: nobody's here."""
+    fitting = [each for each in DIALECTS if re.fullmatch(each.directory, sight.directory, re.DOTALL)]
+    shown = [(each, mark) for each in fitting if (mark := _mark(each, sight))]
+    for dialect, mark in sorted(shown, key=lambda pair: not _is_plugin(pair[0], sight.plugin)):
+        return Recognition(dialect, mark)
+    for dialect in fitting:
+        if dialect.by_name and _is_plugin(dialect, sight.plugin) and _fits(dialect, sight):
+            named = f"the plugin's directory is {sight.plugin}" if sight.plugin else "no plugin is named"
+            return Recognition(dialect, f"{named}, and the layout is its own")
+    if codex.CODEX in fitting and (_is_plugin(codex.CODEX, sight.plugin) or _is_plain(sight.index)):
+        named = f"the plugin's directory is {sight.plugin}"
+        laid_out = f"{named}, but it is laid out as this companion's"
+        return Recognition(codex.CODEX, named if _is_plugin(codex.CODEX, sight.plugin) else laid_out)
+    return None
+
+
+def _is_plugin(dialect: Dialect, plugin: str | None) -> bool:
+    """Whether a plugin's directory, or a temp root, goes by a name of this companion's."""
+    if plugin is None or re.fullmatch(dialect.plugins, plugin, re.IGNORECASE):
+        return True
+    tops = (each.partition("/")[0] for each in dialect.temp)
+    return any(re.fullmatch(re.escape(top).replace(r"\{uid\}", r"[0-9a-z]+"), plugin) for top in tops)
+
+
+def _mark(dialect: Dialect, sight: Sight) -> str | None:
+    """What the tree shows that only this companion leaves."""
+    return next(_marks(dialect, sight), None)
+
+
+def _marks(dialect: Dialect, sight: Sight) -> Iterator[str]:
+    marks, index = dialect.marks, sight.index if isinstance(sight.index, dict) else {}
+    for pattern, names in ((marks.names, sight.names), (marks.job_names, sight.job_names)):
+        if pattern:
+            yield from (f"{name} stands in it" for name in sorted(names) if re.fullmatch(pattern, name))
+    yield from (f"its index has the key {key!r}" for key in marks.top if key in index)
+    if marks.owner and index.get("owner") == marks.owner:
+        yield f"its index names {marks.owner} as its owner"
+    yield from (f"its jobs have the field {field!r}" for field in marks.fields if field in sight.fields)
+    if marks.ids:
+        ids = (text_of(entry, "id") for entry in entries_of(index) if isinstance(entry, dict))
+        yield from (f"its jobs have ids such as {ident}" for ident in ids if ident and re.fullmatch(marks.ids, ident))
+
+
+def _fits(dialect: Dialect, sight: Sight) -> bool:
+    """Whether the index is of its kind, or can be."""
+    if not dialect.has_index:
+        return not sight.has_index
+    if sight.index is None:
+        return True
+    index = sight.index
+    return isinstance(index, dict) and isinstance(index.get("jobs"), list) and _is_version(index, dialect)
+
+
+def _is_version(index: dict[str, Json], dialect: Dialect) -> bool:
+    version = index.get("version")
+    return not isinstance(version, bool) and version in dialect.versions
+
+
+def _is_plain(index: Json) -> bool:
+    return isinstance(index, dict) and isinstance(index.get("jobs"), list) and _is_version(index, codex.CODEX)

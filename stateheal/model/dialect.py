@@ -1,0 +1,152 @@
+"""What differs between the companions that keep such a tree, as values (field guide sections 2, 4 and 11).
+
+Every default is the Codex companion's. What a companion does that no field tells is not known, and left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from stateheal.formats.jsontext import Json
+
+SLUG_16 = r"(?:.*-)[0-9a-f]{16}"
+SLUG_12 = r"(?:.*-)[0-9a-f]{12}"
+HEX_16 = r"[0-9a-f]{16}"
+HEX_12 = r"[0-9a-f]{12}"
+
+
+class Marks(NamedTuple):
+    """What a tree shows of its companion, whoever's directory it stands in; any one of them is enough."""
+
+    names: str = ""
+    """Pattern of a name beside the index."""
+    job_names: str = ""
+    """Pattern of a name in ``jobs/``."""
+    top: tuple[str, ...] = ()
+    """Keys of the index."""
+    owner: str = ""
+    """What the index names as its ``owner``."""
+    fields: tuple[str, ...] = ()
+    """Fields of an index entry."""
+    ids: str = ""
+    """Pattern of a job's id."""
+
+
+class Lock(NamedTuple):
+    """A lock that blocks every next dispatch if its holder dies: the companion's own code does not break it."""
+
+    path: str
+    """Pattern of its name, relative to the workspace."""
+    holds: str
+    """How its own code takes it, waits for it and breaks it, in words."""
+    pid: str = ""
+    """The key under which it names its holder; empty where it names none."""
+    identity: str = ""
+    """The key without which its own code does not break the lock of a holder that is gone."""
+    left_after: float = 60.0
+    """Seconds after which one that names no holder was left behind: its own code holds it for milliseconds."""
+
+
+class Argv(NamedTuple):
+    """How the process that owns a job is called."""
+
+    script: str = r".*companion.*"
+    """Pattern of the script's base name."""
+    commands: tuple[str, ...] = ("task", "review", "adversarial-review")
+    """Subcommands, beside every ``*-worker``, that run a job."""
+    bare_id: bool = False
+    """The job's id stands alone, without ``--job-id`` before it."""
+    no_command: bool = False
+    """The script itself is the worker: no subcommand."""
+
+
+class Launch(NamedTuple):
+    """How people and hooks call the companion."""
+
+    scripts: tuple[str, ...] = ("codex-companion",)
+    """Parts of its scripts' base names."""
+    commands: tuple[str, ...] = ("task", "review", "adversarial-review")
+    """Subcommands that start a job."""
+    readers: tuple[str, ...] = ("status", "result", "cancel")
+    """Subcommands that read the state, or end a job."""
+    slash: tuple[str, ...] = ("codex",)
+    """What its slash commands begin with."""
+    slash_commands: tuple[str, ...] = ("rescue", "review", "adversarial-review", "status", "result", "cancel")
+    cancel: str = "/codex:cancel"
+    """What a person types to end a job, its id behind it."""
+
+
+class Dialect(NamedTuple):
+    """One companion's ways."""
+
+    name: str = "codex"
+    """How ``explain`` and notices call it."""
+    read: tuple[str, ...] = ()
+    """The sources that were read: repository, commit, version."""
+    plugins: str = r".*codex.*"
+    """Pattern of the plugin's directory name."""
+    marks: Marks = Marks()
+    by_name: bool = True
+    """Where its tree shows nothing, the plugin's name is enough; without it only its marks tell it from its kin."""
+    directory: str = SLUG_16
+    """Pattern of a workspace's directory name."""
+    heals: bool = True
+    """Its own code was seen to take a healed record; without that its state is audited and nothing is written."""
+    # files
+    has_index: bool = True
+    """It keeps a ``state.json``."""
+    versions: tuple[int | None, ...] = (1,)
+    """Versions of the index; ``None`` where it writes none."""
+    record: str | None = "jobs/{id}.json"
+    """Where a job's record stands; ``None`` where the index alone holds it."""
+    log: str = "jobs/{id}.log"
+    rebuilds: bool = True
+    """A torn index may be rebuilt from what can be read: its loader takes such an index."""
+    indexes_all: bool = True
+    """Every job file has an entry; without it files outlive their entries."""
+    stubs: bool = True
+    """An index entry repeats all that says what a job is."""
+    cap: int | None = 50
+    """Entries that it keeps."""
+    # words
+    status: tuple[str, ...] = ("status",)
+    """The fields that say how a job stands, the one that outranks the others first."""
+    active: frozenset[str] = frozenset({"queued", "running"})
+    finished: frozenset[str] = frozenset({"completed", "failed", "cancelled"})
+    orphan: Mapping[str, Json] = {}
+    """Fields that an orphan's record gets besides those of every orphan, so that its own readers see the end."""
+    orphan_time: tuple[str, ...] = ()
+    """Further fields that hold when a job ended."""
+    spares: tuple[str, ...] = ()
+    """Fields of a job whose end the companion may still find elsewhere: it is not closed for it."""
+    # processes
+    pids: tuple[str, ...] = ("pid",)
+    """Fields that name the process that owns a job, the most telling first."""
+    identities: Mapping[str, str] = {}
+    """Fields that tell a process apart, and which pid field each belongs to."""
+    argv: tuple[Argv, ...] = (Argv(),)
+    broker: str | None = "broker.json"
+    locks: tuple[Lock, ...] = ()
+    # places
+    temp: tuple[str, ...] = ("codex-companion",)
+    """Directories below the temp directory that it falls back to; ``{uid}`` is the user's number."""
+    variables: tuple[str, ...] = ()
+    """Environment variables, besides CLAUDE_PLUGIN_DATA, that name its data directory."""
+    homes: tuple[str, ...] = ()
+    """Further state directories: ``$VARIABLE/…`` or ``~/…``."""
+    launch: Launch = Launch()
+
+
+CODEX = Dialect()
+"""What is taken where nothing says otherwise."""
+
+
+class Recognition(NamedTuple):
+    """Whose tree it is, and what says so."""
+
+    dialect: Dialect
+    why: str
+
+
+TAKEN_FOR_GRANTED = Recognition(CODEX, "taken for granted")

@@ -1,0 +1,35 @@
+"""Reading a companion's layout: where its files stand, what its words mean (field guide sections 2 and 11)."""
+
+from __future__ import annotations
+
+from stateheal.formats.jsontext import Json
+from stateheal.model.dialect import CODEX, Dialect
+
+
+def record_name(stem: str, dialect: Dialect = CODEX) -> str:
+    """A job file's name, relative to the workspace."""
+    return (dialect.record or CODEX.record or "").format(id=stem)
+
+
+def log_name(stem: str, dialect: Dialect = CODEX) -> str:
+    """The name of a job's log, relative to the workspace."""
+    return dialect.log.format(id=stem)
+
+
+def status_of(record: Json, dialect: Dialect) -> str | None:
+    """What a record says of how its job stands, by the field that counts."""
+    for key in dialect.status:
+        status = record.get(key) if isinstance(record, dict) else None
+        if isinstance(status, str):
+            return status
+    return None
+
+
+def is_active(record: Json, dialect: Dialect = CODEX) -> bool:
+    """Whether the record says that its job is waiting or running."""
+    return status_of(record, dialect) in dialect.active
+
+
+def is_finished(record: Json, dialect: Dialect = CODEX) -> bool:
+    """Whether the record says that its job has ended."""
+    return status_of(record, dialect) in dialect.finished

@@ -1,0 +1,13 @@
+"""Where state is looked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Looked(NamedTuple):
+    """One place where plugins may keep state."""
+
+    path: Path
+    there: bool

@@ -1,0 +1,154 @@
+"""The table of companions: whole, told apart by their trees, and named nowhere else (field guide section 11)."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from stateheal.dialects import names
+from stateheal.dialects.table import DIALECTS, Sight, recognise
+from stateheal.model.dialect import Dialect
+from tests.support import PROJECT
+
+PACKAGE = PROJECT / "stateheal"
+FAMILIES = (
+    "gemini",
+    "grok",
+    "opencode",
+    "antigravity",
+    "agy",
+    "sendbird",
+    "alanjwong",
+    "lucasmcht",
+    "patriyang",
+    "CBEPX",
+)
+MAY_NAME = ("dialects/",)
+
+
+def union(of: str) -> set[str]:
+    return {each for dialect in DIALECTS for each in getattr(dialect, of)}
+
+
+def test_what_the_hook_imports_is_what_the_table_says() -> None:
+    launches = [dialect.launch for dialect in DIALECTS]
+    assert set(names.SCRIPTS) == {each for launch in launches for each in launch.scripts}
+    assert set(names.COMMANDS) == {each for launch in launches for each in (*launch.commands, *launch.readers)}
+    assert set(names.SLASH) == {each for launch in launches for each in launch.slash}
+    assert set(names.SLASH_COMMANDS) == {each for launch in launches for each in launch.slash_commands}
+    assert set(names.TEMP) == union("temp")
+    assert set(names.VARIABLES) == union("variables")
+    assert set(names.HOMES) == union("homes")
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda each: each.name)
+def test_an_entry_is_sound(dialect: Dialect) -> None:
+    assert dialect.read, "what was read is not told"
+    assert not dialect.active & dialect.finished
+    assert dialect.has_index or dialect.record
+    for pattern in (
+        dialect.plugins,
+        dialect.directory,
+        dialect.marks.names,
+        dialect.marks.job_names,
+        dialect.marks.ids,
+    ):
+        re.compile(pattern)
+    if any("not run" in source for source in dialect.read):
+        assert not dialect.heals, "only what was seen to be taken is written"
+
+
+def test_names_are_distinct() -> None:
+    assert len({dialect.name for dialect in DIALECTS}) == len(DIALECTS)
+
+
+def strings(path: Path) -> list[str]:
+    """Every text in a module's code that is no docstring."""
+    tree = ast.parse(path.read_text())
+    docs = {
+        id(node.value)
+        for each in ast.walk(tree)
+        if isinstance(getattr(each, "body", None), list)
+        for node in each.body  # type: ignore[attr-defined]
+        if isinstance(node, ast.Expr)
+    }
+    constants = (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in docs)
+    return [node.value for node in constants if isinstance(node.value, str)]
+
+
+@pytest.mark.parametrize(
+    "path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)).replace("/", ".")
+)
+def test_nothing_else_names_a_companion(path: Path) -> None:
+    if str(path.relative_to(PACKAGE)).startswith(MAY_NAME):
+        return
+    for text in strings(path):
+        assert not any(family in text for family in FAMILIES), f"{text!r}: that is the table's to say"
+
+
+def sight(plugin: str | None, directory: str, **more: object) -> Sight:
+    nothing: dict[str, object] = {
+        "names": frozenset({"state.json", "jobs"}),
+        "job_names": frozenset(),
+        "has_index": True,
+        "index": {"version": 1, "config": {}, "jobs": []},
+        "fields": frozenset(),
+    }
+    return Sight(plugin, directory, **{**nothing, **more})  # type: ignore[arg-type]
+
+
+H16, H12 = "0123456789abcdef", "0123456789ab"
+
+
+@pytest.mark.parametrize(
+    ("seen", "name"),
+    [
+        (sight("codex-openai-codex", f"demo-{H16}"), "codex"),
+        (sight("codex-inline", f"demo-{H16}", index={"version": 9, "jobs": []}), "codex"),
+        (sight("codex-inline", f"demo-{H16}", index=None), "codex"),
+        (sight("codex-inline", f"demo-{H16}", fields=frozenset({"runStatus"})), "codex (alanjwong)"),
+        (
+            sight("codex-inline", f"demo-{H16}", index={"version": 1, "revision": 3, "jobs": []}),
+            "codex (lucasmcht-corp)",
+        ),
+        (sight("codex-inline", f"demo-{H16}", fields=frozenset({"pidStartTime"})), "codex (patriyang)"),
+        (sight("codex-inline", f"demo-{H16}", fields=frozenset({"pidIdentity"})), "codex"),
+        (sight("codex-inline", f"demo-{H16}", fields=frozenset({"requestFile"})), "codex (CBEPX)"),
+        (sight("gemini-x", f"demo-{H12}"), "gemini (sakibsadmanshajib)"),
+        (sight("gemini-companion", f"-{H12}"), "gemini (sakibsadmanshajib)"),
+        (sight("gemini-x", f"demo-{H16}"), "gemini"),
+        (sight("grok-build-xai", f"demo-{H16}"), "grok-build"),
+        (sight("codex-inline", f"demo-{H16}", fields=frozenset({"bridgePid"})), "grok-build"),
+        (sight("turbo-build-plugin-x", f"demo-{H16}", fields=frozenset({"bridgePid"})), "grok-build"),
+        (sight("turbo-build-plugin-x", f"demo-{H16}"), "turbo-build-plugin (danmsheets-dev)"),
+        (sight("agy-x", f"demo-{H16}", job_names=frozenset({"task-mwycshhe-vl7vv2/"})), "agy (unlikelyzero)"),
+        (sight("agy-x", f"demo-{H16}", index={"version": 1, "owner": "agy-plugin-cc", "jobs": []}), "agy (handong66)"),
+        (sight("opencode-x", H16, index={"config": {}, "jobs": []}), "opencode"),
+        (sight(None, H16, index={"config": {}, "jobs": []}), "opencode"),
+        (sight("cc", H12, has_index=False, index=None), "cc (sendbird)"),
+        (sight("cc", H12, has_index=False, index=None, fields=frozenset({"workerPid"})), "cc (CBEPX)"),
+        (sight("friend", f"demo-{H16}"), "codex"),
+        (sight("codex-companion-1000", f"demo-{H16}"), "codex"),
+    ],
+    ids=lambda each: each if isinstance(each, str) else "",
+)
+def test_a_tree_is_told_by_what_it_shows_then_by_its_plugin(seen: Sight, name: str) -> None:
+    found = recognise(seen)
+    assert found is not None and found.dialect.name == name and found.why
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        sight("friend", f"demo-{H16}", index={"version": 3, "jobs": []}),
+        sight("friend", f"demo-{H16}", index=None, has_index=False),
+        sight("codex-inline", f"demo-{H12}"),
+        sight("gemini-x", f"demo-{H16}", index={"version": 1, "config": {}}),
+        sight("codex-inline", "demo-0123abcd"),
+    ],
+)
+def test_what_nobody_is_known_to_write_is_nobodys(seen: Sight) -> None:
+    assert recognise(seen) is None
