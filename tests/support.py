@@ -16,6 +16,7 @@ from stateheal.engine.world import World
 from stateheal.evidence.hashes import slug, workspace_hash
 from stateheal.formats.times import format_time, parse_time
 from stateheal.model.liveness import HostFacts, ProcessFacts
+from stateheal.model.look import Look, Seen
 
 HERE = Path(__file__).parent
 PROJECT = HERE.parent
@@ -34,6 +35,16 @@ class FakeProcesses:
     table: dict[int, ProcessFacts] = field(default_factory=dict)
     facts_of_host: HostFacts = HOST
     asked: list[int] = field(default_factory=list)
+    elsewhere: list[Seen] = field(default_factory=list)
+    """Processes that a look at the whole table shows beside those."""
+    looks: int = 0
+
+    def look(self) -> Look:
+        self.looks += 1
+        known = (
+            Seen(p.pid, p.argv or (), None, p.created, p.kernel, p.zombie) for p in self.table.values() if p.exists
+        )
+        return Look((*known, *self.elsewhere))
 
     def facts(self, pid: int) -> ProcessFacts:
         self.asked.append(pid)

@@ -54,7 +54,8 @@ class Bench:
 
     @property
     def settings(self) -> Settings:
-        return settings_of(**self.told.get("settings", {}))
+        # The trees were recorded elsewhere: the projects and logs that they name are not here.
+        return settings_of(**{"assume_local": True, **self.told.get("settings", {})})
 
     @property
     def world(self) -> World:

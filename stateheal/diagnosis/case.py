@@ -6,15 +6,22 @@ Field guide section 4: what an owner is, and since when the record says its proc
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from stateheal.formats.times import DAY
 from stateheal.model.liveness import HostFacts, Owner, ProcessFacts
+from stateheal.model.look import Look
 from stateheal.model.records import pid_of
 from stateheal.model.request import Settings
 
 _JOB_COMMANDS = frozenset({"task", "review", "adversarial-review"})
 _OTHER_COMMANDS = frozenset({"status", "result", "cancel", "setup", "transfer", "task-resume-candidate"})
+_SCRIPTS = (".mjs", ".js", ".cjs", ".ts")
+"""How the names of companions' scripts end."""
+_CLOCK = 2.0
+"""Seconds that a job may seem to be older than the command that started it."""
 
 
 def job_command(argv: tuple[str, ...]) -> str | None:
@@ -23,7 +30,7 @@ def job_command(argv: tuple[str, ...]) -> str | None:
     Brokers, hooks and the companion's other commands are no owners.
     """
     for position, element in enumerate(argv):
-        if "companion" not in re.split(r"[\\/]", element)[-1]:
+        if "companion" not in _base(element):
             continue
         rest = argv[position + 1 :]
         if rest and rest[0] in _OTHER_COMMANDS:
@@ -42,6 +49,35 @@ def job_id_in(argv: tuple[str, ...]) -> str | None:
     return None
 
 
+def works_on(argv: tuple[str, ...], option: str, name: str) -> bool:
+    """Whether a process works on this very job: its command line holds ``--job-id <id>``, or the id behind a script.
+
+    ``task-worker <id>`` and ``job-worker.mjs <id>`` exist, too. The command that a ``stateheal run`` was given is not
+    that run's own work.
+    """
+    words = _own_words(argv)
+    if f"{option}={name}" in words or (option, name) in pairwise(words):
+        return True
+    return any(following == name and _is_worker(word) for word, following in pairwise(words))
+
+
+def _is_worker(word: str) -> bool:
+    """A worker's subcommand, or a script that is one."""
+    return word.endswith("-worker") or any(_base(word).endswith("worker" + ending) for ending in _SCRIPTS)
+
+
+def _own_words(argv: tuple[str, ...]) -> tuple[str, ...]:
+    """A command line without the command that a ``stateheal run`` in it was given."""
+    for position, (word, following) in enumerate(pairwise(argv)):
+        if following == "run" and _base(word).removesuffix(".exe") == "stateheal":
+            return argv[:position]
+    return argv
+
+
+def _base(path: str) -> str:
+    return re.split(r"[\\/]", path)[-1]
+
+
 @dataclass(frozen=True)
 class Case:
     """One owner in its circumstances, with what the rows ask about it."""
@@ -51,6 +87,10 @@ class Case:
     """``None`` where the record names no pid."""
     host: HostFacts
     settings: Settings
+    life: Callable[[], Look]
+    """Looks at the whole process table; asked only when a dead verdict is about to fall."""
+    look: Look | None = None
+    """What was seen, once it was asked."""
 
     @property
     def pid(self) -> int | None:
@@ -63,6 +103,21 @@ class Case:
     @property
     def argv(self) -> tuple[str, ...] | None:
         return self.process.argv if self.process and self.process.exists else None
+
+    @property
+    def is_stranger(self) -> bool:
+        """Whether the process is known to be no companion: by its command line, or as a thread of the kernel's."""
+        kernel = self.process is not None and self.process.kernel
+        return self.exists and (kernel or (self.argv is not None and self.command is None))
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the job is one of a command that we ran ourselves and that has just ended."""
+        closing = self.settings.closing
+        if closing is None or self.pid not in closing.pids:
+            return False
+        began = (self.owner.created_at, self.owner.started_at)
+        return any(began) and all(moment is None or moment >= closing.began - _CLOCK for moment in began)
 
     @property
     def command(self) -> str | None:

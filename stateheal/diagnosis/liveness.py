@@ -8,18 +8,30 @@ whatever is left over is *alive*.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 from stateheal.diagnosis.case import Case, job_id_in
-from stateheal.formats.times import DAY, MINUTE, describe_duration, format_time
+from stateheal.diagnosis.foreign import foreign
+from stateheal.diagnosis.signs import (
+    inner_owner,
+    inner_process,
+    log_fresh,
+    log_grew,
+    no_look,
+    other_process,
+    works_elsewhere,
+)
+from stateheal.formats.times import MINUTE, describe_duration, format_time
 from stateheal.model.liveness import Liveness, Verdict
+from stateheal.model.records import is_plain_id
 
 ALIVE, DEAD, UNSURE = Liveness.ALIVE, Liveness.DEAD, Liveness.UNSURE
 
 _TOLERANCE = MINUTE  # creation times move with the wall clock
-_WINDOWS_PATH = re.compile(r"[A-Za-z]:[\\/]|\\\\")
+_CLOSE = "if you know that it is over: stateheal close {job}"
+_DAY = "a day after its last sign of life it counts as over; before: stateheal close {job}"
 
 Test = Callable[[Case], "str | None"]
 
@@ -30,9 +42,12 @@ class Row(NamedTuple):
     name: str
     state: Liveness
     rule: str
+    """Under which a finding is reported; empty: that of the row that was about to say dead."""
     test: Test
     """The reason in words for the user where the row matches, else ``None``."""
     message: Callable[[Case], str] | None = None
+    settles: str = ""
+    """For *unsure*: what would end the doubt."""
 
 
 # --- what the rows ask ---------------------------------------------------------------------------------------------
@@ -78,8 +93,8 @@ def _own_ticks(case: Case, wanted: bool | None) -> str | None:
 
 
 def _named_in_argv(case: Case) -> str | None:
-    if case.argv and case.command and job_id_in(case.argv) == case.owner.job:
-        return f"pid {case.pid} runs this very job ({case.command} --job-id)"
+    if case.argv and job_id_in(case.argv) == case.owner.job:
+        return f"pid {case.pid} runs this very job ({case.command or 'its command line says'} --job-id)"
     return None
 
 
@@ -90,21 +105,6 @@ def _fork_identity(case: Case, equal: bool) -> str | None:
     if (process.ticks == recorded) is not equal:
         return None
     return f"pid {process.pid} started {'exactly when' if equal else 'at another moment than'} the record says"
-
-
-def _foreign(case: Case) -> str | None:
-    if case.settings.assume_local or case.silence is None or case.silence >= DAY:
-        return None
-    root, pid, host = case.owner.workspace_root, case.pid, case.host
-    hint = "; --assume-local if it was this one"
-    other_system = root and (root.startswith("/") if host.windows else _WINDOWS_PATH.match(root))
-    if other_system:
-        return "its workspace path is of another operating system" + hint
-    if pid is not None and host.pid_max is not None and pid > host.pid_max:
-        return f"pid {pid} is above what this kernel gives out ({host.pid_max}): another machine's" + hint
-    if not host.initial_namespace and case.owner.shared_storage:
-        return "this is a container and the state lies on storage shared with its host" + hint
-    return None
 
 
 def _no_pid(case: Case) -> bool:
@@ -171,16 +171,19 @@ def _rival(case: Case) -> str | None:
 def _late(case: Case, stranger: bool) -> str | None:
     if case.lateness is None or case.lateness <= _TOLERANCE:
         return None
-    if (case.argv is not None and case.command is None) is not stranger:
+    if case.is_stranger is not stranger:
         return None
     tail = "" if stranger else ", and it may be a companion"
     return f"the process with pid {case.pid} started {describe_duration(case.lateness)} after the job{tail}"
 
 
 def _senior(case: Case, silent: bool) -> str | None:
-    if case.seniority is None or case.seniority <= _TOLERANCE or case.argv is None or case.command is not None:
+    """A stranger that was there before the job: the pid may be one of another namespace."""
+    if not case.is_stranger or case.silent_for_a_day is not silent:
         return None
-    if case.silent_for_a_day is not silent:
+    if case.process is not None and case.process.kernel:
+        return f"pid {case.pid} is a thread of the kernel"
+    if case.seniority is None or case.seniority <= _TOLERANCE:
         return None
     return f"the process with pid {case.pid} is {describe_duration(case.seniority)} older than the job"
 
@@ -212,36 +215,47 @@ def _says_unsafe(case: Case) -> str:
 
 
 ROWS: tuple[Row, ...] = (
-    Row("foreign-host", UNSURE, "dead-pid", _foreign_host),
+    Row("foreign-host", UNSURE, "dead-pid", _foreign_host, settles=_CLOSE),
     Row("own-other-boot", DEAD, "dead-pid", _own_other_boot, _says_gone),
-    Row("own-other-namespace", UNSURE, "dead-pid", _own_other_namespace),
+    Row("own-other-namespace", UNSURE, "dead-pid", _own_other_namespace, settles=_CLOSE),
     Row("own-gone", DEAD, "dead-pid", _own_gone, _says_gone),
     Row("own-running", ALIVE, "dead-pid", lambda case: _own_ticks(case, True)),
     Row("own-recycled", DEAD, "recycled-pid", lambda case: _own_ticks(case, False), _says_recycled),
-    Row("own-unread", UNSURE, "dead-pid", lambda case: _own_ticks(case, None)),
+    Row("own-unread", UNSURE, "dead-pid", lambda case: _own_ticks(case, None), settles=_CLOSE),
     Row("named-in-argv", ALIVE, "dead-pid", _named_in_argv),
     Row("fork-identity", ALIVE, "dead-pid", lambda case: _fork_identity(case, True)),
-    Row("foreign", UNSURE, "dead-pid", _foreign),
+    Row("foreign", UNSURE, "dead-pid", foreign, settles=_DAY),
+    # Those that look at the whole process table: reached in earnest only where a row below says dead.
+    Row("works-elsewhere", ALIVE, "", works_elsewhere),
+    Row("inner-owner", ALIVE, "", lambda case: inner_owner(case, False)),
+    Row("no-look", UNSURE, "", no_look, settles=_CLOSE),
+    Row("inner-owner-late", UNSURE, "", lambda case: inner_owner(case, True), settles=_CLOSE),
+    Row("inner-process", UNSURE, "", inner_process, settles=_DAY),
+    Row("other-process", UNSURE, "", other_process, settles=_CLOSE),
+    Row("log-grew", UNSURE, "", log_grew),
+    Row("log-fresh", UNSURE, "", log_fresh),
     Row("no-pid", DEAD, "missing-pid", _silent_without_pid, _says_no_pid),
     Row("no-pid-yet", UNSURE, "missing-pid", _fresh_without_pid),
     Row("unsafe", DEAD, "unsafe-pid", _unsafe, _says_unsafe),
     Row("gone", DEAD, "dead-pid", _gone, _says_gone),
-    Row("unsafe-unread", UNSURE, "unsafe-pid", _unsafe_unread),
+    Row("unsafe-unread", UNSURE, "unsafe-pid", _unsafe_unread, settles=_CLOSE),
     Row("zombie", DEAD, "dead-pid", _zombie, _says_gone),
     Row("another-job", DEAD, "recycled-pid", _another_job, _says_recycled),
     Row("fork-identity-differs", DEAD, "recycled-pid", lambda case: _fork_identity(case, False), _says_recycled),
     Row("rival", DEAD, "recycled-pid", _rival, _says_recycled),
     Row("late-stranger", DEAD, "recycled-pid", lambda case: _late(case, True), _says_recycled),
-    Row("late-unsure", UNSURE, "recycled-pid", lambda case: _late(case, False)),
-    Row("senior-fresh", UNSURE, "recycled-pid", lambda case: _senior(case, False)),
+    Row("late-unsure", UNSURE, "recycled-pid", lambda case: _late(case, False), settles=_CLOSE),
+    Row("senior-fresh", UNSURE, "recycled-pid", lambda case: _senior(case, False), settles=_DAY),
     Row("senior-silent", DEAD, "recycled-pid", lambda case: _senior(case, True), _says_recycled),
     Row("exists", ALIVE, "dead-pid", _anything),
 )
 """The table. The order is the order of precedence."""
+LOOK_AGAIN = "log-fresh"
+"""The row that waits for a second look at the job's log."""
 
 
-def trace(case: Case) -> Iterator[tuple[Row, str | None]]:
-    """Every row up to and including the one that matched, each with its reason or ``None``."""
+def _walk(case: Case) -> Iterator[tuple[Row, str | None]]:
+    """Every row up to and including the one that matches, each with its reason or ``None``."""
     for row in ROWS:
         reason = row.test(case)
         yield row, reason
@@ -249,8 +263,20 @@ def trace(case: Case) -> Iterator[tuple[Row, str | None]]:
             return
 
 
+def trace(case: Case) -> list[tuple[Row, str | None]]:
+    """The rows up to the one that decides. Before one says dead, the whole process table is looked at."""
+    steps = list(_walk(case))
+    if steps[-1][0].state is not DEAD:
+        return steps
+    rule = steps[-1][0].rule
+    steps = list(_walk(replace(case, look=case.life())))
+    row, reason = steps[-1]
+    return [*steps[:-1], (row._replace(rule=row.rule or rule), reason)]
+
+
 def judge(case: Case) -> Verdict:
     """The verdict of the first row that matches."""
-    row, reason = list(trace(case))[-1]
+    row, reason = trace(case)[-1]
     message = row.message(case) if row.message else ""
-    return Verdict(row.state, row.name, row.rule, reason or "", message)
+    settles = row.settles.format(job=case.owner.job) if is_plain_id(case.owner.job) else ""
+    return Verdict(row.state, row.name, row.rule, reason or "", message, settles)

@@ -65,7 +65,8 @@ def make_plan(evidence: Evidence, settings: Settings, validate: Validate, tells_
         plan, culprit = _plan(view, tells_edits)
         if plan.refusal is None or culprit is None or culprit in spared or len(spared) >= _MOST_SPARED:
             problems = tuple(f"{job} is not repaired: {reason}" for job, reason in spared.items())
-            return plan._replace(findings=(*plan.findings, *dict.fromkeys(refused)), problems=problems)
+            findings = (*plan.findings, *dict.fromkeys(refused))
+            return plan._replace(findings=findings, problems=problems, waits=view.waits)
         spared[culprit] = plan.refusal
         mine = (finding for finding in plan.findings if finding.job == culprit and finding.repair)
         refused += [finding._replace(outcome=Outcome.REFUSED, edits=()) for finding in mine]

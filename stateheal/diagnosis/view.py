@@ -6,15 +6,16 @@ rule decides on the work of the rules before it, and two findings on one job mak
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
 from stateheal.diagnosis.case import Case
-from stateheal.diagnosis.liveness import judge
+from stateheal.diagnosis.liveness import LOOK_AGAIN, judge
 from stateheal.formats.jsontext import Document, Json
-from stateheal.formats.times import DAY
+from stateheal.formats.times import DAY, parse_time
 from stateheal.model.disk import BROKER, INDEX, JOBS
 from stateheal.model.evidence import Evidence
 from stateheal.model.findings import Violation
@@ -26,6 +27,7 @@ from stateheal.model.records import (
     hostname_of,
     identity_of,
     is_active,
+    other_pids,
     own_times,
     pid_of,
     text_of,
@@ -36,6 +38,8 @@ from stateheal.model.request import Settings
 Record = dict[str, Json]
 Validate = Callable[[str, Json], tuple[Violation, ...]]
 """Schema name and value to violations: the validator comes in as a parameter."""
+_PATHS = ("workspaceRoot", "logFile", "cwd")
+"""Fields that tell which operating system a record was written on."""
 _STRENGTH = {Liveness.ALIVE: 2, Liveness.UNSURE: 1, Liveness.DEAD: 0}
 
 
@@ -172,6 +176,15 @@ class View:
             signs = [file.stat.mtime] if file else []
         return max(signs, default=None)
 
+    def last_word(self, job: Job) -> float | None:
+        """The last sign of life by the job's own words: a copy of its log is newer than the last line in it."""
+        log = self.evidence.logs.get(job.id)
+        line = parse_time(log.last_line[1:].partition("]")[0]) if log and log.last_line.startswith("[") else None
+        own = [moment for side in job.sides for moment in own_times(side, self.now)]
+        if line is None or not own:
+            return self.last_sign(job)
+        return max(line, *own)
+
     def last_written(self, job: Job) -> float:
         """When any of the job's files was written last: index, job file, log."""
         files = (self.evidence.index, self.evidence.records.get(job.id))
@@ -189,6 +202,9 @@ class View:
         pid = side.get("pid")
         # The other side fills gaps only where it speaks of the same process.
         record = {**{k: v for other in job.sides if other.get("pid") == pid for k, v in other.items()}, **side}
+        log = self.evidence.logs.get(job.id)
+        before = None if self.evidence.earlier_sizes is None else self.evidence.earlier_sizes.get(job.id, 0)
+        file = self.evidence.records.get(job.id) or self.evidence.index
         return Owner(
             job=job.id,
             status=str(side.get("status")) if is_active(side) else "running",
@@ -197,13 +213,35 @@ class View:
             started_at=time_of(record, "startedAt", self.now),
             updated_at=time_of(record, "updatedAt", self.now),
             last_sign=self.last_sign(job),
-            workspace_root=text_of(record, "workspaceRoot"),
+            paths=tuple(path for key in _PATHS if (path := text_of(record, key))),
+            elsewhere=self.is_elsewhere(job),
+            last_word=self.last_word(job),
             hostname=hostname_of(record),
             identity=identity_of(record),
             fork_ticks=fork_ticks_of(record),
             shared_storage=self.evidence.shared_storage,
             rivals=self._rivals(job, pid_of(pid)),
+            others=self._others(job),
+            written=file.stat.mtime if file else None,
+            log_size=log.size if log else None,
+            grown=None if log is None or before is None else log.size - before,
         )
+
+    def is_elsewhere(self, job: Job) -> bool:
+        """Whether it speaks of another file system: its project is not here, its log recorded by the right name
+        in another tree."""
+        evidence = self.evidence
+        homes = {home for side in job.sides if (home := text_of(side, "workspaceRoot") or text_of(side, "cwd"))}
+        logs = [os.path.split(log) for side in job.sides if (log := text_of(side, "logFile"))]
+        parents = {evidence.real_parents.get(parent, parent) for parent, _ in logs}
+        moved = bool(logs) and all(name == f"{job.id}.log" for _, name in logs)
+        return bool(homes) and homes <= evidence.absent and moved and evidence.place.jobs_path not in parents
+
+    def _others(self, job: Job) -> tuple[tuple[str, int], ...]:
+        """The further processes that the job's records and a file beside them name."""
+        named = [each for side in job.sides for each in other_pids(side)]
+        beside = self.evidence.sidecars.get(job.id)
+        return tuple(dict.fromkeys([*named, *([("process", beside)] if beside is not None else [])]))
 
     def _rivals(self, job: Job, pid: int | None) -> tuple[float, ...]:
         """When the newest other job with this pid says that it started."""
@@ -245,7 +283,13 @@ class View:
         """The owner with the facts about its pid."""
         pid = pid_of(owner.pid)
         process = self.evidence.processes.get(pid) if pid is not None else None
-        return Case(owner, process, self.evidence.host, self.settings)
+        return Case(owner, process, self.evidence.host, self.settings, self.evidence.life)
+
+    @cached_property
+    def waits(self) -> bool:
+        """Whether a verdict waits for a second look at a job's log."""
+        jobs = (job for job in self.jobs if any(map(is_active, job.sides)))
+        return any(self.judge(job).verdict.row == LOOK_AGAIN for job in jobs)
 
     def violations(self) -> Iterator[tuple[str, Violation]]:
         """Every schema violation of the draft, with the name of its file."""

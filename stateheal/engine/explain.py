@@ -8,6 +8,7 @@ from stateheal.commit.journal import Journal
 from stateheal.commit.location import journal_path
 from stateheal.diagnosis.liveness import trace
 from stateheal.diagnosis.view import Job, View, first_draft
+from stateheal.engine.sequence import ON_ITS_WAY
 from stateheal.engine.workspace import Auditor
 from stateheal.engine.world import World
 from stateheal.errors import UsageError
@@ -34,6 +35,9 @@ def explain(job: str, request: Request, *, world: World | None = None) -> list[E
 def _in_place(place: Place, job: str, auditor: Auditor) -> Iterator[Explanation]:
     try:
         result = auditor.audit(place, None)
+        if result.postponed:
+            auditor.world.sleep(ON_ITS_WAY)
+            result = auditor.audit(place, result.evidence)
     except OSError:
         return
     evidence = result.evidence

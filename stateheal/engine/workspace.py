@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 from stateheal.commit.apply import carry_out
@@ -25,12 +27,15 @@ from stateheal.model.disk import INDEX, JOBS, Place, job_file
 from stateheal.model.evidence import Evidence
 from stateheal.model.findings import Finding, Outcome
 from stateheal.model.liveness import Liveness, Owner
+from stateheal.model.look import Look
 from stateheal.model.records import pid_of
 from stateheal.model.report import Problem, ProblemKind
 from stateheal.model.request import Settings
 from stateheal.report.diff import diffs_of
 
 _PAUSE = 0.002
+_LOOK_AGE = 0.1
+"""Seconds for which a look at the process table is fresh enough to write by."""
 _ATTEMPTS = 7
 """How often a workspace is read and planned anew when somebody else writes to it meanwhile."""
 
@@ -46,6 +51,8 @@ class Auditor:
         self.world = world
         self.runs = journal.run_ids()
         self.originals = journal.originals
+        self.life = cache(world.processes.look)
+        """The process table as it was at the run's first doubt."""
         self.by_hash: dict[str, list[str]] = {}
         for place in filter(lambda place: place.of_codex, found.places):
             self.by_hash.setdefault(place.hash, []).append(str(place.directory))
@@ -80,6 +87,7 @@ class Auditor:
                 world.rollouts,
                 clean_jobs,
                 choose_turn,
+                self.life,
                 world.ask,
                 runs,
                 self.originals,
@@ -91,7 +99,7 @@ class Auditor:
         plan = make_plan(evidence, self.settings, violations, self.tells_edits)
         errors = tuple(Problem(str(place.directory / each.name), each.reason) for each in evidence.unreadable)
         errors += tuple(Problem(str(place.directory), each) for each in plan.problems)
-        postponed = bool(evidence.unsettled) and earlier is None
+        postponed = (bool(evidence.unsettled) or plan.waits) and earlier is None
         return WorkspaceResult(plan.findings, evidence, plan, errors, postponed=postponed)
 
 
@@ -138,26 +146,53 @@ class Healer:
             raise Refused(result.plan.refusal)
         if not result.plan.files:
             return True
-        confirm = _confirmer(result.evidence, self.auditor.settings, self.auditor.world)
+        confirm = _confirmer(result.evidence, self.auditor.settings, self.auditor.world, directory)
         world = self.auditor.world
         return carry_out(
             result.plan, directory, self.run, confirm, never if world.whole_workspaces else world.stop, written
         )
 
 
-def _confirmer(evidence: Evidence, settings: Settings, world: World) -> Callable[[tuple[Owner, ...]], str | None]:
-    """Judges owners once more, by a fresh probe, directly before a write."""
+def _confirmer(
+    evidence: Evidence, settings: Settings, world: World, directory: Directory
+) -> Callable[[tuple[Owner, ...]], str | None]:
+    """Judges owners once more, by fresh probes and a fresh look at the process table, directly before a write."""
+    life = _lasting(world.processes.look, _LOOK_AGE)
 
     def confirm(owners: tuple[Owner, ...]) -> str | None:
         for owner in owners:
             pid = pid_of(owner.pid)
             process = world.processes.facts(pid) if pid is not None and pid > 0 else None
-            verdict = judge(Case(owner, process, evidence.host, settings))
+            now = owner._replace(grown=_grown(directory, owner))
+            verdict = judge(Case(now, process, evidence.host, settings, life))
             if verdict.state is not Liveness.DEAD:
                 return f"{owner.job} may be alive after all: {verdict.reason}"
         return None
 
     return confirm
+
+
+def _lasting(look: Callable[[], Look], seconds: float) -> Callable[[], Look]:
+    """The same look for a moment: a repair of many jobs must not cost one each."""
+    taken: list[tuple[float, Look]] = []
+
+    def lasting() -> Look:
+        if not taken or time.monotonic() - taken[-1][0] > seconds:
+            taken[:] = [(time.monotonic(), look())]
+        return taken[0][1]
+
+    return lasting
+
+
+def _grown(directory: Directory, owner: Owner) -> int | None:
+    """Bytes by which the job's log has grown since it was read."""
+    if owner.log_size is None:
+        return owner.grown
+    try:
+        with directory.sub(JOBS) as jobs:
+            return max(0, jobs.stat(f"{owner.job}.log").st_size - owner.log_size)
+    except (OSError, ValueError):
+        return owner.grown
 
 
 def _with_outcome(findings: Iterable[Finding], outcome: Outcome) -> tuple[Finding, ...]:

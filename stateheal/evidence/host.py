@@ -7,11 +7,15 @@ import re
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from stateheal.model.liveness import HostFacts
 
 _INITIAL_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO, the same on every Linux
 _PROC = Path("/proc")
+_KTHREAD = 0x00200000
+"""PF_KTHREAD. The parent is no sign of its own: in a container process 2 may be anybody's."""
+_OVERLAYS = ("overlay", "aufs", "fuse.fuse-overlayfs")
 
 
 def read_text(path: Path) -> str | None:
@@ -20,6 +24,23 @@ def read_text(path: Path) -> str | None:
         return path.read_text("utf-8", "replace")
     except OSError:
         return None
+
+
+def read_bytes(path: str) -> bytes:
+    """A pseudo file's bytes; nothing where it is gone or will not be read."""
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except OSError:
+        return b""
+    try:
+        data = b""
+        while chunk := os.read(fd, 1 << 16):
+            data += chunk
+        return data
+    except OSError:  # it ended meanwhile
+        return data
+    finally:
+        os.close(fd)
 
 
 def hostname() -> str:
@@ -45,11 +66,26 @@ def boot_id() -> str | None:
     return text.strip() if text else None
 
 
+class Stat(NamedTuple):
+    """What ``/proc/<pid>/stat`` says of a process (proc_pid_stat(5))."""
+
+    zombie: bool = False
+    kernel: bool = False
+    ticks: int | None = None
+    """When it began, in clock ticks since boot."""
+
+
+def stat_of(pid: int) -> Stat:
+    """What can be read of it; the name in it may itself hold anything."""
+    fields = read_bytes(f"{_PROC}/{pid}/stat").rpartition(b")")[2].split()
+    if len(fields) < 20 or not fields[19].isdigit() or not fields[6].isdigit():
+        return Stat()
+    return Stat(fields[0] in (b"Z", b"X"), bool(int(fields[6]) & _KTHREAD), int(fields[19]))
+
+
 def start_ticks(pid: int) -> int | None:
-    """The process's start time in clock ticks since boot, field 22 of ``/proc/<pid>/stat`` (Linux)."""
-    text = read_text(_PROC / str(pid) / "stat")
-    fields = text.rpartition(")")[2].split() if text else []
-    return int(fields[19]) if len(fields) > 19 and fields[19].isdigit() else None
+    """When a process began, in clock ticks since boot (Linux)."""
+    return stat_of(pid).ticks
 
 
 def boot_time() -> float | None:
@@ -76,6 +112,24 @@ def _mount_of(path: Path) -> str | None:
         os.close(fd)
 
 
+def init_created(boot: float | None) -> float | None:
+    """When process 1 of our pid namespace began; ``None`` where /proc is another namespace's (Linux)."""
+    ticks = stat_of(1).ticks
+    try:
+        ours = os.readlink(_PROC / "self") == str(os.getpid())
+    except OSError:
+        return None
+    return boot + ticks / os.sysconf("SC_CLK_TCK") if ours and boot is not None and ticks is not None else None
+
+
+def has_own_root() -> bool:
+    """Whether the root is a container's own: an overlay, and not one in which somebody has mounted /proc once more,
+    as ``unshare --mount-proc`` does (Linux)."""
+    mounts = [line.split() for line in (read_text(_PROC / "self" / "mountinfo") or "").splitlines()]
+    kinds = {at: [m[m.index("-") + 1] for m in mounts if m[4] == at and "-" in m] for at in ("/", "/proc")}
+    return bool(kinds["/"]) and kinds["/"][-1] in _OVERLAYS and len(kinds["/proc"]) == 1
+
+
 def on_shared_storage(directory: Path) -> bool:
     """Whether the directory lies on another mount than the root file system (field guide section 4, "foreign").
 
@@ -88,6 +142,7 @@ def on_shared_storage(directory: Path) -> bool:
 def read_host(boot_time: float | None, now: float | None = None) -> HostFacts:
     """The facts about this machine; ``boot_time`` comes from the process table."""
     namespace = pid_namespace()
+    initial = namespace in (None, _INITIAL_PID_NAMESPACE)
     return HostFacts(
         now=time.time() if now is None else now,
         hostname=hostname(),
@@ -95,6 +150,8 @@ def read_host(boot_time: float | None, now: float | None = None) -> HostFacts:
         boot_time=boot_time,
         boot_id=boot_id(),
         pid_namespace=namespace,
-        initial_namespace=namespace in (None, _INITIAL_PID_NAMESPACE),
+        initial_namespace=initial,
         pid_max=pid_max(),
+        init_created=None if initial else init_created(boot_time),
+        own_root=not initial and has_own_root(),
     )

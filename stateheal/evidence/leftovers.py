@@ -14,7 +14,7 @@ from stateheal.formats.digest import sha256
 from stateheal.formats.jsontext import Json
 from stateheal.fs.directory import Directory, folder_of, own_name, parse_own_name
 from stateheal.model.disk import Name, Place, Snapshot
-from stateheal.model.records import text_of
+from stateheal.model.records import pid_of, text_of
 
 _JOB_IS_OVER = 60.0
 """Seconds after which a tracked job's temporary file is no write in progress: one takes milliseconds."""
@@ -132,3 +132,16 @@ def home_of(place: Place, records: Iterable[Mapping[str, Json]]) -> tuple[str | 
         if place.hash in (workspace_hash(home), workspace_hash(os.path.realpath(home))):
             return home, os.path.isdir(home)
     return next(((home, True) for home in homes if os.path.isdir(home)), (None, None))
+
+
+def absent_homes(records: Iterable[Mapping[str, Json]]) -> frozenset[str]:
+    """The project directories that records name and that are not there."""
+    named = {text_of(record, key) for record in records for key in ("workspaceRoot", "cwd")}
+    return frozenset(home for home in named if home and not (_is_path(home) and os.path.isdir(home)))
+
+
+def read_pid(jobs: Directory, name: str) -> int | None:
+    """The pid in a fork's ``<id>.pid``: a bare number, or ``{"pid": N, …}``."""
+    snapshot = read_snapshot(jobs, name, name)
+    value = snapshot.value if isinstance(snapshot, Snapshot) else None
+    return pid_of(value.get("pid") if isinstance(value, dict) else value)

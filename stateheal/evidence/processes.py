@@ -13,10 +13,11 @@ import re
 import sys
 import time
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from stateheal.evidence.host import boot_time, read_host, read_text, start_ticks
+from stateheal.evidence.host import boot_time, read_host, read_text, stat_of
 from stateheal.model.liveness import HostFacts, ProcessFacts
+from stateheal.model.look import Look, Seen
 
 _PROC = Path("/proc")
 _HOST_AGE = 1.0
@@ -25,6 +26,9 @@ _HOST_AGE = 1.0
 
 class ProcessTable(Protocol):
     """Where facts about processes come from. Tests bring their own."""
+
+    def look(self) -> Look:
+        """The whole process table now, this process left out."""
 
     def facts(self, pid: int) -> ProcessFacts:
         """What the system says of this pid now."""
@@ -50,6 +54,14 @@ class SystemProcesses:
             return ProcessFacts(pid, exists=False, why="no such process")
         return facts
 
+    def look(self) -> Look:
+        """Through /proc where there is one: psutil does not tell what a process's pid is in its own namespace."""
+        if sys.platform == "linux":
+            from stateheal.evidence.life import look_at_proc
+
+            return look_at_proc(self.host().boot_time)
+        return _look_by_psutil()
+
     def host(self) -> HostFacts:
         """This machine now. What hardly ever changes is read once a second: a tour asks in every workspace."""
         moment = time.monotonic()
@@ -67,6 +79,21 @@ def _boot_time() -> float | None:
         return float(psutil.boot_time())
     except (psutil.Error, OSError, RuntimeError):
         return None
+
+
+def _look_by_psutil() -> Look:
+    import psutil
+
+    try:
+        table = [each.info for each in psutil.process_iter(("pid", "cmdline", "create_time", "status"))]
+    except (psutil.Error, OSError) as error:
+        return Look(trouble=str(error))
+    return Look(tuple(_seen(info) for info in table if info["pid"] != os.getpid()))
+
+
+def _seen(info: dict[str, Any]) -> Seen:
+    argv = tuple(info["cmdline"] or ())
+    return Seen(info["pid"], argv, created=info["create_time"], zombie=info["status"] == "zombie")
 
 
 def _answers(pid: int) -> bool:
@@ -123,4 +150,5 @@ def _details(pid: int) -> ProcessFacts:
         pass  # denied, or hidden: unknown, never a mismatch
     if zombie and _has_live_threads(pid):
         zombie = False  # only its first thread has ended
-    return ProcessFacts(pid, True, zombie=zombie, argv=argv, created=created, ticks=start_ticks(pid))
+    stat = stat_of(pid)
+    return ProcessFacts(pid, True, zombie=zombie, argv=argv, created=created, ticks=stat.ticks, kernel=stat.kernel)

@@ -79,14 +79,15 @@ def read_log(directory: Directory, name: str) -> LogFacts | None:
             tail = file.read(_LOG_TAIL).decode("utf-8", "replace")
     except OSError:
         try:
-            return LogFacts(directory.stat(name).st_mtime)
+            found = directory.stat(name)
+            return LogFacts(found.st_mtime, size=found.st_size)
         except OSError:
             return None
     lines = tail.splitlines()
     errors = [line.partition("Codex error:")[2].strip() for line in lines if "] Codex error:" in line]
     begun, ended = (max((n for n, line in enumerate(lines) if word in line), default=-1) for word in _TURN_WORDS)
     last = lines[-1][:1000] if lines else ""
-    return LogFacts(info.mtime, errors[-1][:300] if errors else None, last, ended > begun)
+    return LogFacts(info.mtime, errors[-1][:300] if errors else None, last, ended > begun, info.size)
 
 
 def is_record(found: Snapshot, stem: str) -> bool:

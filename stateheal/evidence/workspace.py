@@ -9,7 +9,16 @@ from typing import NamedTuple, TypeVar
 
 from stateheal.evidence.broker import ask_endpoint, read_broker
 from stateheal.evidence.host import on_shared_storage
-from stateheal.evidence.leftovers import Originals, home_of, read_leftovers, real_parents, size_of, stray_names
+from stateheal.evidence.leftovers import (
+    Originals,
+    absent_homes,
+    home_of,
+    read_leftovers,
+    read_pid,
+    real_parents,
+    size_of,
+    stray_names,
+)
 from stateheal.evidence.processes import ProcessTable
 from stateheal.evidence.recognition import recognised
 from stateheal.evidence.recoveries import ChooseTurn, recoveries_of, turns_of
@@ -23,6 +32,7 @@ from stateheal.model.disk import INDEX, JOBS, LogFacts, Name, Place, Snapshot, U
 from stateheal.model.evidence import Answer, BrokerFacts, Evidence
 from stateheal.model.findings import Violation
 from stateheal.model.liveness import ProcessFacts
+from stateheal.model.look import Look
 from stateheal.model.records import NOT_RECORDS, entries_of, is_active, is_finished, pid_of
 
 _FRESH = 5.0
@@ -47,6 +57,8 @@ class Sources(NamedTuple):
     clean_jobs: CleanJobs
     """Which jobs need no look; the decision is made elsewhere, as the validator's is."""
     choose_turn: ChooseTurn
+    life: Callable[[], Look]
+    """Looks at the whole process table, or hands out what an earlier look in this run saw."""
     ask: Callable[[object], Answer] = ask_endpoint
     """Connects to a broker's endpoint."""
     finished_runs: frozenset[str] = frozenset()
@@ -86,6 +98,7 @@ def gather(place: Place, directory: Directory, sources: Sources) -> Evidence:
         records=records,
         logs=logs,
         processes=_probe(to_check, records_to_check, salvaged, sources.processes),
+        life=sources.life,
         violations=violations,
         recognition=recognised(place, directory, index),
         clean=clean,
@@ -96,6 +109,9 @@ def gather(place: Place, directory: Directory, sources: Sources) -> Evidence:
         names=names,
         leftovers=read_leftovers(directory, names, sources.finished_runs, sources.originals, host.now),
         broker=broker,
+        sidecars=jobs.sidecars,
+        absent=absent_homes([*entries, *_values(records, salvaged)]),
+        earlier_sizes=None if sources.earlier is None else {i: log.size for i, log in sources.earlier.logs.items()},
         real_parents=real_parents(sides),
         sizes={each: size_of(each) for each in (str(place.directory), *sources.twins)} if movable else {},
         home=home,
@@ -134,6 +150,8 @@ class _Jobs(NamedTuple):
     names: Mapping[str, bool] = MappingProxyType({})
     """Every name, and whether a directory stands under it."""
     strays: tuple[Name, ...] = ()
+    sidecars: Mapping[str, int] = MappingProxyType({})
+    """By job: the pid in ``<id>.pid``."""
 
 
 def _read_jobs(directory: Directory, entries: Sequence[Record], problems: list[Unreadable]) -> _Jobs:
@@ -148,7 +166,9 @@ def _read_jobs(directory: Directory, entries: Sequence[Record], problems: list[U
                     found = _kept(_read_twice(jobs, name, f"{JOBS}/{name}"), problems)
                     if found and (stem in known or is_record(found, stem)):
                         records[stem] = found
-            return _Jobs(records, names, tuple(stray_names(jobs, names, JOBS + "/")))
+            pids = {stem: read_pid(jobs, f"{stem}.pid") for stem in known | records.keys() if f"{stem}.pid" in names}
+            sidecars = {stem: pid for stem, pid in pids.items() if pid is not None}
+            return _Jobs(records, names, tuple(stray_names(jobs, names, JOBS + "/")), sidecars)
     except FileNotFoundError:
         pass  # a fresh workspace, or a fork that keeps no job files
     except OSError as error:

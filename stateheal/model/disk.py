@@ -132,6 +132,7 @@ class LogFacts(NamedTuple):
     last_line: str = ""
     turn_ended: bool = False
     """Whether its last 64 KiB say that a turn came to its end after the last one began."""
+    size: int = 0
 
 
 class Name(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
@@ -13,6 +13,7 @@ from stateheal.model.dialect import TAKEN_FOR_GRANTED, Recognition
 from stateheal.model.disk import LogFacts, Name, Place, Snapshot, Unreadable
 from stateheal.model.findings import Violation
 from stateheal.model.liveness import HostFacts, ProcessFacts
+from stateheal.model.look import Look
 
 
 class Answer(str, Enum):
@@ -102,6 +103,8 @@ class Evidence:
     logs: Mapping[str, LogFacts]
     processes: Mapping[int, ProcessFacts]
     """Every pid that an active record names."""
+    life: Callable[[], Look]
+    """The whole process table, looked at when a dead verdict is about to fall (field guide section 4)."""
     violations: Mapping[str, tuple[Violation, ...]]
     """By file name; of valid files there are none."""
     recognition: Recognition | None = TAKEN_FOR_GRANTED
@@ -119,6 +122,12 @@ class Evidence:
     leftovers: Mapping[str, Snapshot] = field(default_factory=dict)
     """Temporary files of runs of ours that are over, by name."""
     broker: BrokerFacts | None = None
+    sidecars: Mapping[str, int] = field(default_factory=dict)
+    """By job: the pid that a fork keeps in ``jobs/<id>.pid``."""
+    absent: frozenset[str] = frozenset()
+    """Project directories that records name and that are not there."""
+    earlier_sizes: Mapping[str, int] | None = None
+    """How long each log was at a look a moment ago; ``None`` where this is the first."""
     real_parents: Mapping[str, str] = field(default_factory=dict)
     """Directories that logFile fields name, and what they are with every link resolved."""
     sizes: Mapping[str, int] = field(default_factory=dict)

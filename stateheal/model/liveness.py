@@ -24,6 +24,8 @@ class ProcessFacts(NamedTuple):
     created: float | None = None
     ticks: int | None = None
     """Start time in clock ticks since boot (Linux): unlike ``created`` it never moves."""
+    kernel: bool = False
+    """A thread of the kernel's own (Linux): nobody's job, whatever else cannot be read of it."""
 
 
 class HostFacts(NamedTuple):
@@ -37,6 +39,10 @@ class HostFacts(NamedTuple):
     pid_namespace: str | None = None
     initial_namespace: bool = True
     pid_max: int | None = None
+    init_created: float | None = None
+    """When process 1 of our pid namespace began, where that is not the initial one."""
+    own_root: bool = False
+    """The root file system is a container's own: an overlay, not the host's root or a bind of it."""
 
 
 class Identity(NamedTuple):
@@ -58,7 +64,12 @@ class Owner(NamedTuple):
     updated_at: float | None = None
     last_sign: float | None = None
     """The job's last sign of life, whichever of its files shows it."""
-    workspace_root: str | None = None
+    paths: tuple[str, ...] = ()
+    """The directories and files it names: they tell which operating system wrote it."""
+    elsewhere: bool = False
+    """Neither its project directory nor its log is where it says: it speaks of another file system."""
+    last_word: float | None = None
+    """The last sign of life by its own words, file times left out where they may be a copy's."""
     hostname: str | None = None
     identity: Identity | None = None
     fork_ticks: int | None = None
@@ -67,6 +78,15 @@ class Owner(NamedTuple):
     """The record lies on a mount other than the root file system."""
     rivals: tuple[float, ...] = ()
     """When other active records with the same pid say they started."""
+    flag: tuple[str, str] | None = None
+    """What a command line names it by, if not ``--job-id <job>``."""
+    others: tuple[tuple[str, int], ...] = ()
+    """Further processes that the records name, and by which field."""
+    written: float | None = None
+    """When its record was last written, by the file's own time."""
+    log_size: int | None = None
+    grown: int | None = None
+    """Bytes that its log has grown by since an earlier look; ``None`` where nobody looked twice."""
 
 
 class Liveness(str, Enum):
@@ -87,6 +107,8 @@ class Verdict(NamedTuple):
     reason: str
     message: str = ""
     """What the healed record will say, for a dead one."""
+    settles: str = ""
+    """For an unsure one: what would end the doubt."""
 
 
 class Step(NamedTuple):

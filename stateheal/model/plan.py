@@ -108,3 +108,5 @@ class Plan(NamedTuple):
     """Why the plan must not be carried out: it would not cure what it claims."""
     problems: tuple[str, ...] = ()
     """Jobs that are spared because their repair would not cure them, a sentence each."""
+    waits: bool = False
+    """A verdict waits for a second look at a job's log: somebody may be writing it."""

@@ -40,6 +40,8 @@ ENDING = ("status", "phase", "pid", "completedAt", "errorMessage", "cancelledAt"
 IDENTITY = ("jobClass", "kind", "title", "workspaceRoot", "sessionId", "logFile", "createdAt")
 """Keys that an entry has as long as its job file has them: without them it is a stub."""
 LOST_PHASES = ("orphaned", "terminated")
+_NO_PROCESSES = ("request", "result")
+"""What was asked and answered: no process of the job's stands there."""
 ENTRY_LACKS = ("result", "rendered", "cancelledAt")
 """Keys of a job file that its index entry never has."""
 
@@ -138,3 +140,18 @@ def fork_ticks_of(record: Mapping[str, Json]) -> int | None:
             if match:
                 return int(match[1])
     return None
+
+
+def other_pids(record: Mapping[str, Json]) -> Iterator[tuple[str, int]]:
+    """The further processes that forks name (``childPid agentPid workerPid owner.pid …``), by field."""
+    for key, value in record.items():
+        if isinstance(value, dict) and key not in _NO_PROCESSES:
+            yield from ((f"{key}.{inner}", pid) for inner, pid in _pids_in(value))
+    yield from ((key, pid) for key, pid in _pids_in(record) if key != "pid")
+
+
+def _pids_in(record: Mapping[str, Json]) -> Iterator[tuple[str, int]]:
+    for key, value in record.items():
+        pid = pid_of(value) if key.lower().endswith("pid") else None
+        if pid is not None and pid > 1:
+            yield key, pid

@@ -21,6 +21,7 @@ from stateheal.evidence.workspace import Sources, gather
 from stateheal.fs.directory import open_directory
 from stateheal.model.disk import GATE_TITLE, Place
 from stateheal.model.evidence import Answer, Evidence
+from stateheal.model.look import Look
 from stateheal.model.request import Settings
 from tests.bench.trees import make_tree
 from tests.support import FIELD_DATA, HERE, FakeProcesses, Tree, done, entry_of, lay_out, settle, write_json
@@ -30,7 +31,7 @@ CASES = HERE / "cases"
 
 def evidence_of(place: Place) -> Evidence:
     sources = Sources(
-        FakeProcesses(), Rollouts(Path("/nowhere")), clean_jobs, choose_turn, ask=lambda endpoint: Answer.NO
+        FakeProcesses(), Rollouts(Path("/nowhere")), clean_jobs, choose_turn, Look, ask=lambda endpoint: Answer.NO
     )
     with open_directory(place.directory) as directory:
         return gather(place, directory, sources)

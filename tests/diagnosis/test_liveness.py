@@ -9,8 +9,9 @@ import pytest
 from stateheal.diagnosis.case import Case, job_command, job_id_in
 from stateheal.diagnosis.liveness import ROWS, judge, trace
 from stateheal.model.liveness import Identity, Liveness, Owner, ProcessFacts
+from stateheal.model.look import Look, Seen
 from stateheal.model.records import pid_of
-from stateheal.model.request import Settings
+from stateheal.model.request import Closing, Settings
 from tests.support import NOW, WORKER, host
 
 HOUR, DAY = 3600.0, 86400.0
@@ -24,7 +25,7 @@ MINE = Identity("boot-1", "pid:[1]", 777)
 
 def owner(**fields: Any) -> Owner:
     """A job that began two hours ago and has been silent for one."""
-    base = Owner("task-1", "running", PID, NOW - 2 * HOUR - 1, NOW - 2 * HOUR, None, NOW - HOUR, "/home/dev/demo")
+    base = Owner("task-1", "running", PID, NOW - 2 * HOUR - 1, NOW - 2 * HOUR, None, NOW - HOUR, ("/home/dev/demo",))
     return base._replace(**fields)
 
 
@@ -39,9 +40,21 @@ LOCAL = Settings(assume_local=True)
 QUEUED: dict[str, Any] = {"status": "queued", "started_at": None, "created_at": NOW - 2 * HOUR}
 SILENT: dict[str, Any] = {"last_sign": NOW - 2 * DAY}
 
-# (what is told, owner, process, verdict, row[, host][, settings])
+CHILD: dict[str, Any] = {"others": (("childPid", 4711),)}
+JUST_NOW: dict[str, Any] = {"last_sign": NOW - 1, "log_size": 100}
+INSIDE = host(initial_namespace=False, own_root=True, init_created=NOW - 9 * HOUR)
+SANDBOX = INSIDE._replace(init_created=NOW - 60)
+CLOSING = Settings(closing=Closing(frozenset({PID}), NOW - 2 * HOUR - 2, NOW, None))
+
+
+def seen(*processes: Seen) -> tuple[Any, ...]:
+    """What stands behind the row's name where the process table shows something."""
+    return host(), Settings(), Look(processes)
+
+
+# (what is told, owner, process, verdict, row[, host][, settings][, look])
 TABLE: list[tuple[Any, ...]] = [
-    # --- nothing may be done -----------------------------------------------------------------------------------------
+    # --- nothing may be done ------------------------------------------------------------------------------------------
     ("process as old as the job", owner(), process(), ALIVE, "exists"),
     ("process created within tolerance after it", owner(), process(created=-2 * HOUR + 59), ALIVE, "exists"),
     ("process a little older than the job", owner(), process(created=-2 * HOUR - 50), ALIVE, "exists"),
@@ -108,8 +121,8 @@ TABLE: list[tuple[Any, ...]] = [
         "own-other-namespace",
     ),
     ("our runner, ticks unreadable", owner(identity=MINE), process(None, ticks=None), UNSURE, "own-unread"),
-    ("Windows path here, fresh", owner(workspace_root="C:\\Users\\x\\demo"), GONE, UNSURE, "foreign"),
-    ("UNC path here, fresh", owner(workspace_root="\\\\wsl$\\demo"), GONE, UNSURE, "foreign"),
+    ("Windows path here, fresh", owner(paths=("C:\\Users\\x\\demo",)), GONE, UNSURE, "foreign"),
+    ("UNC path here, fresh", owner(paths=("\\\\wsl$\\demo",)), GONE, UNSURE, "foreign"),
     ("POSIX path on Windows, fresh", owner(), GONE, UNSURE, "foreign", host(windows=True)),
     ("pid above pid_max, fresh", owner(pid=40000), GONE, UNSURE, "foreign", host(pid_max=32768)),
     ("a pid no kernel gives", owner(pid=1e30), GONE, UNSURE, "foreign", host(pid_max=32768)),
@@ -136,7 +149,91 @@ TABLE: list[tuple[Any, ...]] = [
     ("a text that is no number, fresh", owner(pid="abc", last_sign=NOW - 60), None, UNSURE, "no-pid-yet"),
     ("half a pid, fresh", owner(pid=3.5, last_sign=NOW - 60), None, UNSURE, "no-pid-yet"),
     ("pid 1, argv unreadable", owner(pid=1), process(None), UNSURE, "unsafe-unread"),
-    # --- proven dead -------------------------------------------------------------------------------------------------
+    # --- signs of life that no pid shows ------------------------------------------------------------------------------
+    ("its worker has another pid", owner(), GONE, ALIVE, "works-elsewhere", *seen(Seen(7, (*WORKER, "task-1")))),
+    ("a companion has the pid in a sandbox", owner(), GONE, ALIVE, "inner-owner", *seen(Seen(7, FOREGROUND, PID))),
+    (
+        "the same, and it may be this very worker",
+        owner(),
+        GONE,
+        ALIVE,
+        "inner-owner",
+        *seen(Seen(7, ("node", "/x/codex-companion.mjs", "review"), PID, NOW - 2 * HOUR)),
+    ),
+    (
+        "a companion has the pid in a sandbox, but began later",
+        owner(),
+        GONE,
+        UNSURE,
+        "inner-owner-late",
+        *seen(Seen(7, FOREGROUND, PID, NOW - HOUR)),
+    ),
+    (
+        "anybody has the pid in a sandbox",
+        owner(),
+        GONE,
+        UNSURE,
+        "inner-process",
+        *seen(Seen(7, STRANGER, PID, NOW - 2 * HOUR)),
+    ),
+    ("the same, nothing can be read of it", owner(), GONE, UNSURE, "inner-process", *seen(Seen(7, (), PID))),
+    (
+        "the same, outside is a stranger",
+        owner(),
+        process(created=LATE),
+        UNSURE,
+        "inner-process",
+        *seen(Seen(7, (), PID)),
+    ),
+    ("its child lives in a sandbox", owner(**CHILD), GONE, UNSURE, "inner-process", *seen(Seen(7, (), 4711, 1.0))),
+    (
+        "its child lives",
+        owner(**CHILD),
+        GONE,
+        UNSURE,
+        "other-process",
+        *seen(Seen(4711, ("claude", "-p"), created=1.0)),
+    ),
+    ("its child lives, later than the record", owner(**CHILD), GONE, UNSURE, "other-process", *seen(Seen(4711))),
+    (
+        "its child began after startedAt, before the record was written",
+        owner(**CHILD, written=NOW - 60),
+        GONE,
+        UNSURE,
+        "other-process",
+        *seen(Seen(4711, ("claude", "-p"), created=NOW - 90)),
+    ),
+    (
+        "no pid, silent past grace, its child lives",
+        owner(**CHILD, pid=None, last_sign=NOW - 2 * HOUR),
+        None,
+        UNSURE,
+        "other-process",
+        *seen(Seen(4711, ("opencode", "run"), created=1.0)),
+    ),
+    ("its log was written a moment ago", owner(**JUST_NOW), GONE, UNSURE, "log-fresh"),
+    ("its log grew", owner(**JUST_NOW, grown=80), GONE, UNSURE, "log-grew"),
+    ("its log grew, whatever the clocks say", owner(log_size=9, grown=1), GONE, UNSURE, "log-grew"),
+    ("nobody could look", owner(), GONE, UNSURE, "no-look", host(), Settings(), Look(trouble="Permission denied")),
+    # --- another system's ---------------------------------------------------------------------------------------------
+    ("git's path of WSL, on Windows", owner(paths=("//wsl.localhost/U/p",)), GONE, DEAD, "gone", host(windows=True)),
+    ("a container's files, seen from its host", owner(elsewhere=True), GONE, UNSURE, "foreign"),
+    ("in a sandbox", owner(), GONE, UNSURE, "foreign", host(initial_namespace=False)),
+    ("in a sandbox that is younger than the job", owner(), GONE, UNSURE, "foreign", SANDBOX),
+    (
+        "in a container, as old as the job",
+        owner(),
+        GONE,
+        UNSURE,
+        "foreign",
+        INSIDE._replace(init_created=NOW - 2 * HOUR),
+    ),
+    ("in a container, the root is the host's", owner(), GONE, UNSURE, "foreign", INSIDE._replace(own_root=False)),
+    ("in a container, the state is not its own", owner(shared_storage=True), GONE, UNSURE, "foreign", INSIDE),
+    ("in a container, no times at all", owner(created_at=None, started_at=None), GONE, UNSURE, "foreign", INSIDE),
+    # --- the kernel's own ---------------------------------------------------------------------------------------------
+    ("a thread of the kernel, still fresh", owner(), process(None, kernel=True), UNSURE, "senior-fresh"),
+    # --- proven dead --------------------------------------------------------------------------------------------------
     ("gone", owner(), GONE, DEAD, "gone"),
     ("gone, no times at all", owner(created_at=None, started_at=None, last_sign=None), GONE, DEAD, "gone"),
     ("queued and gone", owner(**QUEUED), GONE, DEAD, "gone"),
@@ -175,16 +272,151 @@ TABLE: list[tuple[Any, ...]] = [
     ("negative", owner(pid=-4242), None, DEAD, "unsafe"),
     ("true", owner(pid=True), None, DEAD, "unsafe"),
     ("pid 1 is init", owner(pid=1), process(("/sbin/init",)), DEAD, "unsafe"),
-    ("foreign path, silent for a day", owner(workspace_root="C:\\x", **SILENT), GONE, DEAD, "gone"),
-    ("foreign path, assumed local", owner(workspace_root="C:\\x"), GONE, DEAD, "gone", host(), LOCAL),
+    ("foreign path, silent for a day", owner(paths=("C:\\x",), **SILENT), GONE, DEAD, "gone"),
+    ("foreign path, assumed local", owner(paths=("C:\\x",)), GONE, DEAD, "gone", host(), LOCAL),
     ("pid above pid_max, silent for a day", owner(pid=40000, **SILENT), GONE, DEAD, "gone", host(pid_max=32768)),
-    ("container, but not on shared storage", owner(), GONE, DEAD, "gone", host(initial_namespace=False)),
+    # --- a container or sandbox that we are in ------------------------------------------------------------------------
+    ("a container that is whole: its own root, older", owner(), GONE, DEAD, "gone", INSIDE),
+    ("silent for a day in a sandbox", owner(**SILENT), GONE, DEAD, "gone", host(initial_namespace=False)),
+    ("in a sandbox, assumed local", owner(), GONE, DEAD, "gone", host(initial_namespace=False), LOCAL),
+    ("a command of our own that has just ended, in a sandbox", owner(), GONE, DEAD, "gone", SANDBOX, CLOSING),
+    # --- the kernel's own ---------------------------------------------------------------------------------------------
+    ("a thread of the kernel, later", owner(), process(None, LATE, kernel=True), DEAD, "late-stranger"),
+    (
+        "a thread of the kernel, silent for a day",
+        owner(**SILENT, started_at=None),
+        process(None, kernel=True),
+        DEAD,
+        "senior-silent",
+    ),
+    # --- what looks like a sign of life and is none -------------------------------------------------------------------
+    ("another job's worker", owner(), GONE, DEAD, "gone", *seen(Seen(7, (*WORKER, "task-10")))),
+    (
+        "a status of this job",
+        owner(),
+        GONE,
+        DEAD,
+        "gone",
+        *seen(Seen(7, ("node", "x-companion.mjs", "status", "task-1"))),
+    ),
+    ("an explain of this job", owner(), GONE, DEAD, "gone", *seen(Seen(7, ("stateheal", "explain", "task-1")))),
+    ("text that mentions it", owner(), GONE, DEAD, "gone", *seen(Seen(7, ("sh", "-c", "x --job-id task-1")))),
+    (
+        "the stateheal that ran it",
+        owner(),
+        GONE,
+        DEAD,
+        "gone",
+        *seen(Seen(7, ("/bin/stateheal", "run", "--no-record", "--", *WORKER, "task-1"))),
+    ),
+    ("a zombie's command line", owner(), GONE, DEAD, "gone", *seen(Seen(7, (*WORKER, "task-1"), zombie=True))),
+    ("an inner pid that is another", owner(), GONE, DEAD, "gone", *seen(Seen(7, FOREGROUND, PID + 1))),
+    ("an inner worker of another job", owner(), GONE, DEAD, "gone", *seen(Seen(7, (*WORKER, "task-2"), PID))),
+    (
+        "an inner stranger that came after the last sign",
+        owner(),
+        GONE,
+        DEAD,
+        "gone",
+        *seen(Seen(7, STRANGER, PID, NOW - HOUR + 10)),
+    ),
+    ("an inner stranger, silent for a day", owner(**SILENT), GONE, DEAD, "gone", *seen(Seen(7, STRANGER, PID, 1.0))),
+    ("a child that is gone", owner(**CHILD), GONE, DEAD, "gone"),
+    ("a child that is a zombie", owner(**CHILD), GONE, DEAD, "gone", *seen(Seen(4711, zombie=True))),
+    ("a child that is the kernel's", owner(**CHILD), GONE, DEAD, "gone", *seen(Seen(4711, kernel=True))),
+    (
+        "a child's pid that another got since",
+        owner(**CHILD, written=NOW - HOUR),
+        GONE,
+        DEAD,
+        "gone",
+        *seen(Seen(4711, STRANGER, created=NOW - 60)),
+    ),
+    (
+        "a child field that says what pid says",
+        owner(others=(("workerPid", PID),)),
+        process(created=LATE),
+        DEAD,
+        "late-stranger",
+        *seen(Seen(PID, STRANGER, created=NOW - HOUR)),
+    ),
+    ("a fresh log that did not grow", owner(**JUST_NOW, grown=0), GONE, DEAD, "gone"),
+    ("a fresh record without a log", owner(**{**JUST_NOW, "log_size": None}), GONE, DEAD, "gone"),
 ]
+
+
+# Every one is a live job whose pid says nothing, or that it is dead.
+SILENT_PIDS = [
+    ("gone", owner(), GONE),
+    ("no pid, silent past grace", owner(pid=None, last_sign=NOW - HOUR), None),
+    ("queued without a pid", owner(**QUEUED, pid=None, last_sign=NOW - 2 * HOUR), None),
+    ("a stranger", owner(), process(created=LATE)),
+    ("a long-lived stranger", owner(**SILENT), process(created=-3 * DAY)),
+    ("a thread of the kernel", owner(), process(None, LATE, kernel=True)),
+    ("a zombie", owner(), process((), zombie=True)),
+    ("another job's worker", owner(), process((*WORKER, "task-10"))),
+    ("a pid that is none", owner(pid=0), None),
+    ("init", owner(pid=1), process(("/sbin/init",))),
+]
+SIGNS = [
+    ("its worker", Seen(7, (*WORKER, "task-1"))),
+    ("its worker, with =", Seen(7, (*WORKER[:3], "--job-id=task-1"))),
+    ("its worker behind a sandbox's own words", Seen(7, ("bwrap", "--unshare-pid", "--", *WORKER, "task-1"))),
+    (
+        "a companion of another name",
+        Seen(7, ("node", "/x/grok-bridge.mjs", "run-worker", "--job-id", "task-1")),
+    ),
+    (
+        "its id behind a worker's subcommand",
+        Seen(7, ("node", "/x/gemini-companion.mjs", "task-worker", "task-1")),
+    ),
+    ("its id behind a worker's script", Seen(7, ("node", "/x/job-worker.mjs", "task-1"))),
+    (
+        "a worker in a project called stateheal",
+        Seen(7, (*WORKER[:3], "--cwd", "/home/me/stateheal", "--job-id", "task-1")),
+    ),
+]
+
+
+@pytest.mark.parametrize("sign", SIGNS, ids=[sign[0] for sign in SIGNS])
+@pytest.mark.parametrize("silent", SILENT_PIDS, ids=[row[0] for row in SILENT_PIDS])
+def test_whatever_its_pid_says_who_works_on_it_lives(silent: tuple[Any, ...], sign: tuple[str, Seen]) -> None:
+    _, claimed, facts = silent
+    assert judge(Case(claimed, facts, host(), Settings(), Look)).state is Liveness.DEAD
+    verdict = judge(Case(claimed, facts, host(), Settings(), lambda: Look((sign[1],))))
+    assert (verdict.state.value, verdict.row) == ("alive", "works-elsewhere")
+
+
+def test_the_process_table_is_looked_at_only_before_a_dead_verdict() -> None:
+    asked: list[int] = []
+
+    def life() -> Look:
+        asked.append(1)
+        return Look()
+
+    for row in TABLE:
+        asked.clear()
+        case = case_of(row)
+        verdict = judge(Case(case.owner, case.process, case.host, case.settings, life))
+        assert len(asked) <= 1
+        assert asked or verdict.state is not Liveness.DEAD
+    asked.clear()
+    judge(Case(owner(), process(), host(), Settings(), life))
+    assert not asked
+
+
+def test_who_is_unsure_for_good_is_told_what_would_settle_it() -> None:
+    for row in TABLE:
+        verdict = judge(case_of(row))
+        passing = {"no-pid-yet", "log-grew", "log-fresh"}
+        assert bool(verdict.settles) == (verdict.state is Liveness.UNSURE and verdict.row not in passing), row[0]
+        assert not verdict.settles or "stateheal close task-1" in verdict.settles
 
 
 def case_of(row: tuple[Any, ...]) -> Case:
     _, claimed, facts, _, _, *rest = row
-    return Case(claimed, facts, rest[0] if rest else host(), rest[1] if len(rest) > 1 else Settings())
+    machine, settings, look = [*rest, *[host(), Settings(), Look()][len(rest) :]]
+    return Case(claimed, facts, machine, settings, lambda: look)
 
 
 @pytest.mark.parametrize("row", TABLE, ids=[row[0] for row in TABLE])
@@ -215,23 +447,23 @@ def test_the_trace_ends_with_the_row_that_decided() -> None:
 )
 def test_messages_are_those_of_the_field_guide(changed: dict[str, Any], message: str) -> None:
     facts = None if changed else GONE
-    assert judge(Case(owner(**changed), facts, host(), Settings())).message == message
+    assert judge(Case(owner(**changed), facts, host(), Settings(), Look)).message == message
 
 
 def test_recycled_message() -> None:
-    verdict = judge(Case(owner(), process(created=LATE), host(), Settings()))
+    verdict = judge(Case(owner(), process(created=LATE), host(), Settings(), Look))
     assert verdict.message == "Orphaned: pid 4242 now belongs to another process"
     assert verdict.rule == "recycled-pid"
 
 
 def test_before_boot_is_the_reason_where_the_last_sign_is_older_than_boot() -> None:
-    verdict = judge(Case(owner(), GONE, host(boot_time=NOW - 60), Settings()))
+    verdict = judge(Case(owner(), GONE, host(boot_time=NOW - 60), Settings(), Look))
     assert "before the last boot" in verdict.reason
     assert verdict.message == "Orphaned: pid 4242 no longer alive"
 
 
 def test_boot_time_never_outranks_a_process_that_exists() -> None:
-    assert judge(Case(owner(), process(), host(boot_time=NOW), Settings())).state is Liveness.ALIVE
+    assert judge(Case(owner(), process(), host(boot_time=NOW), Settings(), Look)).state is Liveness.ALIVE
 
 
 @pytest.mark.parametrize(
@@ -271,3 +503,23 @@ def test_job_ids_are_compared_whole() -> None:
     assert job_id_in(("a", "--job-id=task-10")) == "task-10"
     assert job_id_in(("a", "--job-id")) is None
     assert job_id_in(("a", "--job-idx=task-1")) is None
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("C:\\Users\\x\\demo", "C:/Users/x/demo", "d:\\demo", "\\\\server\\share\\demo", "\\\\?\\C:\\demo"),
+        *("//wsl.localhost/Ubuntu-22.04/home/u/demo", "//wsl$/Ubuntu/home/u/demo", "//server/share/demo"),
+        *("\\\\wsl.localhost\\Ubuntu\\home\\u", "\\\\wsl$\\Ubuntu\\home"),
+    ],
+)
+def test_windows_paths_in_every_spelling(path: str) -> None:
+    for paths in ((path,), ("/mnt/c/Users/x/demo", path)):
+        assert judge(Case(owner(paths=paths), GONE, host(), Settings(), Look)).row == "foreign"
+        assert judge(Case(owner(paths=(path,)), GONE, host(windows=True), Settings(), Look)).row == "gone"
+
+
+@pytest.mark.parametrize("path", ["/home/u/demo", "/mnt/c/Users/x/demo", "/"])
+def test_posix_paths(path: str) -> None:
+    assert judge(Case(owner(paths=(path,)), GONE, host(), Settings(), Look)).row == "gone"
+    assert judge(Case(owner(paths=(path,)), GONE, host(windows=True), Settings(), Look)).row == "foreign"

@@ -41,14 +41,16 @@ def running(*argv: str) -> Iterator[int]:
         child.stdout.close()
 
 
-def verdict_on(pid: Any, job: str = "task-1", began: float = 0.0, status: str = "running") -> Verdict:
+def verdict_on(pid: Any, job: str = "task-1", began: float = 0.0, status: str = "running", **settings: Any) -> Verdict:
     """Judge a job that began so many seconds from now."""
     processes = SystemProcesses()
     facts = processes.facts(pid) if isinstance(pid, int) and pid > 0 else None
     now = time.time()
     started = now + began
-    owner = Owner(job, status, pid, started, started if status == "running" else None, None, started, "/home/dev/demo")
-    return judge(Case(owner, facts, processes.host(), Settings()))
+    owner = Owner(
+        job, status, pid, started, started if status == "running" else None, None, started, ("/home/dev/demo",)
+    )
+    return judge(Case(owner, facts, processes.host(), Settings(**settings), processes.look))
 
 
 def until(answer: Callable[[], bool]) -> None:
@@ -184,10 +186,12 @@ def test_pid_one_of_a_fresh_namespace(argv: list[str], row: str) -> None:
     """A companion can be pid 1 of a container; anything else there is no job."""
     if not _can_unshare():
         pytest.skip("unshare is not permitted here")
-    code = "from tests.diagnosis.test_liveness_real import verdict_on as v; print(v(1).row)"
+    code = (
+        "from tests.diagnosis.test_liveness_real import verdict_on as v; print(v(1).row, v(1, assume_local=True).row)"
+    )
     command = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", code, *argv]
     answer = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert answer.stdout.strip() == row, answer.stderr
+    assert answer.stdout.split() == ["foreign", row], answer.stderr
 
 
 def test_a_process_that_ends_while_it_is_looked_at_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:

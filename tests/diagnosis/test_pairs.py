@@ -78,10 +78,10 @@ VALUES: dict[str, Damage] = {
     "recycled": lambda tree: (edit_entry(tree, pid=6000), edit_record(tree, pid=6000))[0],
     "no pid": lambda tree: (edit_entry(tree, pid=None), edit_record(tree, pid=None))[0],
     "unsafe pid": lambda tree: (edit_entry(tree, pid=0), edit_record(tree, pid=0))[0],
-    "index behind": lambda tree: write_json(tree.path / f"jobs/{IDENT}.json", done(IDENT)),
+    "index behind": lambda tree: edit_record(tree, **done(IDENT, logFile=tree.record(IDENT)["logFile"])),
     "file behind": lambda tree: edit_entry(tree, status="cancelled", phase="cancelled", pid=None),
     "relabelled": lambda tree: (
-        write_json(tree.path / f"jobs/{IDENT}.json", done(IDENT)),
+        edit_record(tree, **done(IDENT, logFile=tree.record(IDENT)["logFile"])),
         edit_entry(tree, status="failed", phase="orphaned", pid=None, errorMessage="Orphaned: by another tool"),
     )[0],
     "unsafe log in the file": lambda tree: edit_record(tree, logFile="/etc/passwd"),

@@ -294,7 +294,7 @@ LIVE = FakeProcesses().live(4242, "node", "/x/codex-companion.mjs", "task-worker
             "",
         ),
         (lambda tree: tree.file(done("task-7")), "unindexed"),
-        (lambda tree: tree.add(done("task-1"), status="running", phase="running", pid=4343), "index-behind"),
+        (lambda tree: tree.add(done("task-7"), status="running", phase="running", pid=4343), "index-behind"),
     ],
 )
 def test_damage_that_would_be_moved_wrongly_is_in_the_way(two: Two, side: str, damage: Any, rule: str) -> None:

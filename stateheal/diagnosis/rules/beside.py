@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 
 from stateheal.diagnosis.case import Case
@@ -10,12 +11,13 @@ from stateheal.diagnosis.liveness import judge
 from stateheal.diagnosis.rule import Diagnosed, Rule, file_finding
 from stateheal.diagnosis.view import View
 from stateheal.formats.jsontext import Json
-from stateheal.formats.times import DAY, describe_age
+from stateheal.formats.times import DAY, MINUTE, describe_age
 from stateheal.model.disk import BROKER
 from stateheal.model.evidence import Answer, BrokerFacts
 from stateheal.model.findings import Severity
 from stateheal.model.liveness import Liveness, Owner, Verdict
 from stateheal.model.plan import Change
+from stateheal.model.records import text_of
 
 
 def find_stale_broker(view: View) -> Iterator[Diagnosed]:
@@ -26,11 +28,11 @@ def find_stale_broker(view: View) -> Iterator[Diagnosed]:
     session = broker.snapshot.value
     if not isinstance(session, dict):
         return
-    verdict, owner = _verdict(view, broker, session)
-    reason = _another_process(broker, session) if verdict.state is Liveness.ALIVE else verdict.reason
-    if verdict.row in ("no-pid", "no-pid-yet") or reason is None or broker.answer is Answer.YES:
+    owner = _owner(view, broker, session)
+    verdict, by_pid = _verdict(view, owner, broker, session)
+    if verdict.row in ("no-pid", "no-pid-yet") or verdict.state is Liveness.ALIVE or broker.answer is Answer.YES:
         return
-    message = f"the broker it names is gone: {reason}"
+    message = f"the broker it names is gone: {verdict.reason}"
     if verdict.state is Liveness.UNSURE or broker.answer is Answer.UNKNOWN:
         doubt = f"its endpoint {broker.answer.value}"
         yield Diagnosed(file_finding(view, STALE_BROKER, BROKER, message, doubt, severity=Severity.UNSURE))
@@ -43,20 +45,47 @@ def find_stale_broker(view: View) -> Iterator[Diagnosed]:
         "its endpoint does not answer; the plugin would signal that pid's process group at session end",
         "remove broker.json; its session directory is not touched",
     )
-    owners_to_recheck = (owner,) if verdict.state is Liveness.DEAD else ()
+    owners_to_recheck = (owner,) if by_pid else ()
     yield Diagnosed(finding, Change(remove=BROKER, owners_to_recheck=owners_to_recheck))
 
 
-def _verdict(view: View, broker: BrokerFacts, session: dict[str, Json]) -> tuple[Verdict, Owner]:
-    """The liveness table, for a process of which only the pid and the age of the file are known."""
-    owner = Owner(
+def _owner(view: View, broker: BrokerFacts, session: dict[str, Json]) -> Owner:
+    """What is known of a broker: its pid, its endpoint, the age of its file, and when its workspace last lived."""
+    written, endpoint = broker.snapshot.stat.mtime, text_of(session, "endpoint")
+    signs = [sign for job in view.jobs if (sign := view.last_sign(job)) is not None]
+    words = [word for job in view.jobs if (word := view.last_word(job)) is not None]
+    return Owner(
         job="the broker",
         status="running",
         pid=session.get("pid"),
-        last_sign=broker.snapshot.stat.mtime,
+        created_at=written,
+        last_sign=max([written, *signs]),
+        last_word=max([*words, *([] if _is_copy(view, written) else [written])], default=None),
+        paths=tuple(path for key in ("logFile", "pidFile", "sessionDir") if (path := text_of(session, key))),
+        elsewhere=bool(view.jobs) and all(view.is_elsewhere(job) for job in view.jobs),
         shared_storage=view.evidence.shared_storage,
+        flag=("--endpoint", endpoint) if endpoint else None,
     )
-    return judge(Case(owner, broker.process, view.evidence.host, view.settings)), owner
+
+
+def _is_copy(view: View, written: float) -> bool:
+    """Whether all files of the workspace were written in one moment: a checkout's times say nothing."""
+    files = [file for file in (view.evidence.index, *view.evidence.records.values()) if file is not None]
+    return len(files) > 1 and all(abs(file.stat.mtime - written) < MINUTE for file in files)
+
+
+def _verdict(view: View, owner: Owner, broker: BrokerFacts, session: dict[str, Json]) -> tuple[Verdict, bool]:
+    """The liveness table's word on the broker, and whether it stands on the pid as it was recorded.
+
+    Where the pid's command line proves another process, the broker is judged as gone: it may live under another pid.
+    """
+    case = Case(owner, broker.process, view.evidence.host, view.settings, view.evidence.life)
+    verdict = judge(case)
+    other = _another_process(broker, session) if verdict.state is Liveness.ALIVE else None
+    if other is None or broker.process is None:
+        return verdict, True
+    hidden = judge(replace(case, process=broker.process._replace(exists=False)))
+    return (hidden._replace(reason=other) if hidden.state is Liveness.DEAD else hidden), False
 
 
 def _another_process(broker: BrokerFacts, session: dict[str, Json]) -> str | None:

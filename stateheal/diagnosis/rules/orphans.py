@@ -83,6 +83,7 @@ def _diagnose(view: View, job: Job, rule: Rule) -> Iterator[Diagnosed]:
     status = str(job.sides[0].get("status"))
     if verdict.state is Liveness.UNSURE:
         message = f"{status}, and whether its process lives cannot be told: {verdict.reason}"
+        evidence = "; ".join(filter(None, [evidence, verdict.settles]))
         yield Diagnosed(job_finding(view, job, rule, message, evidence, severity=Severity.UNSURE))
     elif verdict.state is Liveness.DEAD:
         only = "" if job.entry and job.record else " in the index" if job.entry else " in the job file"

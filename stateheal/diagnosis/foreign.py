@@ -1,0 +1,65 @@
+"""Records of another system: whose pids are not this one's (field guide section 4, "foreign").
+
+A day after the last sign of life it is over, whatever it was; ``--assume-local`` says at once that it is not so.
+"""
+
+from __future__ import annotations
+
+import re
+
+from stateheal.diagnosis.case import Case
+from stateheal.formats.times import DAY
+
+_WINDOWS_PATH = re.compile(r"[A-Za-z]:[\\/]|[\\/]{2}[^\\/]")
+r"""A drive, ``\\server\share``, ``\\?\C:``, and as git says it: ``//wsl.localhost/…``, ``//wsl$/…``."""
+_POSIX_PATH = re.compile(r"/(?!/[^/])")
+_HINT = "; --assume-local if it was this one"
+_YOUNG = 1.0
+"""Seconds by which a creation time may be off."""
+
+
+def foreign(case: Case) -> str | None:
+    """Why the record's pid may be no pid of this system, while its last sign of life is younger than a day."""
+    if case.settings.assume_local or case.is_own or case.silence is None or case.silence >= DAY:
+        return None
+    reason = _other_system(case) or _other_kernel(case) or _other_files(case) or _inside(case)
+    return reason + _HINT if reason else None
+
+
+def _other_system(case: Case) -> str | None:
+    theirs = _POSIX_PATH if case.host.windows else _WINDOWS_PATH
+    if any(theirs.match(path) for path in case.owner.paths):
+        return f"it names a path of {'another operating system' if case.host.windows else 'Windows'}"
+    return None
+
+
+def _other_kernel(case: Case) -> str | None:
+    pid, most = case.pid, case.host.pid_max
+    if pid is None or most is None or pid <= most:
+        return None
+    return f"pid {pid} is above what this kernel gives out ({most}): another machine's"
+
+
+def _other_files(case: Case) -> str | None:
+    """A dev container's record, seen from its host: Docker may run in a VM, where no process can be seen."""
+    word = case.owner.last_word
+    if not case.owner.elsewhere or (word is not None and case.host.now - word >= DAY):
+        return None
+    return "its project directory is not here and its log is recorded elsewhere: it may run in a container"
+
+
+def _inside(case: Case) -> str | None:
+    """We are in a sandbox or container, and the job may be outside."""
+    if case.host.initial_namespace or _is_whole_container(case):
+        return None
+    if case.owner.shared_storage:
+        return "this is a container and the state lies on storage shared with its host"
+    return "this is a sandbox or container, and processes outside it cannot be seen"
+
+
+def _is_whole_container(case: Case) -> bool:
+    """Whether the job can only have run in here: our process 1 is older, and the state lies on our own root."""
+    began = [moment for moment in (case.owner.created_at, case.owner.started_at) if moment is not None]
+    init = case.host.init_created
+    older = bool(began) and init is not None and init + _YOUNG < min(began)
+    return older and case.host.own_root and not case.owner.shared_storage

@@ -1,0 +1,113 @@
+"""Signs of life that no pid shows: rows of the liveness table that are asked before a dead verdict falls.
+
+Field guide section 4. A job is a tree of processes, in whatever pid namespace, container or system. Each row asks the
+look at the whole process table, or the job's log, and gives its reason in words, or ``None``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stateheal.diagnosis.case import Case, job_command, job_id_in, works_on
+from stateheal.formats.times import DAY, MINUTE
+from stateheal.model.look import Seen
+
+FRESH = 5.0
+"""Seconds since the last sign of life in which somebody may still be writing."""
+_TOLERANCE = MINUTE
+_ROUNDING = 2.0
+"""Seconds by which a creation time may lie beside the clock: the boot time it is counted from has no fractions."""
+
+
+def no_look(case: Case) -> str | None:
+    """Nothing is dead where nobody could look."""
+    if case.look is None or not case.look.trouble:
+        return None
+    return f"the process table cannot be looked at ({case.look.trouble})"
+
+
+def works_elsewhere(case: Case) -> str | None:
+    """A command line names the job, whatever pid that process has."""
+    owner, look = case.owner, case.look
+    if look is None:
+        return None
+    option, name = owner.flag or ("--job-id", owner.job)
+    for each in (*look.by_word.get(name, ()), *look.by_word.get(f"{option}={name}", ())):
+        if not each.zombie and works_on(each.argv, option, name):
+            return f"process {each.pid} works on it (its command line says {option} {name[:80]})"
+    return None
+
+
+def _inner(case: Case) -> Iterator[tuple[Seen, int]]:
+    """Processes of other pid namespaces that are there what the record names, unless they work on another job."""
+    if case.look is None:
+        return
+    recorded = [] if case.pid is None else [case.pid]
+    for pid in dict.fromkeys([*recorded, *(pid for _, pid in case.owner.others)]):
+        for each in case.look.by_inner_pid.get(pid, ()):
+            other = job_id_in(each.argv)
+            if not each.zombie and other in (None, case.owner.job):
+                yield each, pid
+
+
+def inner_owner(case: Case, late: bool) -> str | None:
+    """A companion in another namespace has the recorded pid there; ``late``: it began well after the job."""
+    for each, pid in _inner(case):
+        if job_command(each.argv) is None:
+            continue
+        behind = 0.0 if each.created is None or case.ran_at is None else each.created - case.ran_at
+        if (behind > _TOLERANCE) is late:
+            tail = ", but began after the job" if late else ""
+            return f"process {each.pid}, a companion in a sandbox or container, has pid {pid} there{tail}"
+    return None
+
+
+def inner_process(case: Case) -> str | None:
+    """Anybody in another namespace has the recorded pid there and was there at the last sign of life."""
+    last = case.owner.last_sign
+    if last is None or case.host.now - last >= DAY:
+        return None
+    for each, pid in _inner(case):
+        if each.created is None or each.created <= last + _ROUNDING:
+            return f"process {each.pid}, in a sandbox or container, has pid {pid} there"
+    return None
+
+
+def other_process(case: Case) -> str | None:
+    """A further process that the records name lives, and nothing proves that its pid was given to another since."""
+    if case.look is None:
+        return None
+    for field, pid in case.owner.others:
+        seen = case.look.by_pid.get(pid)
+        if seen is not None and pid != case.pid and not seen.zombie and not _recycled(case, seen):
+            return f"its {_role(field)} {pid} lives on"
+    return None
+
+
+def _recycled(case: Case, seen: Seen) -> bool:
+    """Whether the process began after the record was written that names its pid."""
+    if seen.kernel or seen.created is None:
+        return seen.kernel
+    times = [moment for moment in (case.owner.last_sign, case.owner.written) if moment is not None]
+    return bool(times) and bool(seen.argv) and seen.created > max(times) + _TOLERANCE
+
+
+def _role(field: str) -> str:
+    """``childPid`` to ``child``; a pid file is a process like any other."""
+    name = field.rpartition(".")[0] or field
+    name = name[: -len("pid")].strip("_-") if name.lower().endswith("pid") else name
+    return name if name.isalnum() and name.isascii() and len(name) <= 40 else "process"
+
+
+def log_grew(case: Case) -> str | None:
+    """Whoever it is, somebody writes the job's log."""
+    grown = case.owner.grown
+    return f"its log grew by {grown} bytes within a moment: somebody writes it" if case.look and grown else None
+
+
+def log_fresh(case: Case) -> str | None:
+    """Its log was written a moment ago and has not been looked at twice yet."""
+    owner = case.owner
+    if case.look is None or owner.grown is not None or owner.log_size is None or owner.last_sign is None:
+        return None
+    return "its log was written just now: it is looked at again" if case.host.now - owner.last_sign < FRESH else None
