@@ -39,10 +39,11 @@ class Bench:
 
     name: str
     root: Path
+    cases: Path = CASES
 
     @cached_property
     def told(self) -> dict[str, Any]:
-        return json.loads((CASES / self.name / "case.json").read_text())
+        return json.loads((self.cases / self.name / "case.json").read_text())
 
     @property
     def data(self) -> Path:
@@ -73,9 +74,9 @@ class Bench:
 
     def lay_out(self) -> Bench:
         """Copy the tree; ``@JOBS@`` stands for the absolute path of a workspace's jobs directory."""
-        lay_out(CASES / self.name / "before", self.state, self.told.get("touched"))
-        if (CASES / self.name / "twin").exists():
-            shutil.copytree(CASES / self.name / "twin", self.data / "codex-inline" / "state")
+        lay_out(self.cases / self.name / "before", self.state, self.told.get("touched"))
+        if (self.cases / self.name / "twin").exists():
+            shutil.copytree(self.cases / self.name / "twin", self.data / "codex-inline" / "state")
         return self
 
     def files(self) -> dict[str, bytes]:
