@@ -54,6 +54,7 @@ def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for folder in ("home", "tmp"):
         (home / folder).mkdir(parents=True)
     monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr("stateheal.evidence.roots.SYSTEM_TEMP", home / "tmp")
     return home
 
 

@@ -80,6 +80,10 @@ def _named(env: Mapping[str, str]) -> Iterator[Path]:
             yield base / rest
 
 
+SYSTEM_TEMP = Path("/tmp")
+"""Where the plugin falls back to on POSIX without TMPDIR, whatever this process has; tests put their own here."""
+
+
 def temp_places(env: Mapping[str, str]) -> Iterator[Path]:
     """Every directory that a companion may fall back to."""
     for base in temp_bases(env):
@@ -92,7 +96,7 @@ def temp_bases(env: Mapping[str, str]) -> tuple[Path, ...]:
 
     sandbox = _SANDBOX.format(uid=user())
     bases = [temp_root(env), Path(gettempdir())]
-    bases += [] if sys.platform == "win32" else [Path("/tmp")]
+    bases += [] if sys.platform == "win32" else [SYSTEM_TEMP]
     bases += [base.parent for base in bases if base.name == sandbox]
     return tuple(dict.fromkeys(place for base in bases for place in (base, base / sandbox)))
 
