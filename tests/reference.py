@@ -1,6 +1,6 @@
-"""Writes the README's reference of commands and options: ``python -m tests.reference``.
+"""Writes the reference of commands and options, ``stateheal help reference``: ``python -m tests.reference``.
 
-It is made from what click knows, and a test fails where the README says something else.
+It is made from what click knows, and a test fails where the file says something else.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ import click
 from stateheal.cli import group
 from tests.support import PROJECT
 
-README = PROJECT / "README.md"
-BEGIN, END = "<!-- reference: python -m tests.reference -->", "<!-- end of the reference -->"
+REFERENCE = PROJECT / "stateheal" / "help" / "reference.md"
 _SHARED = 3
 """Options that so many commands have, with the same meaning, are listed once."""
 
@@ -45,20 +44,20 @@ def _commands_of(parent: click.Group, context: click.Context, lead: str) -> Iter
 
 
 def reference() -> str:
-    """The whole section, markers included."""
+    """The whole text."""
     known = commands()
     counts = Counter(row for command in known.values() for row in rows(command))
     shared = [row for row, count in counts.items() if count >= _SHARED]
-    lines = [BEGIN, "Options that several commands share:", "", *table(shared)]
+    lines = ["# Reference", "", "Options that several commands share:", "", *table(shared)]
     for name, command in known.items():
         lines += block(name, command, shared)
-    return "\n".join([*lines, "", END])
+    return "\n".join([*lines, ""])
 
 
 def block(name: str, command: click.Command, shared: list[Row]) -> Iterator[str]:
     """One command: usage, purpose, its own options, the shared ones by name, an example."""
     usage = " ".join(command.collect_usage_pieces(click.Context(command, parent=context_of_all())))
-    yield from ("", f"### stateheal {name}", "", f"`stateheal {name} {usage}`".replace(" `", "`"), "")
+    yield from ("", f"## stateheal {name}", "", f"`stateheal {name} {usage}`".replace(" `", "`"), "")
     yield " ".join(help_of(command).split("\n\n")[0].split())
     own = [row for row in rows(command) if row not in shared]
     if own:
@@ -101,18 +100,11 @@ def example(command: click.Command) -> str | None:
     return found[1] if found else None
 
 
-def section(text: str) -> str:
-    """What stands between the markers now, markers included."""
-    found = re.search(f"{re.escape(BEGIN)}.*?{re.escape(END)}", text, re.DOTALL)
-    assert found, f"no {BEGIN} … {END} in {README.name}"
-    return found[0]
-
-
 def main() -> None:
-    text = README.read_text("utf-8")
-    new = text.replace(section(text), reference())
-    README.write_text(new, "utf-8")
-    print("README.md: the reference is", "as it was" if new == text else "new")
+    new = reference()
+    known = REFERENCE.exists() and REFERENCE.read_text("utf-8") == new
+    REFERENCE.write_text(new, "utf-8")
+    print(f"{REFERENCE.relative_to(PROJECT)} is", "as it was" if known else "new")
 
 
 if __name__ == "__main__":

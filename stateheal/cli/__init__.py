@@ -32,6 +32,7 @@ _COMMANDS = {
     "export": "export",
     "schema": "catalogue",
     "completion": "completion",
+    "help": "manual",
 }
 """Each command and the module that has it: imported when it is asked for."""
 _ALIASES = {"status": "jobs"}
