@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from stateheal.model.findings import Finding, Outcome, Severity
     from stateheal.model.report import Report
     from stateheal.model.request import Settings
-    from stateheal.runner.job import TrackedJob, current_job, tracked_job
+    from stateheal.runner.job import TrackedJob
+    from stateheal.runner.tracked import current_job, tracked_job
     from stateheal.version import __version__
 
 __all__ = [
@@ -49,7 +50,8 @@ _HOMES = {
     "model.findings": ("Finding", "Outcome", "Severity"),
     "model.report": ("Report",),
     "model.request": ("Settings",),
-    "runner.job": ("TrackedJob", "current_job", "tracked_job"),
+    "runner.job": ("TrackedJob",),
+    "runner.tracked": ("current_job", "tracked_job"),
     "version": ("__version__",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -6,14 +6,13 @@ import os
 import stat
 import tarfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
 from stateheal.commit.apply import carry_out
-from stateheal.commit.atomic import read_plain
 from stateheal.commit.journal import Journal, RunWriter
 from stateheal.commit.lock import workspace_lock
 from stateheal.diagnosis.change import patched
@@ -23,13 +22,12 @@ from stateheal.engine.world import World
 from stateheal.errors import Conflict, Refused
 from stateheal.evidence.discover import Discovery
 from stateheal.evidence.schema import violations
-from stateheal.evidence.snapshot import read_snapshot
-from stateheal.formats.jsonedit import rewrite
-from stateheal.formats.jsontext import Document, Json, same, write
-from stateheal.fs.directory import Directory, folder_of, open_directory
-from stateheal.migrate.logs import ensure_one_name, logs_in
+from stateheal.formats.jsontext import Json
+from stateheal.fs.directory import Directory, open_directory
+from stateheal.migrate.files import change_of, diff_of, everything_in, files_of
+from stateheal.migrate.logs import logs_in
 from stateheal.migrate.merge import Merged, Request, gate_conflict, merge, obstacle, upgrades
-from stateheal.model.disk import INDEX, JOBS, Place, Snapshot, Unreadable, job_file
+from stateheal.model.disk import INDEX, JOBS, Place, job_file
 from stateheal.model.findings import Finding
 from stateheal.model.plan import FileChange, Plan
 from stateheal.model.records import entries_of
@@ -103,7 +101,7 @@ class Mover:
                 return self._upgrade(pair, source, opened[pair.source])
             target = self._view(opened[pair.target]) if exists else None
             merged, files = self._plan(pair, source, target, opened[pair.source])
-            goes = list(_everything(opened[pair.source])) if self._options.archive else []  # refused before anything
+            goes = list(everything_in(opened[pair.source])) if self._options.archive else []  # refused before anything
             done = Moved(
                 pair.source,
                 pair.target,
@@ -113,7 +111,9 @@ class Mover:
                 archives=self._options.archive and not merged.stays,
             )
             if self._options.dry_run:
-                self.diffs += [_diff(pair.target, change) for change in files if change.name == INDEX and change.before]
+                self.diffs += [
+                    diff_of(pair.target, change) for change in files if change.name == INDEX and change.before
+                ]
                 return done
             if files:
                 self._journal.make()
@@ -155,7 +155,7 @@ class Mover:
         request = Request(jobs_dir, logs.ids, options.gate, pair.old_roots, pair.new_root, options.upgrade)
         merged = merge(source, target, request)
         self.problems |= {logs.others[ident]: None for ident in merged.records if ident in logs.others}
-        return merged, list(_files(merged, source, target, directory))
+        return merged, list(files_of(merged, source, target, directory))
 
     def _upgrade(self, pair: Pair, seen: _Seen, directory: Directory) -> Moved:
         """Records of an older shape, in place."""
@@ -172,12 +172,12 @@ class Mover:
                 entries[job.position] = patched(entries[job.position], entry)
             if record:
                 snapshot = view.evidence.records[job.id]
-                files.append(_change(job_file(job.id), snapshot, {**snapshot.value, **record}))
+                files.append(change_of(job_file(job.id), snapshot, {**snapshot.value, **record}))
         index = view.evidence.index
         if index is not None and entries != entries_of(index.value):
-            files.append(_change(INDEX, index, {**index.value, "jobs": entries}))
+            files.append(change_of(INDEX, index, {**index.value, "jobs": entries}))
         if self._options.dry_run:
-            self.diffs += [_diff(pair.source, change) for change in files]
+            self.diffs += [diff_of(pair.source, change) for change in files]
         elif files:
             self._carry_out(pair.source, directory, files)
         return Moved(pair.source, pair.source, tuple(jobs), written=bool(files))
@@ -241,75 +241,3 @@ def _make_room(target: Path, source: Directory) -> None:
 
 def _ids(index: Json) -> set[str]:
     return {str(entry.get("id")) for entry in entries_of(index) if isinstance(entry, dict)}
-
-
-def _files(merged: Merged, source: View, target: View | None, directory: Directory) -> Iterator[FileChange]:
-    """Logs, job files, the index: an entry never stands before what it names."""
-    there = target.evidence if target is not None else None
-    for ident in merged.logs:
-        with directory.sub(JOBS) as jobs:
-            info, data = read_plain(jobs, f"{ident}.log")
-        name = f"{JOBS}/{ident}.log"
-        before = _there(target, f"{ident}.log")
-        if before is None or before.data != data:
-            yield FileChange(name, before, data, mtime_ns=info.mtime_ns, mode=info.mode)
-    for ident, value in merged.records.items():
-        mine = source.evidence.records[ident]
-        before = _there(target, f"{ident}.json")
-        after = _text(mine, value)
-        if before is None or not isinstance(before.document, Document) or not same(before.value, value):
-            yield FileChange(job_file(ident), before, after, mode=mine.stat.mode)
-    index = there.index if there is not None else None
-    if index is None:
-        mode = source.evidence.index.stat.mode if source.evidence.index is not None else None
-        yield FileChange(INDEX, None, write(merged.index), mode=mode)
-    elif not same(index.value, merged.index):
-        yield _change(INDEX, index, merged.index)
-
-
-def _there(target: View | None, name: str) -> Snapshot | None:
-    """What the target has under a name in its ``jobs``. Raises ``Refused`` for what is no plain file."""
-    if target is None:
-        return None
-    try:
-        with open_directory(target.evidence.place.directory / JOBS) as jobs:
-            found = read_snapshot(jobs, name, f"{JOBS}/{name}")
-    except FileNotFoundError:
-        return None
-    if isinstance(found, Unreadable):
-        raise Refused(f"{target.evidence.place.directory}/{found.name} is in the way: {found.reason}")
-    return found
-
-
-def _text(snapshot: Snapshot, value: Json) -> bytes:
-    document = snapshot.document
-    return rewrite(document, value) if isinstance(document, Document) else write(value)
-
-
-def _change(name: str, before: Snapshot, value: Json) -> FileChange:
-    return FileChange(name, before, _text(before, value))
-
-
-def _diff(target: Path, change: FileChange) -> Diff:
-    return Diff(f"{target.name}/{change.name}", change.before.data if change.before else None, change.after)
-
-
-def _everything(directory: Directory) -> Iterator[FileChange]:
-    """Every file of a workspace, to be removed; the index last. Raises ``Refused`` for what cannot be kept."""
-    names = [f"{JOBS}/{name}" for name in _names(directory, JOBS)]
-    names += sorted((name for name in directory.names() if name != JOBS), key=lambda name: name == INDEX)
-    for name in names:
-        with folder_of(directory, name) as (folder, plain):
-            found = read_snapshot(folder, plain, name)
-        if not isinstance(found, Snapshot):
-            raise Refused(f"{directory.path}/{name} cannot be archived: {found.reason if found else 'it is gone'}")
-        ensure_one_name(found.stat.links, directory.path / name)
-        yield FileChange(name, found, None)
-
-
-def _names(directory: Directory, name: str) -> list[str]:
-    try:
-        with directory.sub(name) as folder:
-            return folder.names()
-    except FileNotFoundError:
-        return []
