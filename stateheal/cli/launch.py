@@ -54,11 +54,9 @@ def run_command(command: tuple[str, ...], kind: str, no_record: bool, **options:
     """
     if options["timeout"] == 0:
         raise UsageError("--timeout 0: give it some time, or leave the option out")
-    if os.name != "posix":
-        raise UsageError("'stateheal run' needs process groups, which this system has not; tracked_job works here")
     if kind not in ("task", "review", "adversarial-review"):
         raise UsageError(f"--kind {kind}: it is task, review or adversarial-review")
-    from stateheal.runner.process.supervisor import Order
+    from stateheal.runner.process.order import Order
 
     order = Order(
         command,
@@ -69,11 +67,11 @@ def run_command(command: tuple[str, ...], kind: str, no_record: bool, **options:
     )
     _flush()
     status = _clean_up_behind(order, options) if no_record else _track(order, kind, options)
-    if status == 128 + signal.SIGINT and sys.stdin is not None and sys.stdin.isatty():
+    if os.name == "posix" and status == 128 + signal.SIGINT and sys.stdin is not None and sys.stdin.isatty():
         # Whoever waits for us at this terminal stops too, a shell's loop for one, if it sees how we ended.
         _flush()
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
     return status
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,14 +19,19 @@ from stateheal.evidence.processes import descendants
 from stateheal.model.report import Problem, Report
 from stateheal.model.request import Closing
 from stateheal.runner.job import TrackedJob, start_job
-from stateheal.runner.process.launch import CannotStart
+from stateheal.runner.process.order import CannotStart, Ended, Order
 from stateheal.runner.process.pump import Tail
-from stateheal.runner.process.supervisor import Ended, Order, Supervisor
 from stateheal.runner.record import Description, signal_name
+
+if sys.platform == "win32":
+    from stateheal.runner.process.windows import Supervisor
+else:
+    from stateheal.runner.process.supervisor import Supervisor
 
 LOG_LIMIT = 64 * 1024 * 1024
 """Bytes of output that a job's log takes: what reads logs, the plugin too, reads them whole."""
-_ASKING = {getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGKILL")}
+_NAMES = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGKILL", "SIGBREAK")
+_ASKING = {getattr(signal, name) for name in _NAMES if hasattr(signal, name)}
 """Signals by which somebody ends a process; by any other it ends for a fault of its own."""
 
 

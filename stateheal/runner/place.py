@@ -15,6 +15,7 @@ from typing import NamedTuple
 from stateheal.errors import UsageError
 from stateheal.evidence.hashes import slug, workspace_hash
 from stateheal.evidence.roots import FALLBACK, temp_root
+from stateheal.system.paths import real_path
 
 
 class Workplace(NamedTuple):
@@ -63,7 +64,8 @@ def _work_tree(cwd: str, env: Mapping[str, str]) -> str:
 
 def _real(path: str) -> str:
     try:
-        return _as_node_sees(os.path.realpath(path, strict=True))
+        os.stat(path)  # the plugin takes the raw path of what is not there
+        return _as_node_sees(real_path(path))
     except (OSError, ValueError):
         return path
 

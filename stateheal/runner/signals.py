@@ -134,7 +134,7 @@ class Guard:
             signal.signal(signum, handler)
         unheard, self._unheard = self._unheard, []
         for signum in unheard:  # it came too late for the last job: it is for who was there before
-            os.kill(os.getpid(), signum)
+            signal.raise_signal(signum)
 
     def _on_signal_of_loop(self, signum: int) -> None:
         self._unheard.clear()
@@ -145,7 +145,7 @@ class Guard:
             self._held_back.append(signum)
         elif not self._jobs and not self._ended_by:  # the last job ended in a thread, which cannot restore handlers
             self._restore()
-            os.kill(os.getpid(), signum)
+            signal.raise_signal(signum)
         else:
             self._end(signum, frame)
 
@@ -182,7 +182,7 @@ class Guard:
         if time.monotonic() - self._ended_at >= IMPATIENCE:
             self._ended_by = 0
             self._restore()
-            os.kill(os.getpid(), signum)
+            signal.raise_signal(signum)
 
 
 GUARD = Guard()

@@ -20,19 +20,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
 
+from stateheal.runner.process.order import NOT_FOUND, CannotStart
 from stateheal.runner.process.system import die_with_parent, group_states
-
-NOT_FOUND, NOT_EXECUTABLE = 127, 126
-
-
-class CannotStart(Exception):
-    """The command is not there, or cannot be executed. ``status`` is what a shell would return."""
-
-    def __init__(self, command: str, number: int) -> None:
-        self.name = command
-        missing = number in (errno.ENOENT, errno.ENOTDIR)
-        super().__init__(f"{command}: {'command not found' if missing else os.strerror(number)}")
-        self.status = NOT_FOUND if missing else NOT_EXECUTABLE
 
 
 class Wiring(NamedTuple):

@@ -9,11 +9,10 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from stateheal.runner.process.launch import Wiring
+from stateheal.runner.process.order import Keep
 from stateheal.runner.process.pump import Keyboard, Stream
 from stateheal.runner.process.terminal import RawMode, copy_size, foreground, is_terminal, open_pty
 
-Keep = Callable[[str, bytes], None]
-"""Hears every byte of ``stdout`` and ``stderr``."""
 PAUSE = 0.1
 """Seconds between two looks at what nobody tells."""
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any
 
 from stateheal.runner.process.group import Leadership
 from stateheal.runner.process.launch import Command, start
-from stateheal.runner.process.plumbing import PAUSE, Keep, Plumbing, is_interactive
+from stateheal.runner.process.order import Clock, Ended, Keep, Order, is_over
+from stateheal.runner.process.plumbing import PAUSE, Plumbing, is_interactive
 from stateheal.runner.process.system import adopt_orphans
 from stateheal.runner.process.terminal import foreground, give_foreground
 
@@ -24,72 +24,6 @@ _OWN = (signal.SIGTSTP, signal.SIGWINCH, signal.SIGCHLD, signal.SIGCONT)
 _LONGEST = 60.0
 _AFTER_KILL = 5.0
 """Seconds after SIGKILL to wait for a group that hangs in the kernel."""
-_FIRST_SAMPLE, _SAMPLE = 0.05, 1.0
-
-
-class Order(NamedTuple):
-    """What to run and how."""
-
-    argv: Sequence[str]
-    cwd: str | None = None
-    timeout: float | None = None
-    grace: float = 5.0
-    stdout: int = 1
-    """Where the command's output goes."""
-    sample: Callable[[], None] | None = None
-    """Called now and then while the command runs."""
-    env: Mapping[str, str] | None = None
-    """``None``: the runner's own."""
-
-
-class Ended(NamedTuple):
-    """How a command ended."""
-
-    status: int
-    """What to exit with: its own status, or 128+n."""
-    killed_by: int | None
-    asked_by: int | None
-    """The first signal that asked the runner for an end."""
-    timed_out: bool
-    children: frozenset[int]
-    """Pids of the command and of its descendants, as far as their end was seen here."""
-
-
-class _Clock:
-    """What happens when: the end of the time allowed, of the grace, of all patience, the next sample."""
-
-    def __init__(self, order: Order) -> None:
-        now = time.monotonic()
-        self._order = order
-        self.timeout_at = None if order.timeout is None else now + order.timeout
-        self.kill_at: float | None = None
-        self.give_up_at: float | None = None
-        self._pause = _FIRST_SAMPLE
-        self.sample_at = now + self._pause if order.sample else None
-
-    def begin_grace(self) -> None:
-        if self.kill_at is None and self.give_up_at is None:
-            self.kill_at = time.monotonic() + self._order.grace
-
-    def sample(self) -> None:
-        if self._order.sample is not None:
-            self._order.sample()
-        self._pause = min(2 * self._pause, _SAMPLE)
-        self.sample_at = time.monotonic() + self._pause
-
-    def leader_ended(self) -> None:
-        self.sample_at = None
-
-    def wait(self, longest: float) -> float:
-        """Seconds until the next of them."""
-        moments = [
-            each for each in (self.timeout_at, self.kill_at, self.give_up_at, self.sample_at) if each is not None
-        ]
-        return max(0.0, min([longest, *(moment - time.monotonic() for moment in moments)]))
-
-
-def _over(moment: float | None) -> bool:
-    return moment is not None and time.monotonic() >= moment
 
 
 class Supervisor:
@@ -136,7 +70,7 @@ class Supervisor:
     def run(self) -> Ended:
         """Start the command and return when its whole group has ended. Raises ``CannotStart``."""
         order = self._order
-        self._clock = _Clock(order)
+        self._clock = Clock(order)
         self._plumbing = Plumbing(order.stdout, self.keep)
         try:
             wiring = self._plumbing.wire()
@@ -164,8 +98,8 @@ class Supervisor:
             self._act_on_signals(command)
             status = self._hear(command, status)
             self._keep_time(command)
-            if (status is not None and not command.lives()) or _over(self._clock.give_up_at):
-                self._plumbing.drain(lambda: self.asked_to_end() or _over(self._clock.timeout_at))
+            if (status is not None and not command.lives()) or is_over(self._clock.give_up_at):
+                self._plumbing.drain(lambda: self.asked_to_end() or is_over(self._clock.timeout_at))
                 return signal.SIGKILL if status is None else status
             longest = _LONGEST if status is None else PAUSE
             if (
@@ -195,13 +129,13 @@ class Supervisor:
 
     def _keep_time(self, command: Command) -> None:
         clock = self._clock
-        if _over(clock.timeout_at):
+        if is_over(clock.timeout_at):
             self._timed_out, clock.timeout_at = True, None
             self._end(command, signal.SIGTERM)
-        if _over(clock.kill_at):
+        if is_over(clock.kill_at):
             command.signal(signal.SIGKILL)
             clock.kill_at, clock.give_up_at = None, time.monotonic() + _AFTER_KILL
-        if _over(clock.sample_at):
+        if is_over(clock.sample_at):
             clock.sample()
 
     def _act_on_signals(self, command: Command) -> None:
