@@ -13,6 +13,7 @@ FLOORS = (
     {"errors", "version", "text"},
     {"formats"},
     {"model"},
+    {"system"},
     {"fs", "report", "dialects"},
     {"evidence", "diagnosis", "commit"},
     {"engine"},

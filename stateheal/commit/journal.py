@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from stateheal.commit.archive import Archive, Item, load, pack, sync_directory, write_durably
-from stateheal.commit.lock import hold, is_held_by_another
+from stateheal.commit.lock import hold, is_held_by_another, let_go
 from stateheal.errors import JournalError
 from stateheal.formats.times import format_time
 
@@ -253,7 +253,7 @@ class RunWriter:
     def close(self) -> None:
         """The run is over: let go of its directory, which goes where nothing came of it."""
         if self.lock is not None:
-            os.close(self.lock)
+            let_go(self.lock)
             self.lock = None
         if self.folder is not None and not self.wrote:
             with suppress(OSError):

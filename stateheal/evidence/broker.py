@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import sys
 from collections.abc import Callable
 
 from stateheal.evidence.processes import ProcessTable
@@ -13,6 +14,7 @@ from stateheal.model.evidence import Answer, BrokerFacts
 from stateheal.model.records import pid_of
 
 _PATIENCE = 0.2  # seconds
+_PIPES = "\\\\.\\pipe\\"
 _NOBODY = (errno.ENOENT, errno.ECONNREFUSED)
 
 
@@ -31,6 +33,8 @@ def read_broker(
 
 def ask_endpoint(endpoint: object) -> Answer:
     """Connect, and say what happened. Only "no such socket" and "refused" count as no answer; all else is unknown."""
+    if sys.platform == "win32" and isinstance(endpoint, str):
+        return _ask_pipe(endpoint)
     if not isinstance(endpoint, str) or not endpoint.startswith("unix:/") or "\0" in endpoint:
         return Answer.UNKNOWN  # a relative path would be relative to the broker's directory, not to ours
     import socket  # few workspaces have a broker
@@ -44,3 +48,14 @@ def ask_endpoint(endpoint: object) -> Answer:
         except (OSError, ValueError) as error:
             return Answer.NO if getattr(error, "errno", None) in _NOBODY else Answer.UNKNOWN
     return Answer.YES
+
+
+if sys.platform == "win32":
+    from stateheal.system.files import answers
+
+    def _ask_pipe(endpoint: str) -> Answer:
+        r"""Windows: ``pipe:\\.\pipe\<name>``. The bare prefix, and other devices, would open as something else."""
+        name = endpoint.removeprefix("pipe:")
+        if name == endpoint or not name.lower().startswith(_PIPES) or len(name) == len(_PIPES) or "\0" in name:
+            return Answer.UNKNOWN
+        return {True: Answer.YES, False: Answer.NO, None: Answer.UNKNOWN}[answers(name)]

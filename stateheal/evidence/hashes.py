@@ -8,10 +8,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from stateheal.formats.digest import sha256
+from stateheal.system.paths import real_path, spellings
 
 
 def slug(path: str) -> str:
     """The readable part of a workspace's directory name."""
+    if os.sep == "\\":  # git says C:/x there, the directory itself is C:\x; a drive has no name
+        path = os.path.splitdrive(path)[1].replace("\\", "/")
     base = path.rstrip("/").rpartition("/")[2] or "workspace"
     return re.sub(r"[^a-zA-Z0-9._-]+", "-", base).strip("-") or "workspace"
 
@@ -27,16 +30,16 @@ def hashes_of(cwd: str, environ: Mapping[str, str]) -> frozenset[str]:
     The directory itself, each of its physical ancestors, and ``$GIT_WORK_TREE``; of the raw path too, which the
     plugin takes where ``realpath`` fails; and of the git directories found there, which one companion takes.
     """
-    real = Path(os.path.realpath(cwd))
+    real = Path(real_path(cwd))
     paths = {str(real), *(str(parent) for parent in real.parents), os.path.abspath(cwd)}
     # git's answer is trimmed, and what is no UTF-8 in a path is replaced by node.
     paths |= {path.strip() for path in paths}
     paths |= {os.fsencode(path).decode("utf-8", "replace") for path in paths}
     tree = environ.get("GIT_WORK_TREE")
     if tree:
-        paths |= {os.path.realpath(os.path.join(cwd, tree))}
+        paths |= {real_path(os.path.join(cwd, tree))}
     paths |= {common for path in paths for common in git_directories(path)}
-    return frozenset(workspace_hash(path) for path in paths)
+    return frozenset(workspace_hash(each) for path in paths for each in spellings(path))
 
 
 def git_directories(path: str) -> Iterator[str]:

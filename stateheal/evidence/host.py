@@ -20,6 +20,8 @@ _OVERLAYS = ("overlay", "aufs", "fuse.fuse-overlayfs")
 
 def read_text(path: Path) -> str | None:
     """A small pseudo file's text, or ``None`` where the system has none or will not say."""
+    if sys.platform == "win32":  # a C:\\proc that somebody made is no word of the system's
+        return None
     try:
         return path.read_text("utf-8", "replace")
     except OSError:

@@ -15,6 +15,7 @@ from stateheal.formats.jsontext import Json
 from stateheal.fs.directory import Directory, folder_of, own_name, parse_own_name
 from stateheal.model.disk import Name, Place, Snapshot
 from stateheal.model.records import pid_of, text_of
+from stateheal.system.paths import real_path
 
 _JOB_IS_OVER = 60.0
 """Seconds after which a tracked job's temporary file is no write in progress: one takes milliseconds."""
@@ -129,7 +130,7 @@ def home_of(place: Place, records: Iterable[Mapping[str, Json]]) -> tuple[str | 
     """
     homes = sorted(home for home in {text_of(record, "workspaceRoot") for record in records} if home and _is_path(home))
     for home in homes:
-        if place.hash in (workspace_hash(home), workspace_hash(os.path.realpath(home))):
+        if place.hash in (workspace_hash(home), workspace_hash(real_path(home))):
             return home, os.path.isdir(home)
     return next(((home, True) for home in homes if os.path.isdir(home)), (None, None))
 

@@ -101,9 +101,9 @@ def _answers(pid: int) -> bool:
     if pid <= 0:
         return False
     if sys.platform == "win32":  # there, os.kill(pid, 0) would send a console event
-        import psutil
+        from stateheal.system.process_handle import exists
 
-        return bool(psutil.pid_exists(pid))
+        return exists(pid)
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):

@@ -11,6 +11,7 @@ import errno
 import os
 import re
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,8 @@ from typing import NamedTuple
 
 from stateheal.formats.digest import sha256
 from stateheal.model.disk import FileStat
+from stateheal.system.disk import sync
+from stateheal.system.paths import is_plain_on_windows, mode_of
 
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _FLAGS = _NO_FOLLOW | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
@@ -106,6 +109,8 @@ class Directory:
     def _at(self, name: str) -> str:
         if name in ("", ".", "..") or "/" in name or "\0" in name or (os.sep != "/" and os.sep in name):
             raise OSError(errno.EINVAL, "not a plain file name", name)
+        if sys.platform == "win32" and not is_plain_on_windows(name):
+            raise OSError(errno.EINVAL, "not a file name on Windows", name)
         return name if self.fd is not None else str(self.path / name)
 
     @contextmanager
@@ -116,9 +121,25 @@ class Directory:
 
     def open(self, name: str, flags: int, mode: int = 0o600) -> int:
         """A descriptor for ``name``: never through a link, never blocking. Raises ``OSError``."""
-        if not _NO_FOLLOW and stat.S_ISLNK(self._lstat_mode(name)):
-            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), name)
+        if not _NO_FOLLOW:
+            return self._open_and_compare(name, flags, mode)
         return os.open(self._at(name), flags | _FLAGS, mode, dir_fd=self.fd)
+
+    def _open_and_compare(self, name: str, flags: int, mode: int) -> int:
+        """Without O_NOFOLLOW: what was opened must be what stands under the name, and that must be no link."""
+        if sys.platform == "win32" and not flags & os.O_CREAT:
+            from stateheal.system.files import open_shared
+
+            fd = open_shared(self._at(name), flags)
+        else:
+            fd = os.open(self._at(name), flags | _FLAGS, mode)
+        try:
+            if stat.S_ISLNK(self._lstat_mode(name)) or not os.path.samestat(os.fstat(fd), self.stat(name)):
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), name)
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
 
     @contextmanager
     def regular(self, name: str, flags: int = os.O_RDONLY) -> Iterator[tuple[int, FileStat]]:
@@ -143,7 +164,7 @@ class Directory:
 
     def _lstat_mode(self, name: str) -> int:
         try:
-            return self.stat(name).st_mode
+            return mode_of(self.stat(name))
         except OSError:
             return 0
 
@@ -162,7 +183,12 @@ class Directory:
 
     def replace(self, old: str, new: str) -> None:
         """Rename within the directory, taking the place of what stood there."""
-        os.replace(self._at(old), self._at(new), src_dir_fd=self.fd, dst_dir_fd=self.fd)
+        if sys.platform == "win32":
+            from stateheal.system.files import replace
+
+            replace(self._at(old), self._at(new))
+        else:
+            os.replace(self._at(old), self._at(new), src_dir_fd=self.fd, dst_dir_fd=self.fd)
 
     def link(self, old: str, new: str) -> None:
         """Give a file a second name. Raises ``FileExistsError`` where the name is taken."""
@@ -185,12 +211,12 @@ class Directory:
     def sync(self) -> None:
         """Make renames in the directory durable."""
         if self.fd is not None:
-            os.fsync(self.fd)
+            sync(self.fd)
 
 
 @contextmanager
 def _opened(target: str, path: Path, dir_fd: int | None) -> Iterator[Directory]:
-    mode = os.stat(target, dir_fd=dir_fd, follow_symlinks=False).st_mode
+    mode = mode_of(os.stat(target, dir_fd=dir_fd, follow_symlinks=False))
     if not stat.S_ISDIR(mode):
         raise WrongKind(mode, "a directory")
     if not HAS_OPENAT:

@@ -12,6 +12,7 @@ import os
 import sys
 
 from stateheal.dialects.names import HOMES, TEMP, VARIABLES
+from stateheal.system.paths import real_path, spellings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def in_order(cwd: str, environ: Environ) -> bool:
 
 def hashes(cwd: str, environ: Environ) -> set[str]:
     """As ``evidence.roots.hashes_of``."""
-    real = os.path.realpath(cwd)
+    real = real_path(cwd)
     paths = {real, os.path.abspath(cwd)}
     while (above := os.path.dirname(real)) != real:
         paths.add(above)
@@ -81,10 +82,10 @@ def hashes(cwd: str, environ: Environ) -> set[str]:
     paths |= {os.fsencode(path).decode("utf-8", "replace") for path in paths}
     tree = environ.get("GIT_WORK_TREE")
     if tree:
-        paths.add(os.path.realpath(os.path.join(cwd, tree)))
+        paths.add(real_path(os.path.join(cwd, tree)))
     paths |= {common for path in paths for common in _git_directories(path)}
     sha256 = _sha256()
-    return {sha256(os.fsencode(path)).hexdigest()[:16] for path in paths}
+    return {sha256(os.fsencode(each)).hexdigest()[:16] for path in paths for each in spellings(path)}
 
 
 def _git_directories(path: str) -> list[str]:

@@ -15,6 +15,8 @@ from stateheal.hook.check import NotPlain, in_order, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from stateheal.hook.check import Environ
 
 DEADLINE = 1.0
@@ -84,12 +86,6 @@ def stamp_path(environ: Environ) -> str:
 def _set_deadline() -> list[bool]:
     """From the deadline on the list is true; where nothing of the engine has begun, the process ends at once."""
     late: list[bool] = []
-    try:
-        _signal = __import__("_signal")  # the C module: "signal" itself imports enum, which costs more than all of this
-    except ImportError:
-        return late
-    if not hasattr(_signal, "setitimer"):
-        return late
 
     def ring(*_: object) -> None:
         # The engine stops between two workspaces. A second ring, or a first that finds no engine, ends it here: every
@@ -98,9 +94,20 @@ def _set_deadline() -> list[bool]:
             os._exit(0)
         late.append(True)
 
-    _signal.signal(_signal.SIGALRM, ring)
-    _signal.setitimer(_signal.ITIMER_REAL, DEADLINE, DEADLINE)
+    _signal = __import__("_signal")  # the C module: "signal" itself imports enum, which costs more than all of this
+    if hasattr(_signal, "setitimer"):
+        _signal.signal(_signal.SIGALRM, ring)
+        _signal.setitimer(_signal.ITIMER_REAL, DEADLINE, DEADLINE)
+    else:
+        __import__("_thread").start_new_thread(_ring_again_and_again, (ring,))
     return late
+
+
+def _ring_again_and_again(ring: Callable[[], None]) -> None:
+    """Windows has no alarm: a thread rings, and the process ends with whatever it is in the middle of."""
+    while True:
+        __import__("time").sleep(DEADLINE)
+        ring()
 
 
 # --- the event -----------------------------------------------------------------------------------------------------

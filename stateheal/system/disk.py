@@ -1,0 +1,47 @@
+"""Bytes and names that stay: what must be called on each system before a write counts as done.
+
+``fsync`` reaches the disk on Linux and Windows; on macOS it leaves the bytes in the drive, and ``F_FULLFSYNC`` does not
+(fsync(2) of macOS says so; field guide section 12). A file system that does not know it gets ``fsync``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+
+_F_FULLFSYNC = 51  # sys/fcntl.h of macOS
+_BUSY = (5, 32, 33)
+"""Access denied, sharing violation, lock violation: somebody has the file open just now (a scanner, an indexer)."""
+PATIENCE = 1.0
+"""Seconds for which a file that somebody has open is tried again."""
+_PAUSE = 0.01
+
+
+def _control(fd: int, command: int) -> None:
+    __import__("fcntl").fcntl(fd, command)
+
+
+def sync(fd: int, platform: str = sys.platform, control: Callable[[int, int], None] = _control) -> None:
+    """Make what was written to a descriptor durable. Raises ``OSError``."""
+    if platform == "darwin":
+        try:
+            control(fd, _F_FULLFSYNC)
+        except OSError:
+            pass  # a network file system, or one of another make
+        else:
+            return
+    os.fsync(fd)
+
+
+def patiently(act: Callable[[], None], patience: float = PATIENCE) -> None:
+    """Do it, and again for a second while somebody has the file open (Windows). Raises the last ``OSError``."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return act()
+        except OSError as error:
+            if getattr(error, "winerror", None) not in _BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(_PAUSE)
