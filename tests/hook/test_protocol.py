@@ -438,6 +438,8 @@ def test_the_short_path_imports_next_to_nothing(command: str, project: Path, iso
         "stateheal.hook",
         "stateheal.hook.main",
         "stateheal.hook.check",
+        "stateheal.dialects",
+        "stateheal.dialects.names",
         "stateheal.system",
         "stateheal.system.paths",
     }
