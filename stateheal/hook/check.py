@@ -44,6 +44,8 @@ _IDENTITY = ("jobClass", "kind", "title", "workspaceRoot", "sessionId", "logFile
 _SAME = ("status", "phase", "pid", "completedAt", "errorMessage", "threadId", "turnId", "logFile", "id")
 _FINISHED = ("completed", "failed", "cancelled")
 _ACTIVE = ("queued", "running")
+_STILL_WARM = 1800.0
+"""Seconds since its log moved in which a dead worker's turn may still run."""
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
 
 
@@ -180,6 +182,8 @@ def check_workspace(path: str) -> None:
             raise NotPlain
     if "broker.json" in names:
         _check_broker(_read(os.path.join(path, "broker.json")))
+        for entry in entries:
+            _check_turn(entry, jobs)
 
 
 def _is_regular(info: os.stat_result) -> bool:
@@ -268,6 +272,17 @@ def _is_worker(pid: object, ident: str) -> bool:
     return False
 
 
+def _check_turn(entry: dict[str, object], jobs: str) -> None:
+    """The turn of a job whose worker has died may still run in the broker: who resumes it must be told."""
+    if entry.get("phase") in ("orphaned", "terminated") and entry.get("threadId"):
+        try:
+            moved = os.stat(os.path.join(jobs, f"{entry['id']}.log"), follow_symlinks=False).st_mtime
+        except FileNotFoundError:
+            return
+        if __import__("time").time() - moved < _STILL_WARM:
+            raise NotPlain
+
+
 def _check_broker(session: dict[str, object]) -> None:
     endpoint = session.get("endpoint")
     if not isinstance(endpoint, str) or not endpoint.startswith(("unix:/", "pipe:\\")):
@@ -303,7 +318,8 @@ def parse(data: bytes) -> object:
     text = data.decode("utf-8", "replace")  # as node does
     try:
         value, end = _scanner()(text, len(text) - len(text.lstrip(" \t\r\n")))
-    except StopIteration:
+    except (StopIteration, SystemError):
+        # Up to 3.11 the bare scanner cannot raise its own error unless the package is loaded: it says SystemError.
         raise NotPlain from None
     if text[end:].strip(" \t\r\n"):
         raise NotPlain

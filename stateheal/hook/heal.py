@@ -18,19 +18,28 @@ from pathlib import Path
 from stateheal.commit.journal import Journal
 from stateheal.commit.location import journal_path
 from stateheal.diagnosis.catalogue import RULE_OF
+from stateheal.diagnosis.rules.notices import TURN_RUNNING
 from stateheal.engine.commands import heal
 from stateheal.engine.world import World
 from stateheal.errors import StatehealError
 from stateheal.formats.digest import sha256
 from stateheal.formats.times import format_time
 from stateheal.model.findings import Finding, Outcome, Severity
-from stateheal.model.report import Report
+from stateheal.model.report import ProblemKind, Report
 from stateheal.model.request import Request
 from stateheal.text import printable
 
 _WAIT = 0.3
 """Seconds to wait for another stateheal: it heals the same workspace."""
 _PLAIN = re.compile(r"[A-Za-z0-9_-]{1,80}")
+_HARMLESS = re.compile(r"[A-Za-z0-9 ._/\\:,'~+@()-]{1,300}")
+"""What may stand in a cause that is shown: paths and the system's words."""
+_NOT_DONE = (ProblemKind.NOT_WRITTEN, ProblemKind.JOURNAL)
+_TURN = (
+    "- {job}: its worker is dead, but its turn may still be running in this workspace's broker. Do not resume its"
+    " thread (task --resume-last, codex resume) before that turn has ended: the resume would hang until then. Wait,"
+    " start a fresh thread, or end the Claude session."
+)
 _LOG_LIMIT = 64 * 1024
 _SAID_LIMIT = 500
 _MOST_JOBS = 20
@@ -44,12 +53,14 @@ def answer(event: str, cwd: str, late: Sequence[object], verbose: bool) -> str |
         report = heal(Request(cwd=cwd), world=world, command="hook")
     except StatehealError as error:
         note(str(error), verbose)
-        return None
+        return _said([f"stateheal could not look after this workspace's jobs: {_cause(str(error))}."], [], event)
     for problem in report.errors:
         note(f"{problem.path}: {problem.message}", verbose)
     user, model = _texts(report)
-    if not user:
-        return None
+    return _said(user, model, event) if user else None
+
+
+def _said(user: Sequence[str], model: Sequence[str], event: str) -> str:
     said: dict[str, object] = {"systemMessage": " ".join(user)}
     if model:
         said["hookSpecificOutput"] = {"hookEventName": event, "additionalContext": "\n".join(model)}
@@ -59,32 +70,59 @@ def answer(event: str, cwd: str, late: Sequence[object], verbose: bool) -> str |
 def _texts(report: Report) -> tuple[list[str], list[str]]:
     """Sentences for the user, lines for the model."""
     healed = [finding for finding in report.findings if finding.outcome is Outcome.HEALED]
-    left = [
-        finding
-        for finding in report.findings
-        if finding.severity is Severity.DAMAGE and finding.outcome is not Outcome.HEALED
-    ]
+    running = [finding for finding in report.findings if finding.rule == TURN_RUNNING.name]
     user: list[str] = []
     model: list[str] = []
     if healed:
         jobs = {(finding.workspace, finding.job) for finding in healed if finding.job}
         what = f"closed or repaired {_count(len(jobs), 'job')}" if jobs else "repaired this workspace's state"
         user.append(f"stateheal {what} that a killed process had left behind ('stateheal undo' takes it back).")
-        model += _job_lines(healed)
+        model += _job_lines(healed, frozenset(finding.job for finding in running))
         model.append(f"This is run {report.run} in stateheal's journal.")
-    if left and _is_news(left):
-        rules = ", ".join(sorted({finding.rule for finding in left}))
+    for finding in running:
+        job = finding.job if finding.job and _PLAIN.fullmatch(finding.job) else "a job"
         user.append(
-            f"stateheal found damage that it does not repair by itself ({rules}): see 'stateheal audit --cwd .'"
+            f"The turn of {job} may still be running in this workspace's broker; a resume would hang until it ends."
         )
-    return user, model
+        model.append(_TURN.format(job=job))
+    return [*user, *_left(report)], model
+
+
+def _left(report: Report) -> Iterator[str]:
+    """What was not repaired, with the cause: of what has no repair, of what could not be written, of what came late."""
+    damage = [each for each in report.findings if each.severity is Severity.DAMAGE]
+    left = [each for each in damage if each.outcome is not Outcome.HEALED]
+    unrepairable = [each for each in left if each.repair is None]
+    late = [each for each in left if each.repair is not None and each.outcome is Outcome.FOUND]
+    failed = [each for each in left if each.repair is not None and each.outcome is not Outcome.FOUND]
+    if not left or not _is_news(left):
+        return
+    if failed:
+        why = next((each.message for each in report.errors if each.kind in _NOT_DONE), "")
+        yield f"stateheal could not repair {_rules(failed)}: {_cause(why.removeprefix('not repaired: '))}."
+    if late:
+        yield f"stateheal ran out of time over {_rules(late)}: 'stateheal heal --cwd .' repairs it."
+    if unrepairable:
+        yield (
+            f"stateheal found damage that it does not repair by itself ({_rules(unrepairable)}): "
+            "see 'stateheal audit --cwd .'"
+        )
+
+
+def _rules(findings: Iterable[Finding]) -> str:
+    return ", ".join(sorted({finding.rule for finding in findings}))
+
+
+def _cause(message: str) -> str:
+    """The system's own words, as long as nothing odd stands in them; where it does, where to look."""
+    return message.rstrip(".") if _HARMLESS.fullmatch(message) else "see 'stateheal heal --cwd .'"
 
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
-def _job_lines(healed: Iterable[Finding]) -> Iterator[str]:
+def _job_lines(healed: Iterable[Finding], running: frozenset[str | None]) -> Iterator[str]:
     yield "stateheal repaired the job records of this workspace. These jobs are not running:"
     shown: set[str] = set()
     unnamed = 0
@@ -97,7 +135,7 @@ def _job_lines(healed: Iterable[Finding]) -> Iterator[str]:
             unnamed += 1
         elif finding.job not in shown:
             shown.add(finding.job)
-            thread = _thread_of(finding)
+            thread = _thread_of(finding) if finding.job not in running else None
             resume = f"; its thread goes on with: codex resume {thread}" if thread else ""
             yield f"- {finding.job}: {reason.format(pid=finding.pid)}{resume}"
     if unnamed:

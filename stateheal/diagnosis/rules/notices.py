@@ -18,6 +18,8 @@ from stateheal.model.records import entries_of, is_active, is_lost, text_of
 
 _SILENT = 2 * HOUR
 _STILL_WARM = 30 * MINUTE
+_ROUNDING = 1.0
+"""Seconds by which a creation time may lie beside the clock."""
 
 
 def find_turn_running(view: View) -> Iterator[Diagnosed]:
@@ -34,7 +36,10 @@ def find_turn_running(view: View) -> Iterator[Diagnosed]:
         if (facts is not None and facts.end is not TurnEnd.OPEN) or (log is not None and log.turn_ended):
             continue
         moved = [each.mtime for each in (log, facts) if each is not None]
-        if moved and view.now - max(moved) < _STILL_WARM:
+        # A broker that began after the turn last moved has never run it.
+        began = broker.process.created if broker.process is not None and broker.process.exists else None
+        older = bool(moved) and (began is None or began <= max(moved) + _ROUNDING)
+        if older and view.now - max(moved) < _STILL_WARM:
             message = "its worker is dead, but its turn may still run in the workspace's broker"
             helps = f"wait for it, or end the Claude session, before you resume: codex resume {turn[0]}"
             yield Diagnosed(job_finding(view, job, TURN_RUNNING, message, helps))
