@@ -43,7 +43,8 @@ def running(*argv: str | Path, alone: bool = True, **more: Any) -> Iterator[subp
 @contextmanager
 def worker(folder: Path, job: str, text: str = WAITS, **more: Any) -> Iterator[subprocess.Popen[bytes]]:
     """A job's worker: its argv holds the job's id, as the plugin's own does."""
-    with running(script(folder, "codex-companion.mjs", text), "task-worker", "--job-id", job, **more) as process:
+    program = script(folder, "codex-companion.mjs", text)
+    with running(program, "task-worker", "--job-id", job, cwd=folder, **more) as process:
         yield process
 
 

@@ -20,6 +20,8 @@ _COMMANDS = {
     "audit": "repair",
     "heal": "repair",
     "result": "result",
+    "stop": "stop",
+    "close": "close",
     "recover": "recover",
     "migrate": "migrate",
     "undo": "runs",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from stateheal.diagnosis.catalogue import chosen
@@ -227,3 +227,18 @@ def _violations(view: View) -> set[tuple[str, str | None, str, str]]:
             pointer = pointer.removeprefix(f"/jobs/{violation.position}")
         found.add((name, job, pointer, violation.message))
     return found
+
+
+def plan_asked_for(view: View, found: Sequence[Diagnosed]) -> Plan:
+    """The plan of repairs that a person asked for, checked as every plan is: read back, diagnosed again, the schema."""
+    ledger = _Ledger()
+    changes = [each.change for each in found if each.change is not None]
+    for change in changes:
+        ledger.note(change)
+    draft = apply(view.draft, changes)
+    files = tuple(_changes(view.evidence, draft, ledger))
+    logs = tuple(LogLine(f"{stem}.log", text) for stem, text in draft.logs.items() if stem in view.evidence.logs)
+    before = {(each.rule, each.job) for each in _run_rules(view, _Ledger())[0]}
+    again = _run_rules(replace(view, draft=draft), _Ledger())[0]
+    refusal, _ = _check(view, draft, files, [each for each in again if (each.rule, each.job) not in before])
+    return Plan(view.evidence.place, tuple(each.finding for each in found), files, logs, draft.keeps, refusal)

@@ -85,17 +85,22 @@ def _message(view: View, job: Job, verdict: Verdict) -> str:
 
 
 def _orphaned(view: View, job: Job, side: Record | None, text: str) -> Patch:
-    if side is None or not is_active(side):
-        return {}
     # The plugin shows completedAt - startedAt as the job's duration: never a time to come, never the healing's own.
     ended = max((sign for sign in view.signs(job) if sign <= view.now), default=view.now)
     closing = terminated_by(view, job)
+    return closed(side, "terminated" if closing else "orphaned", text, closing.ended if closing else ended)
+
+
+def closed(side: Record | None, phase: str, text: str, ended: float) -> Patch:
+    """What ends one side of a job as failed; an earlier message is kept behind the new one (field guide section 3)."""
+    if side is None or not is_active(side):
+        return {}
     before = text_of(side, "errorMessage")
     return {
         "status": "failed",
-        "phase": "terminated" if closing else "orphaned",
+        "phase": phase,
         "pid": None,
-        "completedAt": format_time(closing.ended if closing else ended),
+        "completedAt": format_time(ended),
         "errorMessage": f"{text} (before: {before})" if before else text,
     }
 

@@ -1,0 +1,59 @@
+"""``stateheal close``."""
+
+from __future__ import annotations
+
+import click
+
+from stateheal.cli import say
+from stateheal.cli.ask import YES, confirmed
+from stateheal.cli.options import Output, output_options, place_options, verdict_options
+from stateheal.cli.repair import show_report
+from stateheal.diagnosis.word import Word
+from stateheal.engine.close import choose, close_record, why_not_closed
+from stateheal.engine.explain import explain
+from stateheal.model.report import Report
+from stateheal.model.request import Request, Scope
+from stateheal.report.explanation import explanation_lines
+from stateheal.report.text import print_lines
+
+
+@click.command("close")
+@click.argument("job")
+@place_options
+@click.option("-n", "--dry-run", is_flag=True, help="Show the facts and the diff, and write nothing.")
+@YES
+@verdict_options
+@output_options
+def close_command(job: str, request: Request, dry_run: bool, yes: bool, output: Output) -> int:
+    """Close a record that heal leaves as unsure.
+
+    On your word: you know what cannot be proven here. Every fact is shown first, as explain shows it, then you are
+    asked. The record is marked failed/orphaned, so that answers can still be recovered; 'stateheal undo' takes it back.
+    A job that lives is refused: 'stateheal stop' ends it first. No process is signalled.
+
+    JOB is a job id or its beginning; PATH as for audit.
+
+    \b
+    Example: stateheal close task-mnyhf4jl-1mnkv1
+    """
+    chosen = choose(job, request)
+    if output.is_text and not output.quiet:
+        for each in explain(chosen.job, Request((str(chosen.place.directory),), settings=request.settings)):
+            print_lines(output.console, explanation_lines(each))
+    view, found = chosen.look()
+    reason = why_not_closed(view, found)
+    if reason is not None:
+        say(f"{chosen.job} is not closed: {reason}")
+        return _refused(output, dry_run)
+    why = view.judge(found).verdict.reason.partition("; --assume-local")[0]
+    word = Word("orphaned", f"Closed on request: {why}", min(view.last_sign(found) or view.now, view.now))
+    if not dry_run and not confirmed("Close it all the same?", yes):
+        return _refused(output, dry_run)
+    return show_report(close_record(chosen, word, "close", dry_run=dry_run), output, Scope())
+
+
+def _refused(output: Output, dry_run: bool) -> int:
+    report = Report("close", dry_run)
+    if not output.is_text:
+        output.print_json(report)
+    return 0 if output.exit_zero else 1

@@ -1,0 +1,150 @@
+"""Ending a process, held by a handle: whoever has its pid a moment later cannot be hit (DESIGN.md promise 1).
+
+A handle is a pidfd (Linux). A group is ended through handles of all its members: as long as one of them is there, the
+kernel gives the group's number to nobody else.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from typing import NamedTuple
+
+from stateheal.errors import Refused
+
+_STEP = 0.02
+_LAST_WAIT = 5.0
+"""Seconds that a process has to vanish after SIGKILL."""
+HAS_HANDLES = hasattr(os, "pidfd_open") and hasattr(signal, "pidfd_send_signal")
+
+
+class Handle:
+    """One process, whatever becomes of its pid. Made by ``held``."""
+
+    def __init__(self, pid: int, fd: int) -> None:
+        self.pid = pid
+        self.fd = fd
+
+    def send(self, signum: int) -> None:
+        """Send a signal; to a process that has ended, none. Raises ``PermissionError``."""
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.fd, signum)
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended, reaped or not."""
+        poll = select.poll()
+        poll.register(self.fd, select.POLLIN)
+        return bool(poll.poll(0))
+
+    @property
+    def reaped(self) -> bool:
+        """Whether its pid may belong to somebody else by now."""
+        try:
+            signal.pidfd_send_signal(self.fd, 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            pass
+        return False
+
+
+class Ended(NamedTuple):
+    """What came of it."""
+
+    signum: int
+    """The last signal that was sent."""
+    survivors: tuple[int, ...] = ()
+    """Pids of those that are still there."""
+    seconds: float = 0.0
+
+
+@contextmanager
+def held(pid: int) -> Iterator[Handle | None]:
+    """A handle on the process that has a pid now; ``None`` where there is none. Raises ``Refused``."""
+    if not HAS_HANDLES:
+        raise Refused("this system has no handles on processes, and by a bare pid nothing is ended")
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        yield None
+        return
+    except OSError as error:
+        raise Refused(f"no handle on pid {pid} can be had: {error.strerror or error}") from error
+    try:
+        yield Handle(pid, fd)
+    finally:
+        os.close(fd)
+
+
+def end(handle: Handle, members: Callable[[], Iterable[int]], grace: float) -> Ended:
+    """SIGTERM, ``grace`` seconds of patience, SIGKILL; to all whom ``members`` tells to be in a group of its own.
+
+    Raises ``Refused`` where the process itself must not be signalled; of its group that is told as survivors.
+    """
+    began = time.monotonic()
+    with ExitStack() as stack:
+        group = _Group(handle, members, stack)
+        group.send(signal.SIGTERM)
+        if not group.wait(signal.SIGTERM, grace):
+            group.send(signal.SIGKILL)
+            group.wait(signal.SIGKILL, _LAST_WAIT)
+        left = tuple(sorted(each.pid for each in group.handles if not each.ended))
+        return Ended(group.signum, left, time.monotonic() - began)
+
+
+class _Group:
+    """The handles of a process and of whoever else is in its group."""
+
+    def __init__(self, leader: Handle, members: Callable[[], Iterable[int]], stack: ExitStack) -> None:
+        self.handles = [leader]
+        self.members = members
+        self.stack = stack
+        self.signum = 0
+
+    def send(self, signum: int) -> None:
+        self.signum = signum
+        self._gather()
+        for each in self.handles:
+            self._send(each, signum)
+
+    def wait(self, signum: int, seconds: float) -> bool:
+        """Whether all end in time. Who is forked meanwhile gets the signal too."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            over = all(each.ended for each in self.handles)
+            new = self._gather()
+            for each in new:
+                self._send(each, signum)
+            if over and not new:
+                return True
+            time.sleep(_STEP)
+        return False
+
+    def _send(self, each: Handle, signum: int) -> None:
+        try:
+            each.send(signum)
+            if signum == signal.SIGTERM:
+                each.send(signal.SIGCONT)  # one that is stopped hears nothing else
+        except PermissionError:
+            if each is self.handles[0]:
+                raise Refused(f"pid {each.pid} must not be signalled: it belongs to another user") from None
+
+    def _gather(self) -> list[Handle]:
+        """Hold the members that are not held yet."""
+        new: list[Handle] = []
+        known = {each.pid for each in self.handles if not each.ended}
+        for pid in set(self.members()) - known:
+            each = self.stack.enter_context(held(pid))
+            if each is not None and not each.ended and self._is_member(each):
+                new.append(each)
+        self.handles += new
+        return new
+
+    def _is_member(self, each: Handle) -> bool:
+        """Asked once it is held, since it was opened by number; the group is ours while one of it is not reaped."""
+        return each.pid in set(self.members()) and not all(other.reaped for other in self.handles)

@@ -1,0 +1,46 @@
+"""Closing a record on a person's word: for what the table leaves as unsure, and for what was ended on request."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from stateheal.diagnosis.repairs import closed, log_line
+from stateheal.diagnosis.rule import Diagnosed, Rule, job_finding
+from stateheal.diagnosis.view import Job, View
+from stateheal.model.findings import Severity
+from stateheal.model.plan import Change
+from stateheal.model.records import is_active
+
+ON_REQUEST = Rule(
+    "on-request",
+    Severity.DAMAGE,
+    "A person asked for this record to be closed.",
+    "Mark the job failed, in the index and in the job file.",
+    lambda view: (),
+)
+"""No rule of the catalogue: nothing finds it but a request."""
+
+
+class Word(NamedTuple):
+    """How a job is to be closed."""
+
+    phase: str
+    message: str
+    ended: float
+    """Seconds since the epoch."""
+
+
+def closed_on_word(view: View, job: Job, word: Word) -> Diagnosed:
+    """The closing of every active side of a job, as data. One side at least must be active."""
+    active = next(side for side in job.sides if is_active(side))
+    message = f"recorded as {active.get('status')}; {word.message}"
+    finding = job_finding(view, job, ON_REQUEST, message, repair=f"mark it failed/{word.phase}")
+    change = Change(
+        position=job.position,
+        entry=closed(job.entry, word.phase, word.message, word.ended),
+        stem=job.id,
+        record=closed(job.record, word.phase, word.message, word.ended),
+        log=log_line(view, active, word.message),
+        owners_to_recheck=view.owners(job),
+    )
+    return Diagnosed(finding, change)
