@@ -41,7 +41,7 @@ class Bar:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
         columns = (BarColumn(24), MofNCompleteColumn(), TextColumn("{task.fields[place]}", markup=False))
-        # Drawn when it is told something, never by a thread: a tour may fork, and signals may come.
+        # Drawn when it is told something, never by a thread: a command may fork, and signals may come.
         self._progress = Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False)
         self._progress.add_task("", total=of, place="")
         self._progress.start()

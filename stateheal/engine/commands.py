@@ -11,7 +11,7 @@ from stateheal.commit.journal import KEEP, Journal
 from stateheal.commit.location import journal_path
 from stateheal.commit.undo import find_run, undo_run
 from stateheal.engine.collect import ReportBuilder, WorkspaceResult, WorkspaceSummary
-from stateheal.engine.sequence import Do, tour
+from stateheal.engine.sequence import Do, each_workspace
 from stateheal.engine.workspace import Auditor, Healer
 from stateheal.engine.world import World
 from stateheal.errors import StatehealError, UsageError
@@ -140,11 +140,13 @@ def fill(builder: ReportBuilder, do: Do, world: World, *, writes: bool) -> None:
     places = builder.found.places
 
     def go(share: Sequence[Place]) -> Iterator[WorkspaceSummary]:
-        return tour(share, do, world, builder.job)
+        return each_workspace(share, do, world, builder.job)
 
     summaries = go(places)
     if world.workers > 1 and not writes and len(places) >= _WORTH_IT:
-        from stateheal.engine.parallel import spread  # a hook must not pay for what only a long tour needs
+        from stateheal.engine.parallel import (
+            spread,  # a hook must not pay for what only a long run over many workspaces needs
+        )
 
         summaries = spread(places, go, world.workers, world.stop)
     for done, summary in enumerate(summaries, 1):

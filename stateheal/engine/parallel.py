@@ -1,4 +1,4 @@
-"""A tour that writes nothing, over several processes: each child takes a share and sends its summaries.
+"""Looking at many workspaces without writing, over several processes: each child takes a share and sends its summaries.
 
 Forked, so that nothing is imported twice. The children never write a file; where one dies, the workspaces it had not
 told of are named as trouble. A child ends with its parent: its next summary finds no reader.

@@ -15,7 +15,7 @@ ON_ITS_WAY = 0.5
 """Seconds after which a file that was being written must be whole."""
 
 
-def tour(places: Sequence[Place], do: Do, world: World, job: str | None) -> Iterator[WorkspaceSummary]:
+def each_workspace(places: Sequence[Place], do: Do, world: World, job: str | None) -> Iterator[WorkspaceSummary]:
     """What came of each workspace, as it comes. Ends early where ``world.stop`` says so.
 
     ``job``: the one that was asked for. All doubtful files share one wait.

@@ -38,6 +38,6 @@ class World:
     """Seconds to wait for another stateheal in the same workspace."""
     sleep: Callable[[float], None] = time.sleep
     workers: int = 1
-    """Processes that a tour of many workspaces may be spread over, where it writes nothing; one: none is started."""
+    """Processes that looking at many workspaces may be spread over, where it writes nothing; one: none is started."""
     progress: Callable[[int, int, Place], None] = untold
     """Told after each workspace: how many are done, of how many, and which it was."""

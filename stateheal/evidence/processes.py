@@ -63,7 +63,7 @@ class SystemProcesses:
         return _look_by_psutil()
 
     def host(self) -> HostFacts:
-        """This machine now. What hardly ever changes is read once a second: a tour asks in every workspace."""
+        """This machine now. What hardly ever changes is read once a second: it is asked in every workspace."""
         moment = time.monotonic()
         if self._host is None or moment - self._host[0] > _HOST_AGE:
             self._host = moment, read_host(boot_time() or _boot_time())

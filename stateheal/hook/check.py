@@ -248,7 +248,7 @@ def _check_shape(record: dict[str, object], jobs: str) -> None:
 
 
 def _check_pair(entry: dict[str, object], record: dict[str, object], jobs: str) -> None:
-    """Both sides say the same: an end, or a job whose worker is there for all to see."""
+    """Both sides say the same: an end; or active, and the recorded pid is a worker with this job id."""
     _check_shape(record, jobs)
     if any(entry.get(key) != record.get(key) for key in _SAME):
         raise NotPlain
