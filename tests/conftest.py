@@ -44,12 +44,20 @@ def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("CLAUDE_CONFIG_DIR", "home/.claude"),
         ("STATEHEAL_STATE_DIR", "journal"),
         ("XDG_STATE_HOME", "xdg-state"),
+        ("XDG_CONFIG_HOME", "xdg-config"),
         ("CODEX_HOME", "home/.codex"),
         ("TMPDIR", "tmp"),
         *((("USERPROFILE", "home"), ("TEMP", "tmp"), ("TMP", "tmp")) if os.name == "nt" else ()),
     ):
         monkeypatch.setenv(name, str(home / folder))
-    for name in ("CLAUDE_PLUGIN_DATA", "CLAUDE_CODE_PLUGIN_CACHE_DIR", "GIT_WORK_TREE", "NO_COLOR", "FORCE_COLOR"):
+    for name in (
+        "STATEHEAL_CONFIG",
+        "CLAUDE_PLUGIN_DATA",
+        "CLAUDE_CODE_PLUGIN_CACHE_DIR",
+        "GIT_WORK_TREE",
+        "NO_COLOR",
+        "FORCE_COLOR",
+    ):
         monkeypatch.delenv(name, raising=False)
     for folder in ("home", "tmp"):
         (home / folder).mkdir(parents=True)

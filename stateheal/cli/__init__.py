@@ -10,6 +10,7 @@ from importlib import import_module
 
 import click
 
+from stateheal.cli.defaults import Defaults
 from stateheal.cli.words import TopCommands
 from stateheal.errors import StatehealError
 from stateheal.text import printable
@@ -85,7 +86,8 @@ def run(argv: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
-        status = group.main(args=None if argv is None else list(argv), prog_name="stateheal", standalone_mode=False)
+        words = None if argv is None else list(argv)
+        status = group.main(words, prog_name="stateheal", standalone_mode=False, default_map=Defaults(group))
         if sys.stdout is not None:
             sys.stdout.flush()
         return int(status or 0)

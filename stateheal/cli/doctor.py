@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 
 import click
 from rich.text import Text
 
+from stateheal.cli.defaults import check_all, told, told_by_environment
 from stateheal.cli.options import Output, output_options
 from stateheal.commit.journal import Journal
 from stateheal.commit.location import journal_path
+from stateheal.engine.configuration import read_configuration
 from stateheal.engine.doctor import Promise, examine
+from stateheal.errors import StatehealError
 from stateheal.evidence.roots import looked_at
 from stateheal.hook.status import hook_status
 from stateheal.model.report import Report
@@ -32,8 +36,8 @@ def doctor_command(output: Output) -> int:
     """
     journal = Journal(journal_path())
     promises = examine(journal)
-    roots = sum(each.name == "root" for each in promises)
-    promises.insert(len(promises) - roots, _hook(journal))
+    first_root = next(number for number, each in enumerate(promises) if each.name == "root")
+    promises[first_root:first_root] = [_hook(journal), _configuration()]
     looked = looked_at()
     if output.is_text:
         print_lines(output.console, [line for each in promises for line in _lines(each, output.console.width)])
@@ -55,6 +59,19 @@ def _hook(journal: Journal) -> Promise:
         return Promise("hook", False, "not installed: 'stateheal hook install' heals before each launch")
     said = [f"{place.trouble or 'would run' + _version(place.version)} ({place.path})" for place in status.places]
     return Promise("hook", status.works, "; ".join([*said, *status.warnings]))
+
+
+def _configuration() -> Promise:
+    """What is set for good, in the file and in the environment."""
+    group = click.get_current_context().find_root().command
+    assert isinstance(group, click.Group)
+    try:
+        found = read_configuration()
+        check_all(group, found)
+    except StatehealError as error:
+        return Promise("configuration", False, str(error))
+    where = "no file is read" if found.path is None else f"{found.path}" + ("" if found.exists else " (none there)")
+    return Promise("configuration", True, "; ".join([where, *told(found), *told_by_environment(group, os.environ)]))
 
 
 def _version(version: str | None) -> str:

@@ -39,7 +39,9 @@ def rule_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> l
     """What a shell offers where a rule is wanted."""
     from stateheal.diagnosis.catalogue import RULES
 
-    return [rule.name for rule in RULES if rule.name.startswith(incomplete)]
+    lead = incomplete.rpartition(",")[0]
+    lead += "," if lead else ""
+    return [lead + rule.name for rule in RULES if rule.name.startswith(incomplete[len(lead) :])]
 
 
 _PIPE_WIDTH = 400
@@ -148,10 +150,10 @@ def rule_options(command: Command) -> Command:
     """--select, --ignore, --grace, --assume-local; they become the request's settings; below ``scope_options``."""
     decorators = (
         click.option(
-            "--select", multiple=True, metavar="RULE", shell_complete=rule_names, help="Only this rule (repeatable)."
+            "--select", multiple=True, metavar="RULE", shell_complete=rule_names, help="Only these rules: a or a,b."
         ),
         click.option(
-            "--ignore", multiple=True, metavar="RULE", shell_complete=rule_names, help="All but this rule (repeatable)."
+            "--ignore", multiple=True, metavar="RULE", shell_complete=rule_names, help="All but these rules: a or a,b."
         ),
         *_VERDICT,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from stateheal.commit.journal import Journal
 from stateheal.diagnosis.catalogue import check_names
@@ -20,7 +20,7 @@ Paths = Iterable["str | os.PathLike[str]"]
 def settings_of(
     select: Iterable[str] = (), ignore: Iterable[str] = (), grace: float | str = HOUR, assume_local: bool = False
 ) -> Settings:
-    """Checked settings; a text is one rule. ``grace``: seconds, or a text such as ``"2h"``.
+    """Checked settings. A text is a rule, or several with commas between them; ``grace``: seconds, or such as ``"2h"``.
 
     Raises ``UsageError`` for a rule that does not exist, or a grace that is no duration.
     """
@@ -31,18 +31,29 @@ def settings_of(
             raise UsageError(str(error)) from None
     if not isinstance(grace, (int, float)) or not grace >= 0:
         raise UsageError(f"{grace!r} is no grace time")
-    select, ignore = ((each,) if isinstance(each, str) else each for each in (select, ignore))
-    return Settings(grace, assume_local, check_names(select), check_names(ignore))
+    return Settings(grace, assume_local, check_names(_names(select)), check_names(_names(ignore)))
+
+
+def _names(given: Iterable[str]) -> Iterator[str]:
+    for text in (given,) if isinstance(given, str) else given:
+        yield from (name for each in text.split(",") if (name := each.strip()))
 
 
 def request_of(
-    paths: Paths | None = None, cwd: str | None = None, job: str | None = None, settings: Settings | None = None
+    paths: Paths | None = None,
+    cwd: str | None = None,
+    job: str | None = None,
+    settings: Settings | None = None,
+    select: Iterable[str] = (),
+    ignore: Iterable[str] = (),
 ) -> Request:
-    """A request of paths of any kind; a single path is one."""
+    """A request of paths of any kind; a single path is one. Rules given here go before those of the settings."""
     if isinstance(paths, (str, os.PathLike)):
         paths = [paths]
     given = None if paths is None else tuple(os.fspath(path) for path in paths)
-    return Request(given, cwd, job, settings or Settings())
+    settings, rules = settings or Settings(), settings_of(select, ignore)
+    settings = settings._replace(select=rules.select or settings.select, ignore=rules.ignore or settings.ignore)
+    return Request(given, cwd, job, settings)
 
 
 def audit(
@@ -50,6 +61,8 @@ def audit(
     *,
     cwd: str | None = None,
     job: str | None = None,
+    select: Iterable[str] = (),
+    ignore: Iterable[str] = (),
     settings: Settings | None = None,
     journal: Journal | None = None,
     world: World | None = None,
@@ -58,10 +71,12 @@ def audit(
     """Look at every workspace and write nothing.
 
     ``paths``: as the command line takes them; ``None`` for every default root, an empty list for nothing. ``cwd``
-    narrows to the workspace of a directory, ``job`` to one job. With ``page`` the report holds what a page draws of
-    each workspace. Raises ``UsageError`` for a path that holds no state.
+    narrows to the workspace of a directory, ``job`` to one job, ``select`` and ``ignore`` to some rules. With ``page``
+    the report holds what a page draws of each workspace. Raises ``UsageError`` for a path that holds no state.
     """
-    return commands.audit(request_of(paths, cwd, job, settings), journal=journal, world=world, page=page)
+    return commands.audit(
+        request_of(paths, cwd, job, settings, select, ignore), journal=journal, world=world, page=page
+    )
 
 
 def heal(
@@ -70,6 +85,8 @@ def heal(
     dry_run: bool = False,
     cwd: str | None = None,
     job: str | None = None,
+    select: Iterable[str] = (),
+    ignore: Iterable[str] = (),
     settings: Settings | None = None,
     journal: Journal | None = None,
     world: World | None = None,
@@ -78,7 +95,9 @@ def heal(
 
     With ``dry_run`` nothing is written and the report holds the diffs instead.
     """
-    return commands.heal(request_of(paths, cwd, job, settings), dry_run=dry_run, journal=journal, world=world)
+    return commands.heal(
+        request_of(paths, cwd, job, settings, select, ignore), dry_run=dry_run, journal=journal, world=world
+    )
 
 
 def recover(
@@ -87,6 +106,8 @@ def recover(
     dry_run: bool = False,
     cwd: str | None = None,
     job: str | None = None,
+    select: Iterable[str] = (),
+    ignore: Iterable[str] = (),
     settings: Settings | None = None,
     journal: Journal | None = None,
     world: World | None = None,
@@ -95,4 +116,6 @@ def recover(
 
     ``Report.answers`` holds the recovered texts. Field guide section 7.
     """
-    return commands.recover(request_of(paths, cwd, job, settings), dry_run=dry_run, journal=journal, world=world)
+    return commands.recover(
+        request_of(paths, cwd, job, settings, select, ignore), dry_run=dry_run, journal=journal, world=world
+    )

@@ -20,6 +20,7 @@ from stateheal.commit.location import journal_path
 from stateheal.diagnosis.catalogue import RULE_OF
 from stateheal.diagnosis.rules.notices import TURN_RUNNING
 from stateheal.engine.commands import heal
+from stateheal.engine.configuration import configured_settings
 from stateheal.engine.world import World
 from stateheal.errors import StatehealError
 from stateheal.formats.digest import sha256
@@ -50,7 +51,8 @@ def answer(event: str, cwd: str, late: Sequence[object], verbose: bool) -> str |
     """Heal the workspaces of a directory; what to print, if anything. ``late`` becomes true at the deadline."""
     world = World(stop=lambda: bool(late), whole_workspaces=True, wait=_WAIT)
     try:
-        report = heal(Request(cwd=cwd), world=world, command="hook")
+        request = Request(cwd=cwd, settings=configured_settings("heal"))
+        report = heal(request, world=world, command="hook")
     except StatehealError as error:
         note(str(error), verbose)
         return _said([f"stateheal could not look after this workspace's jobs: {_cause(str(error))}."], [], event)
