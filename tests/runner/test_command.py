@@ -318,6 +318,29 @@ def test_forwarded_without_an_end() -> None:
     assert ending() == ("failed", "failed", "Exited with status 4")
 
 
+WITHOUT_DEATH_SIGNAL = "import stateheal.runner.process.system as s; s._call = None; import stateheal.cli as c; c.run()"
+"""As on macOS: the kernel tells nobody of a parent's end, a guardian waits for it."""
+
+
+def test_elsewhere_a_guardian_ends_the_whole_group_of_a_killed_runner() -> None:
+    script = "sleep 60 & echo ready; echo $! $$; wait"
+    command = [sys.executable, "-c", WITHOUT_DEATH_SIGNAL, "run", "--", "sh", "-c", script]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None and child.stdout.readline() == "ready\n"
+        pids = [int(pid) for pid in child.stdout.readline().split()]
+        child.kill()
+        child.wait(30)
+        until(lambda: all(gone(pid) for pid in pids), "the group's end")
+
+
+def test_elsewhere_a_guardian_goes_with_the_command_and_changes_nothing() -> None:
+    begun = time.monotonic()
+    command = [sys.executable, "-c", WITHOUT_DEATH_SIGNAL, "run", "--", "sh", "-c", "echo out; exit 3"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert done.stdout == "out\n" and time.monotonic() - begun < 10
+    assert ending() == ("failed", "failed", "Exited with status 3")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="needs the parent-death signal")
 def test_a_killed_runner_takes_the_command_with_it_and_the_next_heal_closes_the_record() -> None:
     child = start("--", "sh", "-c", "echo ready; echo $$; exec sleep 60")

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 
-from stateheal.runner.process.system import die_with_parent
+from stateheal.runner.process.system import await_end, die_with_parent
 from stateheal.runner.process.terminal import foreground, give_foreground, is_terminal
 
 _STOPPED = 0.05
@@ -133,10 +132,6 @@ def _stay_behind(parent: int) -> None:
 
         signal.signal(signal.SIGTSTP, signal.SIG_DFL)  # the runner sees it stop
         signal.signal(signal.SIGCONT, go_on)
-        while os.getppid() == parent:
-            if sys.platform == "linux":
-                signal.pause()  # the kernel ends it with the runner
-            else:
-                signal.sigtimedwait([], 1.0)
+        await_end(parent)
     finally:
         os._exit(0)

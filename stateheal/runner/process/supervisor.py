@@ -15,7 +15,7 @@ from stateheal.runner.process.group import Leadership
 from stateheal.runner.process.launch import Command, start
 from stateheal.runner.process.order import Clock, Ended, Keep, Order, is_over
 from stateheal.runner.process.plumbing import PAUSE, Plumbing, is_interactive
-from stateheal.runner.process.system import adopt_orphans
+from stateheal.runner.process.system import adopt_orphans, dismiss, watch_over
 from stateheal.runner.process.terminal import foreground, give_foreground
 
 _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
@@ -76,6 +76,7 @@ class Supervisor:
             wiring = self._plumbing.wire()
             command = start(order.argv, wiring, order.cwd, os.environ if order.env is None else order.env)
             self._plumbing.started()
+            guardian = watch_over(command.pid)
             try:
                 if self.keep is None and is_interactive():
                     self._give(command)
@@ -85,6 +86,7 @@ class Supervisor:
                 raise
             finally:
                 command.close()
+                dismiss(guardian)
         finally:
             self._plumbing.close()
             self._take_back()
