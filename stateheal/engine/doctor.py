@@ -24,6 +24,17 @@ from stateheal.fs.directory import HAS_OPENAT
 from stateheal.model.report import Problem
 from stateheal.text import count_of
 
+_TESTED = {
+    "linux": "",
+    "win32": "stateheal's tests run under Wine, nobody has run them on Windows itself yet",
+    "darwin": "tested with macOS's calls replaced, nobody has run the tests on a Mac yet",
+}
+"""What limits the word "tested", by platform."""
+_WITHOUT_LEASES = (
+    "no leases: a window of microseconds remains",
+    "no leases: what somebody has open is not replaced, a window of microseconds remains",
+)
+
 
 class Promise(NamedTuple):
     """One thing that was tried."""
@@ -33,9 +44,9 @@ class Promise(NamedTuple):
     detail: str
 
 
-def examine(journal: Journal, processes: ProcessTable | None = None) -> list[Promise]:
+def examine(journal: Journal, processes: ProcessTable | None = None, platform: str = sys.platform) -> list[Promise]:
     """Try everything out. Never raises for what is not there."""
-    found = [*_system(), *_processes(processes or SystemProcesses()), _journal(journal)]
+    found = [*_system(platform), *_processes(processes or SystemProcesses(), platform), _journal(journal)]
     problems: list[Problem] = []
     roots = default_roots(problems=problems)
     found += [_root(root, journal) for root in roots]
@@ -54,16 +65,15 @@ def _planted(roots: list[Root]) -> Iterator[Promise]:
             yield Promise("root", False, f"{root.path}: it lies where anybody can put a directory, and {why}")
 
 
-def _system() -> Iterator[Promise]:
-    tested = sys.platform == "linux"
+def _system(platform: str) -> Iterator[Promise]:
     version = ".".join(map(str, sys.version_info[:3]))
-    detail = f"{sys.platform}, Python {version}" + ("" if tested else "; nobody has run stateheal's tests here yet")
-    yield Promise("platform", tested, detail)
+    limit = _TESTED.get(platform, "nobody has run stateheal's tests here yet")
+    yield Promise("platform", not limit, f"{platform}, Python {version}" + (f"; {limit}" if limit else ""))
     detail = "names are looked up in the open directory" if HAS_OPENAT else "no openat: names are joined to paths"
     yield Promise("paths", HAS_OPENAT, detail)
 
 
-def _processes(processes: ProcessTable) -> Iterator[Promise]:
+def _processes(processes: ProcessTable, platform: str) -> Iterator[Promise]:
     host = processes.host()
     if host.initial_namespace:
         yield Promise("pid-namespace", True, "pids are this machine's own")
@@ -73,9 +83,15 @@ def _processes(processes: ProcessTable) -> Iterator[Promise]:
     whole = host.boot_id is not None and start_ticks(os.getpid()) is not None
     detail = "boot id and start ticks tell processes apart" if whole else "told apart by their creation time alone"
     yield Promise("process-identity", whole, detail)
+    yield _table(processes, platform)
+
+
+def _table(processes: ProcessTable, platform: str) -> Promise:
+    if platform != "linux":
+        return Promise("process-table", False, "what another user's process runs may not be seen: it counts as alive")
     seen = processes.facts(os.getpid()).argv is not None and (start_ticks(1) is not None or boot_id() is None)
     detail = "other users' processes can be seen" if seen else "hidden (hidepid): they count as alive"
-    yield Promise("process-table", seen, detail)
+    return Promise("process-table", seen, detail)
 
 
 def _journal(journal: Journal) -> Promise:
@@ -95,9 +111,7 @@ def _root(root: Root, journal: Journal) -> Promise:
     own = next(root.path.glob("*/state.json"), None)
     lease = _lease_on(own) if own is not None else _lease_in(journal.path)
     writable = os.access(root.path, os.W_OK)
-    parts = [
-        "read leases: a writer waits and nothing is lost" if lease else "no leases: a window of microseconds remains"
-    ]
+    parts = ["read leases: a writer waits and nothing is lost" if lease else _WITHOUT_LEASES[os.name == "nt"]]
     parts += [] if writable else ["not writable"]
     parts += ["another mount than the root file system"] if on_shared_storage(root.path) else []
     return Promise("root", lease and writable, f"{root.path}: {'; '.join(parts)}")

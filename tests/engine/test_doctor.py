@@ -43,7 +43,18 @@ def test_what_is_limited_is_said(tmp_path: Path, isolated: Path) -> None:
     assert not found["journal"].kept and "nothing can be repaired" in found["journal"].detail
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="leases are Linux's")
+@pytest.mark.parametrize(
+    ("platform", "tested", "table"),
+    [("linux", True, "can be seen"), ("win32", False, "may not be seen"), ("darwin", False, "may not be seen")],
+)
+def test_no_more_is_claimed_than_is_so(tmp_path: Path, platform: str, tested: bool, table: str) -> None:
+    live = FakeProcesses().live(os.getpid(), "python")
+    found = {each.name: each for each in examine(journal_in(tmp_path), live, platform)}
+    assert found["platform"].kept == tested and found["platform"].detail.startswith(platform)
+    assert table in found["process-table"].detail and found["process-table"].kept == tested
+
+
+@pytest.mark.leases("it is what it is about")
 def test_a_file_of_ours_can_be_leased(isolated: Path) -> None:
     tree = Tree(isolated / "home/.claude").add(done("task-1"))
     said = json.loads(command("doctor", "--format", "json").stdout)["promises"]
@@ -54,7 +65,7 @@ def test_a_file_of_ours_can_be_leased(isolated: Path) -> None:
 def test_the_text_fits_the_window(isolated: Path) -> None:
     Tree(isolated / "home/.claude").add(done("task-1"))
     out = command("doctor", COLUMNS="80").stdout
-    assert all(len(line) <= 80 or "/" in line for line in out.splitlines())
+    assert all(len(line) <= 80 or "/" in line or "\\" in line for line in out.splitlines()), out
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

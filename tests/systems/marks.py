@@ -1,7 +1,8 @@
 """What a test may need of the system it runs on: each test that needs it says so itself, and why.
 
 ``posix``: what Windows has not. ``links``: symbolic links that are really made (Windows wants a privilege for them,
-Wine only says that it makes them). ``proc``: Linux's /proc. ``windows``: what only Windows has.
+Wine only says that it makes them). ``proc``: Linux's /proc. ``leases``: Linux's read leases. ``windows``: what only
+Windows has.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from stateheal.commit.lease import can_lease
 
 
 @functools.cache
@@ -28,10 +31,18 @@ def makes_links() -> bool:
         return link.is_symlink()
 
 
+@functools.cache
+def leases_are_given() -> bool:
+    """Whether this system gives read leases on a file of our own."""
+    with tempfile.TemporaryFile() as file:
+        return can_lease(file.fileno())
+
+
 NEEDS: dict[str, Callable[[], bool]] = {
     "posix": lambda: os.name == "posix",
     "links": makes_links,
     "proc": lambda: Path("/proc/self/stat").exists(),
+    "leases": leases_are_given,
     "windows": lambda: sys.platform == "win32",
 }
 
