@@ -144,3 +144,13 @@ def test_a_root_that_cannot_be_known_is_no_usage_error(tree: Tree, tmp_path: Pat
 
     status, error = as_nobody(tmp_path, work)
     assert status == 3 and "Permission denied" in error and not error.startswith("2")
+
+
+def test_a_user_without_a_home(tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody in a container whom no passwd file knows, and no ``$HOME``: nothing is there, and that is said."""
+    for name in ("HOME", "CLAUDE_CONFIG_DIR", "CODEX_HOME"):
+        monkeypatch.delenv(name)
+    monkeypatch.setattr("tests.test_permissions.NOBODY", 54321)
+    monkeypatch.chdir(tmp_path)
+    status, error = as_nobody(tmp_path, lambda: audit(world=world(), journal=journal_in(tmp_path / "nobody")))
+    assert (status, error) == (0, "")

@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+import os
+from typing import Any
+
 from rich.console import Console
+
+_WIDEST = 10_000
+
+
+def has_columns() -> bool:
+    """Whether ``$COLUMNS`` says how wide to print: anything but a width is as if it were not set."""
+    given = os.environ.get("COLUMNS", "")
+    return given.isascii() and given.isdigit() and len(given) < 6 and 0 < int(given) <= _WIDEST
 
 
 class PlainConsole(Console):
     """Says that the reader has gone instead of ending the program."""
+
+    def __init__(self, **options: Any) -> None:
+        unset = () if has_columns() else ("COLUMNS",)
+        environ = {name: value for name, value in os.environ.items() if name not in unset}
+        super().__init__(_environ=environ, **options)
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError

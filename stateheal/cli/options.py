@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import time
@@ -60,10 +59,10 @@ class Output:
     @property
     def console(self) -> Console:
         """A console for stdout that never interprets markup and never highlights."""
-        from stateheal.cli.console import PlainConsole
+        from stateheal.cli.console import PlainConsole, has_columns
 
         options: dict[str, Any] = {"markup": False, "highlight": False, "emoji": False}
-        if sys.stdout is not None and not sys.stdout.isatty() and "COLUMNS" not in os.environ:
+        if sys.stdout is not None and not sys.stdout.isatty() and not has_columns():
             options["width"] = _PIPE_WIDTH  # paths in a pipe are for tools: not broken
         if self.color == "always":
             options |= {"force_terminal": True, "no_color": False, "color_system": "standard"}

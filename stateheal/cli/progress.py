@@ -37,12 +37,13 @@ class Bar:
         progress.update(progress.task_ids[0], completed=done, place=printable(place.name), refresh=True)
 
     def _begin(self, of: int) -> Progress:
-        from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        from stateheal.cli.console import PlainConsole
 
         columns = (BarColumn(24), MofNCompleteColumn(), TextColumn("{task.fields[place]}", markup=False))
         # Drawn when it is told something, never by a thread: a command may fork, and signals may come.
-        self._progress = Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False)
+        self._progress = Progress(*columns, console=PlainConsole(stderr=True), transient=True, auto_refresh=False)
         self._progress.add_task("", total=of, place="")
         self._progress.start()
         return self._progress

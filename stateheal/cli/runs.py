@@ -106,5 +106,5 @@ def _history_lines(runs: list[Run], journal: Journal) -> Iterator[str | Text]:
         size = f"{count_of(entry.files, 'file')} in {count_of(entry.workspaces, 'workspace')}"
         began = parse_time(run.started)
         age = f"  {describe_age(began, time.time())}" if began is not None else ""
-        yield Text(f"{run.id}  {run.command:8} {size}{age}{state}", style="dim" if state else "")
+        yield Text(f"{run.id}  {printable(run.command):8} {size}{age}{state}", style="dim" if state else "")
     yield f"{count_of(len(runs), 'run')} in {printable(str(journal.path))}"

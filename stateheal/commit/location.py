@@ -5,12 +5,26 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from stateheal.errors import UsageError
+
+STATE_DIR = "STATEHEAL_STATE_DIR"
+
 
 def journal_path() -> Path:
-    """Where the journal is: ``$STATEHEAL_STATE_DIR``, else the user's state directory."""
-    given = os.environ.get("STATEHEAL_STATE_DIR")
+    """Where the journal is: ``$STATEHEAL_STATE_DIR``, else the user's state directory.
+
+    Raises ``UsageError`` for a place that would be another one from every directory: nothing could be undone there.
+    """
+    given = os.environ.get(STATE_DIR)
     if given:
-        return Path(given)
+        return _absolute(STATE_DIR, given)
     import platformdirs  # only where it is needed: the hook counts milliseconds
 
-    return Path(platformdirs.user_state_dir("stateheal", appauthor=False))
+    return _absolute("XDG_STATE_HOME", platformdirs.user_state_dir("stateheal", appauthor=False))
+
+
+def _absolute(name: str, given: str) -> Path:
+    path = os.path.expanduser(given)
+    if not os.path.isabs(path):
+        raise UsageError(f"{name} is {given!r}: it must be an absolute path")
+    return Path(path)

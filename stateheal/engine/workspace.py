@@ -21,6 +21,7 @@ from stateheal.engine.world import World, never
 from stateheal.errors import Conflict, JournalError, Refused, StatehealError
 from stateheal.evidence.discover import Discovery
 from stateheal.evidence.schema import violations
+from stateheal.evidence.snapshot import max_bytes
 from stateheal.evidence.workspace import Sources, gather
 from stateheal.fs.directory import Directory, open_directory
 from stateheal.model.disk import INDEX, JOBS, Place, job_file
@@ -46,6 +47,7 @@ class Auditor:
     def __init__(
         self, found: Discovery, settings: Settings, world: World, journal: Journal, tells_edits: bool = False
     ) -> None:
+        max_bytes()  # a setting that makes no sense is told once, before anything is read
         self.settings = settings
         self.tells_edits = tells_edits
         self.world = world

@@ -38,7 +38,7 @@ class Rollouts:
     """The rollouts of one ``CODEX_HOME``; its directories are listed once, at the first question."""
 
     def __init__(self, home: Path | None = None) -> None:
-        self.home = home or Path(os.environ.get("CODEX_HOME") or Path.home() / ".codex")
+        self.home = home or Path(os.environ.get("CODEX_HOME") or Path(os.path.expanduser("~")) / ".codex")
         self._paths: dict[str, list[Path]] | None = None
         self._read: dict[str, tuple[object, tuple[RolloutTurn, ...]]] = {}
         """By thread: the state of its rollouts when they were read, and their turns."""

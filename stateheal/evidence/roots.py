@@ -65,7 +65,7 @@ def looked_at(environ: Mapping[str, str] | None = None) -> tuple[Looked, ...]:
 def data_dirs(env: Mapping[str, str]) -> Iterator[Path]:
     """The directories in which every plugin has one of its own."""
     config = env.get("CLAUDE_CONFIG_DIR")
-    yield (Path(config) if config else Path.home() / ".claude") / DATA
+    yield (Path(config) if config else Path(os.path.expanduser("~")) / ".claude") / DATA
     if env.get("CLAUDE_CODE_PLUGIN_CACHE_DIR"):
         yield Path(env["CLAUDE_CODE_PLUGIN_CACHE_DIR"]) / "data"
 
@@ -75,7 +75,7 @@ def _named(env: Mapping[str, str]) -> Iterator[Path]:
     yield from (Path(env[name]) / "state" for name in ("CLAUDE_PLUGIN_DATA", *VARIABLES) if env.get(name))
     for home in HOMES:
         first, _, rest = home.partition("/")
-        base = Path.home() if first == "~" else Path(env[first[1:]]) if env.get(first[1:]) else None
+        base = Path(os.path.expanduser("~")) if first == "~" else Path(env[first[1:]]) if env.get(first[1:]) else None
         if base is not None and base.is_absolute():
             yield base / rest
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 
+from stateheal.errors import UsageError
 from stateheal.formats.jsontext import ParseFailure, parse
+from stateheal.formats.sizes import parse_size
 from stateheal.fs.directory import Directory, ensure_regular, file_stat
 from stateheal.model.disk import FileStat, LogFacts, Snapshot, Unreadable
 from stateheal.model.records import is_companion_id
 
-MAX_BYTES = int(os.environ.get("STATEHEAL_MAX_BYTES") or 64 * 1024 * 1024)
-"""Larger records are reported, not read; the environment variable moves the limit."""
+LIMIT = "STATEHEAL_MAX_BYTES"
+"""The environment variable that moves the limit beyond which a record is reported, not read."""
 _LOG_TAIL = 64 * 1024
 _TURN_WORDS = ("] Turn started", "] Turn completed")
 _RETRIES = 3
@@ -57,8 +60,18 @@ def _read(directory: Directory, name: str) -> tuple[bytes, FileStat, bool]:
 
 def ensure_size(size: int) -> None:
     """Raise ``ValueError`` for a file that is too large to be read."""
-    if size > MAX_BYTES:
-        raise ValueError(f"is {size:,} bytes long; more than {MAX_BYTES:,} are not read")
+    if size > max_bytes():
+        raise ValueError(f"is {size:,} bytes long; more than {max_bytes():,} are not read ({LIMIT} moves the limit)")
+
+
+@cache
+def max_bytes() -> int:
+    """The limit: 64 MiB unless the environment says otherwise. Raises ``UsageError`` where it says nothing sensible."""
+    given = os.environ.get(LIMIT, "").strip()
+    try:
+        return parse_size(given) if given else 64 << 20
+    except ValueError as error:
+        raise UsageError(f"{LIMIT}: {error}") from None
 
 
 def why_unreadable(error: OSError | ValueError) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 NAMES = ("plugin", "settings", "skill")
 _TIMEOUT = 5
-"""Seconds that Claude Code gives the hook; it lets go by itself after one."""
+"""Seconds that Claude Code gives the hook; it lets go by itself before (``deadline``)."""
 IF_INSTALLED = "if command -v stateheal >/dev/null 2>&1; then exec stateheal hook; fi"
 """Where there is no stateheal, a hook in this form says nothing; a missing executable would show the user a warning."""
 

@@ -12,15 +12,12 @@ import os
 import sys
 
 from stateheal.hook.check import NotPlain, in_order, parse
+from stateheal.hook.deadline import set_deadline
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from stateheal.hook.check import Environ
 
-DEADLINE = 1.0
-"""Seconds after which the hook lets go."""
 _LONGEST_INPUT = 8 * 1024 * 1024
 _JOBS = ("task", "review", "adversarial-review")
 _TOOLS = ("Bash", "PowerShell")
@@ -31,7 +28,7 @@ def main(arguments: list[str]) -> None:
     """Answer one hook event on stdin. Never raises; the caller exits with 0."""
     verbose = "-v" in arguments or "--verbose" in arguments
     try:
-        let_go = _set_deadline()
+        let_go = set_deadline(os.environ)
         event = _read_event()
         cwd = None if event is None else concerned(event)
         if verbose and cwd is None:
@@ -74,40 +71,14 @@ def _stamp(environ: Environ) -> None:
 
 def stamp_path(environ: Environ) -> str:
     """Where that file is: in the journal directory, found without platformdirs, whose import costs more than this."""
-    given, home = environ.get("STATEHEAL_STATE_DIR"), environ.get("HOME", "")
+    given, home = os.path.expanduser(environ.get("STATEHEAL_STATE_DIR", "")), environ.get("HOME", "")
     base = environ.get("XDG_STATE_HOME", "")
     if sys.platform == "win32":
         base = environ.get("LOCALAPPDATA", "")
     elif not base.startswith("/"):
         base = home + ("/Library/Application Support" if sys.platform == "darwin" else "/.local/state")
-    return f"{given or base + '/stateheal'}/hook.ran"
-
-
-def _set_deadline() -> list[bool]:
-    """From the deadline on the list is true; where nothing of the engine has begun, the process ends at once."""
-    late: list[bool] = []
-
-    def ring(*_: object) -> None:
-        # The engine stops between two workspaces. A second ring, or a first that finds no engine, ends it here: every
-        # file is then its old self or its healed self, as after a kill.
-        if late or "stateheal.hook.heal" not in sys.modules:
-            os._exit(0)
-        late.append(True)
-
-    _signal = __import__("_signal")  # the C module: "signal" itself imports enum, which costs more than all of this
-    if hasattr(_signal, "setitimer"):
-        _signal.signal(_signal.SIGALRM, ring)
-        _signal.setitimer(_signal.ITIMER_REAL, DEADLINE, DEADLINE)
-    else:
-        __import__("_thread").start_new_thread(_ring_again_and_again, (ring,))
-    return late
-
-
-def _ring_again_and_again(ring: Callable[[], None]) -> None:
-    """Windows has no alarm: a thread rings, and the process ends with whatever it is in the middle of."""
-    while True:
-        __import__("time").sleep(DEADLINE)
-        ring()
+    path = f"{given or base + '/stateheal'}/hook.ran"
+    return path if os.path.isabs(path) else ""  # one that the working directory decides is no place for anything
 
 
 # --- the event -----------------------------------------------------------------------------------------------------

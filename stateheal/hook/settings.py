@@ -45,7 +45,7 @@ class SettingsFile(NamedTuple):
 def config_dir(environ: Mapping[str, str] | None = None) -> Path:
     """Claude Code's own directory: ``$CLAUDE_CONFIG_DIR``, else ``~/.claude``."""
     given = (os.environ if environ is None else environ).get("CLAUDE_CONFIG_DIR")
-    return Path(given).expanduser() if given else Path.home() / ".claude"
+    return Path(os.path.expanduser(given)) if given else Path(os.path.expanduser("~")) / ".claude"
 
 
 def settings_path(scope: str, cwd: str | None = None) -> Path:

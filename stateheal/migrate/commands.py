@@ -56,7 +56,7 @@ def root_named(text: str, environ: Mapping[str, str] | None = None) -> Path:
 
 def _plugin_named(name: str, env: Mapping[str, str]) -> Path:
     """The ``state`` directory of a plugin that keeps data in the config directory."""
-    data = Path(env.get("CLAUDE_CONFIG_DIR") or Path.home() / ".claude") / "plugins" / "data"
+    data = Path(env.get("CLAUDE_CONFIG_DIR") or Path(os.path.expanduser("~")) / ".claude") / "plugins" / "data"
     if (data / name).is_dir():
         return data / name / "state"
     there = ", ".join(sorted(each.name for each in data.iterdir())) if data.is_dir() else ""

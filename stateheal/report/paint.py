@@ -57,6 +57,7 @@ def folded(text: str, width: int) -> Iterator[str]:
     """The text in lines of at most ``width`` columns, broken at spaces. What is longer in one piece stays whole, so
     that a path or a command can be copied from the screen.
     """
+    width = max(1, width)
     if width_of(text) <= width:
         yield text
     elif text.isascii():

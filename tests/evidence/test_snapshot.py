@@ -86,7 +86,7 @@ def test_a_directory_stays_what_it_was_when_it_was_opened(tmp_path: Path) -> Non
 
 
 def test_a_file_beyond_the_cap_is_reported_and_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(snapshot, "MAX_BYTES", 10)
+    monkeypatch.setattr(snapshot, "max_bytes", lambda: 10)
     (tmp_path / "x.json").write_text('"0123456789"')
     found = read(tmp_path, "x.json")
     assert isinstance(found, Unreadable) and "12 bytes" in found.reason

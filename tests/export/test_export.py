@@ -528,7 +528,7 @@ def test_modes_of_the_written_file(tmp_path: Path) -> None:
 
 
 def test_a_log_that_is_too_long_is_named_and_the_rest_packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stateheal.evidence.snapshot.MAX_BYTES", 1000)
+    monkeypatch.setattr("stateheal.evidence.snapshot.max_bytes", lambda: 1000)
     tree = Tree(tmp_path / "tree").add(done("task-1")).log("task-1", "x" * 1001)
     write_json(tree.path / "jobs" / "task-2.json", done("task-2"))
     out = io.BytesIO()

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import stateheal
+from stateheal.hook import deadline
 from stateheal.hook.config import NAMES, config_text
 from stateheal.hook.main import concerned, launches
 from tests.support import PROJECT, Tree, done, files_in, job, stats_in
@@ -26,6 +27,12 @@ ORPHAN = "task-mnyhf4jy-1mnkv1"
 with subprocess.Popen([sys.executable, "-c", ""]) as _ended:
     DEAD = _ended.pid
 """A pid that was somebody's, just now."""
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is tested is what the hook does, not whether this machine is busy: its own time counts all the same."""
+    monkeypatch.setenv("STATEHEAL_HOOK_TIMEOUT", "600")
 
 
 @pytest.fixture
@@ -50,7 +57,7 @@ def event(cwd: Path | str, name: str = "PreToolUse", **more: Any) -> dict[str, A
 def call(stdin: bytes | dict[str, Any], *arguments: str, **more: Any) -> dict[str, Any] | None:
     """What the hook says; fails where it breaks its protocol."""
     data = stdin if isinstance(stdin, bytes) else json.dumps(stdin).encode()
-    done = subprocess.run([*HOOK, *arguments], input=data, capture_output=True, timeout=30, **more)
+    done = subprocess.run([*HOOK, *arguments], input=data, capture_output=True, timeout=300, **more)
     assert done.returncode == 0
     if "-v" not in arguments:
         assert done.stderr == b""
@@ -185,10 +192,13 @@ def test_malformed_input_is_answered_with_nothing(stdin: bytes) -> None:
 
 
 def test_stdin_that_never_ends_is_let_go() -> None:
-    begun = time.monotonic()
+    began = time.monotonic()
+    call(b"")
+    alone = time.monotonic() - began  # as long as this machine takes for a hook with nothing to do
+    began = time.monotonic()
     with subprocess.Popen([*HOOK], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
-        assert child.wait(10) == 0
-        assert time.monotonic() - begun < 5
+        assert child.wait(300) == 0
+    assert 1 <= time.monotonic() - began < 4 + 5 * alone
 
 
 def test_stdout_that_nobody_reads(tree: Tree, project: Path) -> None:
@@ -328,7 +338,7 @@ def test_several_hooks_at_once(tree: Tree, project: Path) -> None:
     for child in children:
         assert child.stdout and child.stderr
         said.append(child.stdout.read())
-        assert child.stderr.read() == b"" and child.wait(30) == 0
+        assert child.stderr.read() == b"" and child.wait(300) == 0
     assert len([each for each in said if each]) == 1
     assert tree.entry(ORPHAN)["phase"] == "orphaned"
 
@@ -348,27 +358,46 @@ def test_beside_another_stateheal_it_lets_go_in_time(tree: Tree, project: Path) 
     holder.stdout.readline()
     begun, before = time.monotonic(), files_in(tree.path)
     assert call(event(project)) is None
-    assert time.monotonic() - begun < 3 and files_in(tree.path) == before
+    waited = time.monotonic() - begun
+    assert files_in(tree.path) == before
     holder.kill()
     holder.wait()
+    begun = time.monotonic()
     assert call(event(project)) is not None
+    assert waited < 2 + 3 * (time.monotonic() - begun), "the wait is short beside what a heal takes on this machine"
 
 
 @pytest.mark.processes
-def test_the_deadline(tree: Tree, project: Path, tmp_path: Path) -> None:
-    """A read that hangs is left after a second, with everything as it was."""
+@pytest.mark.parametrize(("timeout", "least", "most"), [("600", 1, 4), ("0.5", 0.4, 1)])
+def test_the_deadline(tree: Tree, project: Path, timeout: str, least: float, most: float) -> None:
+    """A read that hangs is left after a second of the hook's own, or before it would be ended; all is as it was."""
     before = files_in(tree.path)
     program = (
-        "import time, sys, stateheal.hook.heal, stateheal.engine.workspace as v\n"
-        "v.gather = lambda *_: time.sleep(60)\n"
+        "import os, time, sys, stateheal.hook.deadline as d, stateheal.hook.heal, stateheal.engine.workspace as v\n"
+        "v.gather = lambda *_: time.sleep(600)\n"
+        "began, end = time.monotonic(), os._exit\n"
+        "def ended(status):\n"
+        "    passed = time.monotonic() - began\n"
+        "    os.write(2, f'{passed} {passed - d._queued()}'.encode())\n"
+        "    end(status)\n"
+        "os._exit = ended\n"
         "from stateheal.__main__ import main; sys.argv[1:] = ['hook']; main()"
     )
-    begun = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-c", program], input=json.dumps(event(project)).encode(), capture_output=True, timeout=30
+        [sys.executable, "-c", program],
+        input=json.dumps(event(project)).encode(),
+        env={**os.environ, "STATEHEAL_HOOK_TIMEOUT": timeout},
+        capture_output=True,
+        timeout=300,
     )
-    assert (done.returncode, done.stdout) == (0, b"") and 1 <= time.monotonic() - begun < 5
+    passed, own = map(float, done.stderr.split())
+    assert (done.returncode, done.stdout) == (0, b"") and least <= passed and own < most
     assert files_in(tree.path) == before
+
+
+@pytest.mark.parametrize(("given", "seconds"), [("", 5), ("2.5", 2.5), ("abc", 5), ("-1", 5), ("nan", 5), ("1e99", 5)])
+def test_the_handlers_timeout(given: str, seconds: float) -> None:
+    assert deadline._timeout({deadline.TIMEOUT: given}) == seconds
 
 
 @pytest.mark.processes
@@ -439,6 +468,7 @@ def test_the_short_path_imports_next_to_nothing(command: str, project: Path, iso
         "stateheal.hook",
         "stateheal.hook.main",
         "stateheal.hook.check",
+        "stateheal.hook.deadline",
         "stateheal.dialects",
         "stateheal.dialects.names",
         "stateheal.system",
