@@ -23,6 +23,10 @@ class JournalError(StatehealError):
     """The journal cannot be made, read or written. Nothing may be repaired without one."""
 
 
+class DamagedArchive(JournalError):
+    """An archive of the journal is not what a run has written."""
+
+
 class WriteError(StatehealError):
     """A file could not be replaced; it still holds its old bytes."""
 

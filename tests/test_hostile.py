@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from stateheal.commit import apply, atomic
+from stateheal.commit import apply
 from stateheal.commit.journal import Journal
+from stateheal.commit.swap import Replacement
 from stateheal.engine.api import audit, heal, settings_of
 from stateheal.engine.commands import undo
 from stateheal.evidence.processes import SystemProcesses
@@ -172,15 +173,15 @@ def test_an_original_that_was_overwritten_at_once_stays_in_the_journal(
 ) -> None:
     tree = Tree(tmp_path / "tree").add(job("task-1"))
     original = (tree.path / "jobs/task-1.json").read_bytes()
-    reading, seen = atomic.read_plain, []
+    reading, seen = Replacement._read_back, []
 
-    def meddling(directory: Any, name: str) -> Any:
-        if name == "task-1.json" and not seen:
-            seen.append(name)
+    def meddling(self: Replacement, data: bytes) -> None:
+        if self.target.name == "task-1.json" and not seen:
+            seen.append(self.target.name)
             write_json(tree.path / "jobs/task-1.json", {**tree.record("task-1"), "theirs": 1})
-        return reading(directory, name)
+        reading(self, data)
 
-    monkeypatch.setattr(atomic, "read_plain", meddling)
+    monkeypatch.setattr(Replacement, "_read_back", meddling)
     heal_in(tree)
     monkeypatch.undo()
     archives = [archive for run in journal_in(tmp_path).runs() for archive in run.archives]
@@ -212,21 +213,18 @@ def test_undo_refuses_what_somebody_else_wrote_between_two_attempts(
 
 
 def test_an_undo_that_fails_half_way_takes_itself_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from stateheal.commit import undo as module
-    from stateheal.errors import WriteError
-
     tree = Tree(tmp_path / "tree").add(job("task-1")).add(job("task-2", pid=4243))
     write_json(tree.path / "broker.json", {"endpoint": "unix:/nonexistent/b", "pid": 4242})
     heal_in(tree)
     healed = files_in(tree.path)
-    real = module.replace_file
+    real = Replacement._swap
 
-    def failing(directory: Any, target: Any, *rest: Any) -> None:
-        if target.name == "task-1.json":
-            raise WriteError("no space left")
-        real(directory, target, *rest)
+    def failing(self: Replacement) -> None:
+        if self.target.name == "task-1.json":
+            raise OSError(28, "No space left on device")
+        real(self)
 
-    monkeypatch.setattr(module, "replace_file", failing)
+    monkeypatch.setattr(Replacement, "_swap", failing)
     assert undo(journal=journal_in(tmp_path)).exit_status == 1
     monkeypatch.undo()
     assert files_in(tree.path) == healed

@@ -1,24 +1,24 @@
-"""Carry out a plan in one workspace: journal the originals, replace each file, read it back, note it in the logs."""
+"""Carry out a plan in one workspace: journal the originals, replace each file, read it back, note it in the logs.
+
+All new files are written and synced first, then put in place one after the other, then the directories are synced.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from typing import NamedTuple
 
-from stateheal.commit.archive import Item, State, state_of
-from stateheal.commit.atomic import (
-    Target,
-    append_line,
-    create_file,
-    ensure_unchanged,
-    new_stat,
-    read_plain,
-    remove_file,
-    replace_file,
-)
+from stateheal.commit.attributes import read_attributes
+from stateheal.commit.files import Target, ensure_unchanged, named_errors, new_stat, opened, read_plain
 from stateheal.commit.journal import RunWriter
-from stateheal.errors import Conflict, Overwritten, Refused, StatehealError
-from stateheal.fs.directory import Directory, folder_of
+from stateheal.commit.logs import append_line, log_state, may_append
+from stateheal.commit.manifest import PERMISSIONS, Item, State, state_of
+from stateheal.commit.swap import Creation, Discard, Removal, Replacement, Swap
+from stateheal.errors import Conflict, Refused, StatehealError, WriteError
+from stateheal.fs.directory import Directory, Folders, parse_own_name
 from stateheal.model.disk import JOBS, FileStat
 from stateheal.model.liveness import Owner
 from stateheal.model.plan import FileChange, LogLine, Plan
@@ -26,7 +26,8 @@ from stateheal.model.plan import FileChange, LogLine, Plan
 Confirm = Callable[[tuple[Owner, ...]], "str | None"]
 """Judges owners afresh: why one of them may live after all, or ``None``."""
 Stop = Callable[[], bool]
-_CHUNK = 1 << 20
+LARGEST_COPY = 16 << 20
+"""Bytes of a file that is kept although it does not change; of a larger one, length and digest are noted."""
 
 
 def carry_out(
@@ -34,33 +35,72 @@ def carry_out(
 ) -> bool:
     """Write what the plan says. Returns whether all was written; ``stop`` is honoured between files.
 
-    The name of every file that was written is added to ``written``. Raises ``Conflict`` where a file or a verdict
-    changed meanwhile, ``Refused`` where a promise would be broken, ``WriteError`` and ``JournalError`` where the system
-    failed. Each file is then its old self or its healed self.
+    The name of every file that was written, or may have been, is added to ``written``. Raises ``Conflict`` where a file
+    or a verdict changed meanwhile, ``Refused`` where a promise would be broken, ``WriteError`` and ``JournalError``
+    where the system failed. Each file is then its old self or its healed self.
     """
     _ensure_owners_can_be_kept(plan)
-    logs = list(_log_items(plan, directory))
-    items = [_item(change) for change in plan.files]
-    changed = {item.name for item in items} | {item.name for item, _ in logs}
-    archive = run.record(directory.path, [*items, *(item for item, _ in logs), *_kept_items(plan, directory, changed)])
-    already = len(written)
-    try:
-        for change in plan.files:
-            if stop():
+    run.start()
+    with Folders(directory) as folders, ExitStack() as stack:
+        stamp, already = time.time_ns(), len(written)
+        logs = list(_logs(plan, folders))
+        with named_errors(plan.place.name):
+            items = [*(_item(change, folders, stamp) for change in plan.files), *(log.item for log in logs)]
+            swaps = [stack.enter_context(_swap(change, folders, run.id, stamp)) for change in plan.files]
+        kept = _kept_items(plan, folders, {item.name for item in items})
+        items = [*(item for item in items if not _is_leftover_of_a_run(item.name)), *kept]
+        archive = run.record(directory.path, items, root=plan.place.root) if items else None
+        left: list[WriteError] = []
+        try:
+            if not _put_in_place(plan.files, swaps, folders, confirm, stop, written):
                 return False
-            try:
-                _write(change, directory, run.id, confirm)
-            except Overwritten:
-                written.append(change.name)
-                raise
-            written.append(change.name)
-        for item, info in logs:
-            with folder_of(directory, item.name) as (folder, name):
-                append_line(folder, name, info, item.line or "")
-            written.append(item.name)
-    finally:
-        run.finish(archive, written[already:])
+            trouble = _sync(folders, plan.place.name)
+            left = _write_lines(logs, written)
+        finally:
+            if left:
+                run.leave_open()  # the next run finishes the lines
+            elif archive is not None:
+                run.finish(archive, {*written[already:]} & {item.name for item in items})
+    if trouble or left:
+        raise [*trouble, *left][0]
     return True
+
+
+def _put_in_place(
+    changes: Sequence[FileChange],
+    swaps: Sequence[Swap],
+    folders: Folders,
+    confirm: Confirm,
+    stop: Stop,
+    written: list[str],
+) -> bool:
+    for swap in swaps:
+        swap.prepare()
+    for swap in swaps:
+        swap.sync()
+    for change, swap in zip(changes, swaps, strict=True):
+        if stop():
+            return False
+        _perform(change, swap, folders, confirm, written)
+    return True
+
+
+def _sync(folders: Folders, place: str) -> list[WriteError]:
+    try:
+        folders.sync()
+    except OSError as error:
+        return [WriteError(f"{place}: what was written may not outlast a power cut: {error.strerror or error}")]
+    return []
+
+
+def _perform(change: FileChange, swap: Swap, folders: Folders, confirm: Confirm, written: list[str]) -> None:
+    _ensure_still_right(change, folders, confirm)
+    try:
+        swap.perform()
+    finally:
+        if swap.landed:
+            written.append(change.name)
+    swap.close()
 
 
 def _ensure_owners_can_be_kept(plan: Plan) -> None:
@@ -72,73 +112,117 @@ def _ensure_owners_can_be_kept(plan: Plan) -> None:
             raise Refused(f"{change.name} belongs to another user, and that owner could not be kept")
 
 
-def _item(change: FileChange) -> Item:
-    after = None if change.after is None else state_of(change.after)
+def _item(change: FileChange, folders: Folders, stamp: int) -> Item:
+    age = stamp if change.mtime_ns is None else change.mtime_ns
+    after = None if change.after is None else state_of(change.after, mtime_ns=age)
     if change.before is None:
         return Item(change.name, "create", None, after)
-    before = state_of(change.before.data, change.before.stat, change.name)
+    attributes = None
+    if after is None:
+        folder, name = folders.of(change.name)
+        with opened(folder, name) as (fd, _):
+            attributes = read_attributes(fd)
+    before = state_of(change.before.data, change.before.stat, change.name, attributes=attributes)
     action = "replace" if after else "remove"
     return Item(change.name, action, before, after, original=change.before.data)
 
 
-def _kept_items(plan: Plan, directory: Directory, changed: set[str]) -> Iterator[Item]:
+def _is_leftover_of_a_run(name: str) -> bool:
+    """What a run of this journal has left behind is no file of the user's: its bytes are in the journal, or nowhere."""
+    own = parse_own_name(name.rpartition("/")[2])
+    return own is not None and not own.of_job
+
+
+def _kept_items(plan: Plan, folders: Folders, changed: set[str]) -> Iterator[Item]:
     """Copies of files that are not changed now, but that the plugin may delete once their job is in the index."""
     for name in (f"{JOBS}/{stem}{suffix}" for stem in plan.keeps for suffix in (".json", ".log")):
         if name.endswith(".json") and name in changed:
             continue  # its original is kept already
         try:
-            with folder_of(directory, name) as (folder, plain):
-                info, data = read_plain(folder, plain)
+            folder, plain = folders.of(name)
+            if folder.stat(plain).st_size > LARGEST_COPY:
+                log = log_state(folder, plain)
+                info = log.info
+                state = State(log.sha256, info.size, info.mode & PERMISSIONS, info.uid, info.gid, info.mtime_ns)
+                yield Item(f"kept/{name}", "keep", state, state)
+                continue
+            info, data = read_plain(folder, plain)
         except (OSError, StatehealError):
             continue
         state = state_of(data, info, f"kept/{name}")
         yield Item(f"kept/{name}", "keep", state, state, original=data)
 
 
-def _write(change: FileChange, directory: Directory, tag: str, confirm: Confirm) -> None:
+def _swap(change: FileChange, folders: Folders, tag: str, stamp: int) -> Swap:
+    folder, name = folders.of(change.name)
+    age = stamp if change.mtime_ns is None else change.mtime_ns
+    if change.before is None:
+        new = new_stat(folder)
+        new = new if change.mode is None else new._replace(mode=change.mode)
+        return Creation(folder, Target(name, b"", new), change.after or b"", tag, age)
+    target = Target(name, change.before.data, change.before.stat)
+    if _is_leftover_of_a_run(name):
+        return Discard(folder, target, None, tag)
+    if change.after is None:
+        return Removal(folder, target, None, tag)
+    return Replacement(folder, target, change.after, tag, age)
+
+
+def _ensure_still_right(change: FileChange, folders: Folders, confirm: Confirm) -> None:
     for precondition in change.preconditions:
-        with folder_of(directory, precondition.name) as (folder, name):
-            ensure_unchanged(folder, Target(name, precondition.data, precondition.stat))
+        with named_errors(precondition.name):
+            folder, name = folders.of(precondition.name)
+        ensure_unchanged(folder, Target(name, precondition.data, precondition.stat))
     alive = confirm(change.owners_to_recheck)
     if alive is not None:
         raise Conflict(alive)
-    with folder_of(directory, change.name) as (folder, name):
-        if change.before is None:
-            new = new_stat(folder)
-            new = new if change.mode is None else new._replace(mode=change.mode)
-            create_file(folder, Target(name, b"", new), change.after or b"", tag, change.mtime_ns)
-            return
-        target = Target(name, change.before.data, change.before.stat)
-        if change.after is None:
-            remove_file(folder, target)
-        else:
-            replace_file(folder, target, change.after, tag, change.mtime_ns)
 
 
-def _log_items(plan: Plan, directory: Directory) -> Iterator[tuple[Item, FileStat]]:
-    """What will be appended to which log. A log that is no plain file of one name is left alone."""
+# --- logs ----------------------------------------------------------------------------------------------------------
+
+
+class _Log(NamedTuple):
+    """A line for a log, and the log as it is before."""
+
+    item: Item
+    folder: Directory
+    name: str
+    info: FileStat
+
+
+def _logs(plan: Plan, folders: Folders) -> Iterator[_Log]:
+    """What will be appended to which log. One that is no plain file of one name, or not ours, is left alone."""
     for line in plan.logs:
         try:
-            with directory.sub(JOBS) as folder:
-                found = _log_item(folder, line)
+            found = _log(folders, line)
         except (OSError, StatehealError):
             continue
         if found is not None:
             yield found
 
 
-def _log_item(folder: Directory, line: LogLine) -> tuple[Item, FileStat] | None:
-    import hashlib
+def _log(folders: Folders, line: LogLine) -> _Log | None:
+    folder, name = folders.of(f"{JOBS}/{line.name}")
+    if not may_append(folder, name):
+        return None
+    log = log_state(folder, name)
+    text = ("" if log.last == b"\n" else "\n") + line.text + "\n"
+    added = text.encode("utf-8", "replace")
+    before = State(log.sha256, log.info.size, mtime_ns=log.info.mtime_ns)
+    after = State(log.sha256_with(added), log.info.size + len(added))
+    return _Log(Item(f"{JOBS}/{line.name}", "append", before, after, added.decode()), folder, name, log.info)
 
-    sha, last = hashlib.sha256(), b"\n"
-    with folder.regular(line.name) as (fd, info), os.fdopen(fd, "rb", closefd=False) as file:
-        if info.links != 1:
-            return None
-        while chunk := file.read(_CHUNK):
-            sha.update(chunk)
-            last = chunk[-1:]
-    text = ("" if last == b"\n" else "\n") + line.text + "\n"
-    before = State(sha.hexdigest(), info.size, mtime_ns=info.mtime_ns)
-    sha.update(text.encode("utf-8", "replace"))
-    after = State(sha.hexdigest(), info.size + len(text.encode("utf-8", "replace")))
-    return Item(f"{JOBS}/{line.name}", "append", before, after, text), info
+
+def _write_lines(logs: Sequence[_Log], written: list[str]) -> list[WriteError]:
+    """Write every line that can be written; what stood in the way of the others."""
+    trouble: list[WriteError] = []
+    for log in logs:
+        try:
+            append_line(log.folder, log.name, log.info, log.item.added)
+        except Conflict:
+            continue  # it has gone on meanwhile: then nobody misses the line
+        except WriteError as error:
+            trouble.append(error)
+            continue
+        written.append(log.item.name)
+    return trouble

@@ -9,18 +9,21 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from stateheal.errors import JournalError
+from stateheal.commit.manifest import Item, as_json, check_head, items_in
+from stateheal.errors import DamagedArchive
 from stateheal.formats.digest import sha256
+from stateheal.fs.directory import open_directory
 from stateheal.fs.output import write_all
-from stateheal.model.disk import FileStat
+from stateheal.system.disk import sync
 
 if TYPE_CHECKING:
-    from tarfile import TarFile
+    from tarfile import TarFile, TarInfo
 
 MANIFEST = "manifest.json"
 
@@ -30,51 +33,6 @@ def tarfile() -> ModuleType:
     import tarfile
 
     return tarfile
-
-
-class State(NamedTuple):
-    """A file's bytes at one moment, by digest; ``member`` is where the archive keeps them."""
-
-    sha256: str
-    size: int
-    mode: int | None = None
-    uid: int | None = None
-    gid: int | None = None
-    mtime_ns: int | None = None
-    member: str | None = None
-
-
-class Item(NamedTuple):
-    """One file that a run changes, and how.
-
-    ``replace`` its bytes, ``append`` a line, ``cut`` that line off again, ``create`` or ``remove`` it; or ``keep`` a
-    copy of a file that the run does not change.
-    """
-
-    name: str
-    action: str
-    before: State | None
-    """``None`` where there was no such file."""
-    after: State | None
-    """``None`` where there is no such file any more."""
-    line: str | None = None
-    original: bytes | None = None
-    """The bytes to keep; they go into the archive, not into the manifest."""
-
-
-def is_partly_appended(item: Item, data: bytes) -> bool:
-    """Whether a log is exactly what it was plus the beginning of our line: a kill, or a power cut, came between."""
-    if item.action != "append" or item.before is None or len(data) <= item.before.size:
-        return False
-    old, added = data[: item.before.size], data[item.before.size :]
-    return sha256(old) == item.before.sha256 and (item.line or "").encode("utf-8", "replace").startswith(added)
-
-
-def state_of(data: bytes, info: FileStat | None = None, member: str | None = None) -> State:
-    """The state of a file with these bytes; with ``info``, including what identifies its owner and age."""
-    if info is None:
-        return State(sha256(data), len(data))
-    return State(sha256(data), len(data), info.mode & 0o7777, info.uid, info.gid, info.mtime_ns, member)
 
 
 class Archive(NamedTuple):
@@ -92,6 +50,16 @@ class Archive(NamedTuple):
         return Path(self.manifest["workspace"])
 
     @property
+    def root(self) -> Path:
+        """The directory it was found under."""
+        return Path(self.manifest.get("root") or self.workspace.parent)
+
+    @property
+    def names_root(self) -> bool:
+        """Whether the run has noted that; earlier ones did not."""
+        return "root" in self.manifest
+
+    @property
     def undoes(self) -> tuple[str, ...]:
         """Keys of the archives whose work this one took back."""
         return tuple(self.manifest["undoes"])
@@ -103,18 +71,19 @@ class Archive(NamedTuple):
     @property
     def planned(self) -> list[Item]:
         """What the run was about to change."""
-        return [
-            Item(raw["name"], raw["action"], _state(raw["before"]), _state(raw["after"]), raw.get("line"))
-            for raw in self.manifest["files"]
-        ]
+        return items_in(self.manifest)
 
     @property
     def items(self) -> list[Item]:
         """What was changed; of an interrupted run, what may have been."""
+        path = self.path.with_suffix(".done")
         try:
-            written = set(json.loads(self.path.with_suffix(".done").read_bytes()))
+            with open_directory(path.parent) as folder, folder.regular(path.name) as (fd, info):
+                written = json.loads(os.read(fd, info.size))
         except FileNotFoundError:
             return self.planned
+        if not isinstance(written, list):
+            raise ValueError(f"{path.name} is no list")
         return [item for number, item in enumerate(self.planned) if number in written]
 
     def finish(self, names: Collection[str]) -> None:
@@ -125,43 +94,77 @@ class Archive(NamedTuple):
     def originals(self, items: Sequence[Item]) -> dict[str, bytes]:
         """The bytes that these items' files had, by name; the archive is gone through once.
 
-        Raises ``JournalError`` where they are not what was recorded.
+        Raises ``DamagedArchive`` where they are not what was recorded.
         """
         found: dict[str, bytes] = {}
         try:
-            with tarfile().open(self.path) as archive:
+            with _opened(self.path) as archive:
                 members = {member.name: member for member in archive}
                 for item in items:
-                    member = archive.extractfile(members[(item.before.member if item.before else None) or ""])
-                    found[item.name] = member.read() if member else b""
-        except (OSError, KeyError, tarfile().TarError) as error:
-            raise JournalError(f"{self.path}: {error}") from error
+                    member = members[(item.before.member if item.before else None) or ""]
+                    found[item.name] = _bytes_of(archive, member)
+        except _BAD_ARCHIVE as error:
+            raise _unreadable(self.path, error) from error
         for item in items:
             if item.before is None or sha256(found[item.name]) != item.before.sha256:
-                raise JournalError(f"{self.path}: the original of {item.name} is damaged")
+                raise DamagedArchive(f"{self.path}: the original of {item.name} is damaged")
         return found
 
 
-def _state(raw: dict[str, Any] | None) -> State | None:
-    return None if raw is None else State(**raw)
+_BAD_ARCHIVE = (
+    *(OSError, ValueError, TypeError, LookupError, AttributeError, EOFError),
+    *(ArithmeticError, MemoryError, RecursionError),
+)
+"""What a file that is no archive of ours can make its readers raise; tarfile's own errors are among them."""
+_LARGEST_MANIFEST = 64 << 20
 
 
 def load(path: Path) -> Archive:
-    """Read an archive's manifest. Raises ``JournalError`` where it is none of ours."""
+    """Read an archive's manifest. Raises ``DamagedArchive`` where it is none of ours."""
     try:
-        with tarfile().open(path) as tar:
+        with _opened(path) as tar:
             first = tar.next()  # the manifest stands first: the originals need not be walked over
-            member = tar.extractfile(first) if first and first.name == MANIFEST else None
-            archive = Archive(path, json.loads(member.read() if member else b""))
-        _ = (archive.items, archive.undoes, archive.workspace, archive.manifest["started"], archive.manifest["command"])
-    except (OSError, KeyError, TypeError, ValueError, tarfile().TarError) as error:
-        raise JournalError(f"{path} is no readable archive of the journal: {error}") from error
+            if first is None or first.name != MANIFEST or first.size > _LARGEST_MANIFEST:
+                raise ValueError("it does not begin with a manifest")
+            archive = Archive(path, json.loads(_bytes_of(tar, first)))
+        check_head(archive.manifest)
+        _ = archive.items
+    except _BAD_ARCHIVE as error:
+        raise _unreadable(path, error) from error
     return archive
+
+
+def _bytes_of(tar: TarFile, member: TarInfo) -> bytes:
+    """A member's bytes: of a plain file only, which cannot be larger than the archive is."""
+    file = tar.extractfile(member) if member.isreg() and not member.issparse() else None
+    if file is None:
+        raise ValueError(f"{member.name!a} is no plain file in it")
+    return file.read()
+
+
+def _unreadable(path: Path, error: BaseException) -> DamagedArchive:
+    why = "it is nested too deeply" if isinstance(error, RecursionError) else str(error) or type(error).__name__
+    return DamagedArchive(f"{path} is no readable archive of the journal: {why.splitlines()[0][:200]}")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[TarFile]:
+    """A plain tar file, never compressed; no link is followed, and nothing that blocks is opened."""
+    with (
+        open_directory(path.parent) as folder,
+        folder.regular(path.name) as (fd, _),
+        os.fdopen(fd, "rb", closefd=False) as file,
+    ):
+        try:
+            with tarfile().open(fileobj=file, mode="r:") as tar:
+                yield tar
+        except tarfile().TarError as error:
+            raise ValueError(str(error) or "it is no tar archive") from error
 
 
 def pack(head: dict[str, Any], items: Sequence[Item]) -> bytes:
     """The bytes of an archive: the manifest (``head`` and the items), then the originals."""
-    manifest = {**head, "files": [_as_json(item) for item in items]}
+    manifest = {**head, "files": [as_json(item) for item in items]}
     buffer = io.BytesIO()
     with tarfile().open(fileobj=buffer, mode="w") as tar:
         _add(tar, MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
@@ -169,15 +172,6 @@ def pack(head: dict[str, Any], items: Sequence[Item]) -> bytes:
             if item.original is not None:
                 _add(tar, item.name, item.original)
     return buffer.getvalue()
-
-
-def _as_json(item: Item) -> dict[str, Any]:
-    before, after = (_state_json(state) for state in (item.before, item.after))
-    return {"name": item.name, "action": item.action, "before": before, "after": after, "line": item.line}
-
-
-def _state_json(state: State | None) -> dict[str, Any] | None:
-    return None if state is None else {key: value for key, value in state._asdict().items() if value is not None}
 
 
 def _add(tar: TarFile, name: str, data: bytes) -> None:
@@ -193,7 +187,7 @@ def write_durably(path: Path, data: bytes) -> None:
         fd = os.open(temp, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o600)
         try:
             write_all(fd, data)
-            os.fsync(fd)
+            sync(fd)
         finally:
             os.close(fd)
         os.replace(temp, path)
@@ -209,6 +203,6 @@ def sync_directory(path: Path) -> None:
         return
     fd = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(fd)
+        sync(fd)
     finally:
         os.close(fd)

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from stateheal.commit.archive import Archive, Item, load, pack, sync_directory, write_durably
+from stateheal.commit.archive import Archive, load, pack, sync_directory, write_durably
 from stateheal.commit.lock import hold, is_held_by_another, let_go
+from stateheal.commit.manifest import Item
 from stateheal.errors import JournalError
 from stateheal.formats.times import format_time
 
@@ -49,8 +50,13 @@ class Journal:
     def __init__(self, path: Path, keep: int = KEEP) -> None:
         self.path = path
         self.keep = keep
-        self.damaged: list[str] = []
+        self.damaged_runs: dict[str, str] = {}
+        """What ``runs`` could not read: by run, a sentence each."""
+
+    @property
+    def damaged(self) -> list[str]:
         """What ``runs`` could not read, a sentence each."""
+        return list(self.damaged_runs.values())
 
     @property
     def runs_path(self) -> Path:
@@ -63,7 +69,7 @@ class Journal:
     def claim(self, now: float) -> Path:
         """Make the directory of a new run: numbered, so that their order does not depend on the clock."""
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
-        number = max((_number(name) for name in os.listdir(self.runs_path)), default=0)
+        number = max((run_number(name) for name in os.listdir(self.runs_path)), default=0)
         while True:
             number += 1
             folder = self.runs_path / f"{number:04d}-{stamp}"
@@ -78,34 +84,37 @@ class Journal:
 
         Raises ``JournalError`` where the journal cannot be listed.
         """
-        names = sorted(self._names(), key=lambda name: (_number(name), name), reverse=True)
+        names = sorted(self._names(), key=lambda name: (run_number(name), name), reverse=True)
         by_run: dict[str, list[Archive]] = {}
-        self.damaged = []
+        self.damaged_runs = {}
         for name in names:
             try:
                 by_run[name] = list(self._archives(name))
             except JournalError as error:
-                self.damaged.append(str(error))
+                self.damaged_runs[name] = str(error)
         taken_back = {
             key for archives in by_run.values() for archive in archives if archive.complete for key in archive.undoes
         }
         return [_run(name, archives, taken_back) for name, archives in by_run.items() if _is_plain(archives)]
 
+    def taken_back(self) -> set[str]:
+        """Keys of the archives whose work was taken back, as far as the journal can be read."""
+        return {
+            key
+            for name in self.run_ids()
+            for archive in self._readable(name)
+            if archive.undoes and archive.complete
+            for key in archive.undoes
+        }
+
     def changes(self, run: str, workspace: Path) -> list[Item]:
         """What a run did, or was about to do, to one workspace; nothing where the journal cannot tell."""
-        try:
-            archives = [archive for archive in self._archives(run) if archive.workspace == workspace]
-        except JournalError:
-            return []
-        return [item for archive in archives for item in archive.planned]
+        return [item for each in self._readable(run) if each.workspace == workspace for item in each.planned]
 
     def interrupted(self) -> list[Archive]:
-        """Archives of runs that never came to their end; none where the journal cannot be read."""
-        try:
-            names = [name for name in self._names() if _has_open_end(self.runs_path / name)]
-            return [archive for name in names for archive in self._archives(name) if not archive.complete]
-        except JournalError:
-            return []
+        """Archives of runs that never came to their end, oldest first; none where the journal cannot be read."""
+        names = [name for name in sorted(self.run_ids(), key=run_number) if _has_open_end(self.runs_path / name)]
+        return [archive for name in names for archive in self._readable(name) if not archive.complete]
 
     def originals(self, run: str, workspace: Path) -> dict[str, frozenset[str]]:
         """The digests of the bytes that each file of a workspace had before a run."""
@@ -133,6 +142,12 @@ class Journal:
     def _archives(self, run: str) -> Iterator[Archive]:
         yield from map(load, sorted((self.runs_path / run).glob("*.tar")))
 
+    def _readable(self, run: str) -> Iterator[Archive]:
+        """The archives of a run, damaged ones left out."""
+        for path in sorted((self.runs_path / run).glob("*.tar")):
+            with suppress(JournalError):
+                yield load(path)
+
     def make(self) -> None:
         """Make the directory, readable by nobody else: records hold prompts. Raises ``JournalError``."""
         try:
@@ -154,9 +169,9 @@ class Journal:
         if len(names) <= self.keep:
             return
         kept = self.runs()[: self.keep]
-        oldest = min((_number(run.id) for run in kept), default=0)
+        oldest = min((run_number(run.id) for run in kept), default=0)
         for name in names:
-            if _number(name) < oldest and not is_held_by_another(self.runs_path / name):
+            if run_number(name) < oldest and not is_held_by_another(self.runs_path / name):
                 _remove_tree(self.runs_path / name)
 
     def purge(self) -> int:
@@ -176,7 +191,13 @@ def _has_open_end(folder: Path) -> bool:
     return any(not path.with_suffix(".done").exists() for path in folder.glob("*.tar"))
 
 
-def _number(name: str) -> int:
+def is_later(name: str, than: str) -> bool:
+    """Whether a run began after another one, by their ids."""
+    return (run_number(name), name) > (run_number(than), than)
+
+
+def run_number(name: str) -> int:
+    """The number of a run, from its id."""
     head = name.partition("-")[0]
     return int(head) if head.isascii() and head.isdigit() else 0
 
@@ -211,22 +232,39 @@ class RunWriter:
         """The run's id; empty before its first record."""
         return self.folder.name if self.folder else ""
 
-    def record(self, workspace: Path, items: Sequence[Item], undoes: Sequence[str] = ()) -> Path:
-        """Keep the originals of one workspace, durably. Raises ``JournalError``: then nothing may be changed."""
-        self.journal.make()
+    def record(
+        self, workspace: Path, items: Sequence[Item], undoes: Sequence[str] = (), root: Path | None = None
+    ) -> Path:
+        """Keep the originals of one workspace, durably. Raises ``JournalError``: then nothing may be changed.
+
+        ``root``: where the workspace was found; its parent directory by default.
+        """
+        self.start()
+        assert self.folder is not None
+        path = self.folder / f"{self.count + 1:04d}.tar"
         try:
-            if self.folder is None:
-                self.folder = self.journal.claim(self.now)
-                self.lock = hold(self.folder)
-                sync_directory(self.journal.runs_path)
-            path = self.folder / f"{self.count + 1:04d}.tar"
-            write_durably(path, pack(self._head(workspace, undoes), items))
+            real = Path(os.path.realpath(workspace))
+            write_durably(path, pack(self._head(real, undoes, Path(os.path.realpath(root or real.parent))), items))
         except OSError as error:
+            with suppress(OSError):
+                path.unlink()  # nothing was changed yet: an archive that may not last is none
             raise JournalError(f"{self.journal.path} cannot be written: {error.strerror or error}") from error
         self.count += 1
         return path
 
-    def _head(self, workspace: Path, undoes: Sequence[str]) -> dict[str, Any]:
+    def start(self) -> None:
+        """Give the run its id and its directory, if it has none. Raises ``JournalError``."""
+        if self.folder is not None:
+            return
+        self.journal.make()
+        try:
+            self.folder = self.journal.claim(self.now)
+            self.lock = hold(self.folder)
+            sync_directory(self.journal.runs_path)
+        except OSError as error:
+            raise JournalError(f"{self.journal.path} cannot be written: {error.strerror or error}") from error
+
+    def _head(self, workspace: Path, undoes: Sequence[str], root: Path) -> dict[str, Any]:
         return {
             "schema_version": 1,
             "run": self.id,
@@ -234,13 +272,15 @@ class RunWriter:
             "started": format_time(self.now),
             "version": self.version,
             "workspace": str(workspace),
+            "root": str(root),
             "undoes": list(undoes),
         }
 
     def finish(self, path: Path, written: Iterable[str]) -> None:
         """Note which files of an archive's workspace were written; forget the archive where none was.
 
-        Failing to is harmless: the run then stands in the history as interrupted, and can be undone all the same.
+        A file counts as written unless it is certain that it was not. Failing to note it is harmless: the run then
+        stands in the history as interrupted, and can be undone all the same.
         """
         names = set(written)
         with suppress(OSError, JournalError):
@@ -249,6 +289,10 @@ class RunWriter:
                 load(path).finish(names)
             else:
                 path.unlink()
+
+    def leave_open(self) -> None:
+        """An archive stays as it is, interrupted: what is left to do there the next run finishes."""
+        self.wrote = True
 
     def close(self) -> None:
         """The run is over: let go of its directory, which goes where nothing came of it."""

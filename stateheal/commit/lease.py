@@ -44,6 +44,15 @@ def read_lease(fd: int, name: str) -> Iterator[Callable[[], bool]]:
             fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
 
 
+def is_open_for_writing(fd: int) -> bool:
+    """Whether somebody has the file open for writing, as far as a lease can tell; ``False`` where there are none."""
+    try:
+        with read_lease(fd, "a file"):
+            return False
+    except Conflict:
+        return True
+
+
 def can_lease(fd: int) -> bool:
     """Whether this system, and this file system, has leases for us. One that a writer holds just now has them."""
     if not _HAS_LEASES:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 from stateheal.commit.journal import KEEP, Journal
 from stateheal.commit.location import journal_path
@@ -16,6 +17,7 @@ from stateheal.engine.workspace import Auditor, Healer
 from stateheal.engine.world import World
 from stateheal.errors import StatehealError, UsageError
 from stateheal.evidence.discover import Discovery, discover
+from stateheal.evidence.roots import default_roots
 from stateheal.model.disk import Place
 from stateheal.model.evidence import Evidence
 from stateheal.model.report import Problem, ProblemKind, Report
@@ -103,11 +105,15 @@ def undo(run: str | None = None, *, journal: Journal | None = None, world: World
     chosen = find_run(journal, run)
     writer = journal.begin("undo", __version__, world.processes.host().now)
     try:
-        restored = tuple(undo_run(journal, chosen, writer, world.wait))
+        restored = tuple(undo_run(journal, chosen, writer, world.wait, _known_roots))
     finally:
         writer.close()
     damaged = tuple(Problem("", each, ProblemKind.JOURNAL) for each in journal.damaged)
     return Report("undo", run=chosen.id, restored=restored, errors=damaged)
+
+
+def _known_roots() -> frozenset[Path]:
+    return frozenset(root.path for root in default_roots())
 
 
 def _with_page_data(look: Do) -> Do:

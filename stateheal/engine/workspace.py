@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -116,31 +116,30 @@ class Healer:
     def heal(self, place: Place, earlier: Evidence | None) -> WorkspaceResult:
         """Plan and carry out; plan anew when somebody else writes meanwhile."""
         world = self.auditor.world
-        healed: list[Finding] = []
-        begun: dict[str, Finding] = {}
+        progress = _Progress()
         with open_directory(place.directory) as directory, workspace_lock(directory, self.run.journal.path, world.wait):
             resume_interrupted(directory, self.run.journal, self.run, self.interrupted)
-            for attempts_left in reversed(range(_ATTEMPTS)):
+            for attempt in range(1, _ATTEMPTS + 1):
                 result = self.auditor.examine(place, directory, earlier, self.auditor.runs)
-                if result.postponed:
+                if result.postponed and attempt == 1:
                     return result
                 written: list[str] = []
                 try:
+                    if attempt > 1:
+                        _ensure_settled(result)
                     finished = self._carry_out(result, directory, written)
                 except Conflict as error:
-                    if attempts_left == 0:
-                        return _failed(result, error)
-                    healed += _written_whole(result.findings, written)
-                    begun |= _written_half(result.findings, written)
-                    world.sleep(_PAUSE * 2 ** (_ATTEMPTS - attempts_left))
-                    continue
+                    progress.note(result, written)
+                    if attempt == _ATTEMPTS:
+                        return progress.complete(_failed(result, error, written))
+                    world.sleep(_PAUSE * 2**attempt)
                 except StatehealError as error:
-                    return _failed(result, error)
-                found = (_as_begun(finding, begun) for finding in result.findings)
-                now = _with_outcome(found, Outcome.HEALED if finished else Outcome.FOUND)
-                # What an earlier attempt had healed whole is not found any more, and is healed all the same.
-                before = [finding for finding in healed if finding.job not in {each.job for each in now}]
-                return result._replace(findings=(*now, *before), stopped=not finished)
+                    return progress.complete(_failed(result, error, written))
+                else:
+                    found = tuple(_as_begun(finding, progress.begun) for finding in result.findings)
+                    result = result._replace(findings=found, stopped=not finished)
+                    now = _with_outcome(found, Outcome.HEALED) if finished else _as_written(result, written)
+                    return progress.complete(result._replace(findings=now))
         raise AssertionError("the loop above always returns")
 
     def _carry_out(self, result: WorkspaceResult, directory: Directory, written: list[str]) -> bool:
@@ -205,13 +204,22 @@ def _with_outcome(findings: Iterable[Finding], outcome: Outcome) -> tuple[Findin
     )
 
 
-def _written_whole(findings: Iterable[Finding], written: Sequence[str]) -> Iterator[Finding]:
-    """Of an attempt that did not come to its end, the repairs of which every file was written."""
-    for finding in findings:
-        path = Path(finding.path)
-        own = f"{JOBS}/{path.name}" if path.parent.name == JOBS else path.name
-        if finding.repair and {own, *((job_file(finding.job),) if finding.job else ())} <= set(written):
-            yield finding._replace(outcome=Outcome.HEALED)
+def _as_written(result: WorkspaceResult, written: Sequence[str]) -> tuple[Finding, ...]:
+    """The findings of an attempt that did not come to its end: healed are those of which every file was written."""
+    planned = {change.name for change in result.plan.files}
+    return tuple(
+        finding._replace(outcome=Outcome.HEALED)
+        if finding.repair and finding.outcome is Outcome.FOUND and _files_of(finding) & planned <= set(written)
+        else finding
+        for finding in result.findings
+    )
+
+
+def _files_of(finding: Finding) -> set[str]:
+    """The files that the repair of a finding may change."""
+    path = Path(finding.path)
+    own = f"{JOBS}/{path.name}" if path.parent.name == JOBS else path.name
+    return {own, INDEX, job_file(finding.job)} if finding.job else {own}
 
 
 def _written_half(findings: Iterable[Finding], written: Sequence[str]) -> dict[str, Finding]:
@@ -228,10 +236,40 @@ def _as_begun(finding: Finding, begun: dict[str, Finding]) -> Finding:
     return begun.get(finding.job or "", finding) if finding.rule == "index-behind" else finding
 
 
-def _failed(result: WorkspaceResult, error: StatehealError) -> WorkspaceResult:
+class _Progress:
+    """What the attempts at one workspace have come to so far: what one of them wrote is told, whatever comes after."""
+
+    def __init__(self) -> None:
+        self.healed: list[Finding] = []
+        self.begun: dict[str, Finding] = {}
+
+    def note(self, result: WorkspaceResult, written: Sequence[str]) -> None:
+        """Add what an attempt wrote that did not come to its end."""
+        if written:
+            found = _as_written(result, written)
+            self.healed += [finding for finding in found if finding.outcome is Outcome.HEALED]
+        self.begun |= _written_half(result.findings, written)
+
+    def complete(self, result: WorkspaceResult) -> WorkspaceResult:
+        """The last attempt's result and, of the earlier ones, what was healed whole and is not found any more."""
+        again = {(finding.rule, finding.job) for finding in result.findings}
+        jobs = {finding.job for finding in result.findings if finding.job}
+        before = [each for each in self.healed if each.job not in jobs and (each.rule, each.job) not in again]
+        return result._replace(findings=(*result.findings, *before), postponed=False)
+
+
+def _ensure_settled(result: WorkspaceResult) -> None:
+    """A file that is on its way while a repair is under way is a conflict like any other."""
+    if result.evidence.unsettled:
+        raise Conflict(f"{', '.join(sorted(result.evidence.unsettled))} is just being written by somebody else")
+
+
+def _failed(result: WorkspaceResult, error: StatehealError, written: Sequence[str] = ()) -> WorkspaceResult:
     outcome = Outcome.REFUSED if isinstance(error, (Conflict, Refused)) else Outcome.FAILED
     of_journal = isinstance(error, JournalError)
     where = "" if of_journal else str(result.plan.place.directory)
     kind = ProblemKind.JOURNAL if of_journal else ProblemKind.NOT_WRITTEN
-    problem = Problem(where, f"not repaired: {error}", kind)
-    return result._replace(findings=_with_outcome(result.findings, outcome), errors=(*result.errors, problem))
+    findings = _with_outcome(_as_written(result, written) if written else result.findings, outcome)
+    left = any(finding.outcome is outcome for finding in findings)
+    problem = Problem(where, f"not repaired: {error}" if left or not written else str(error), kind)
+    return result._replace(findings=findings, errors=(*result.errors, problem))

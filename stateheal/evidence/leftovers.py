@@ -67,16 +67,16 @@ def read_leftovers(
         of_these = runs if of_job else (each.run,)
         if (
             tail.endswith(".tmp")
-            or (of_job and _is_second_name(directory, head, tail, each.run))
+            or _is_second_name(directory, head, tail, each.run)
             or any(_is_known(each, snapshot, originals(run, directory.path)) for run in of_these)
         ):
             found[each.name] = snapshot
     return found
 
 
-def _is_second_name(directory: Directory, head: str, tail: str, job: str) -> bool:
+def _is_second_name(directory: Directory, head: str, tail: str, run: str) -> bool:
     """Whether this is but another name of the file that was about to be replaced."""
-    name = tail[len(own_name(job, "", "")) : -len(".old")]
+    name = tail[len(own_name(run, "", "")) : -len(".old")]
     target = directory.path / head / name
     try:
         return (directory.path / head / tail).lstat().st_ino == target.lstat().st_ino

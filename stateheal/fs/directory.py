@@ -13,7 +13,7 @@ import re
 import stat
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -245,3 +245,30 @@ def folder_of(directory: Directory, name: str) -> Iterator[tuple[Directory, str]
             yield folder, tail
     else:
         yield directory, tail
+
+
+class Folders:
+    """The directories of a workspace, each opened once and for as long as a context manager says."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._opened = {"": directory}
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Folders:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def of(self, name: str) -> tuple[Directory, str]:
+        """The directory that a file of the workspace stands in, and its plain name there. Raises ``OSError``."""
+        head, _, tail = name.rpartition("/")
+        if head not in self._opened:
+            parent, plain = self.of(head)
+            self._opened[head] = self._stack.enter_context(parent.sub(plain))
+        return self._opened[head], tail
+
+    def sync(self) -> None:
+        """Make renames in every directory that was asked for durable. Raises ``OSError``."""
+        for folder in self._opened.values():
+            folder.sync()

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from stateheal.commit.atomic import Target, create_file, new_stat, replace_file
+from stateheal.commit.atomic import create_file, replace_file
+from stateheal.commit.files import Target, new_stat
 from stateheal.commit.journal import Journal
 from stateheal.commit.location import journal_path
 from stateheal.errors import Conflict, Refused, WriteError

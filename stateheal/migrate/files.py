@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from stateheal.commit.atomic import read_plain
 from stateheal.diagnosis.view import View
 from stateheal.errors import Refused
 from stateheal.evidence.snapshot import read_snapshot
@@ -24,11 +23,13 @@ def files_of(merged: Merged, source: View, target: View | None, directory: Direc
     there = target.evidence if target is not None else None
     for ident in merged.logs:
         with directory.sub(JOBS) as jobs:
-            info, data = read_plain(jobs, f"{ident}.log")
-        name = f"{JOBS}/{ident}.log"
+            log = read_snapshot(jobs, f"{ident}.log", f"{JOBS}/{ident}.log")
+        if not isinstance(log, Snapshot):
+            why = log.reason if log is not None else "has gone"
+            raise Refused(f"{directory.path}/{JOBS}/{ident}.log cannot be copied: it {why}")
         before = _there(target, f"{ident}.log")
-        if before is None or before.data != data:
-            yield FileChange(name, before, data, mtime_ns=info.mtime_ns, mode=info.mode)
+        if before is None or before.data != log.data:
+            yield FileChange(log.name, before, log.data, mtime_ns=log.stat.mtime_ns, mode=log.stat.mode)
     for ident, value in merged.records.items():
         mine = source.evidence.records[ident]
         before = _there(target, f"{ident}.json")

@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from stateheal.commit.atomic import Target, create_file, new_stat, read_plain, replace_file
+from stateheal.commit.atomic import create_file, replace_file
+from stateheal.commit.files import Target, new_stat, read_plain
 from stateheal.commit.lock import workspace_lock
 from stateheal.errors import Busy, Conflict, Refused, StatehealError, WriteError
 from stateheal.formats.jsonedit import rewrite

@@ -11,9 +11,12 @@ from typing import Any
 
 import pytest
 
-from stateheal.commit.atomic import Target, append_line, cut_tail, read_plain, replace_file
+from stateheal.commit.atomic import replace_file
+from stateheal.commit.files import Target, read_plain
+from stateheal.commit.logs import Cut, append_line
 from stateheal.errors import Conflict, Refused, StatehealError, WriteError
-from stateheal.fs.directory import file_stat, open_directory
+from stateheal.fs.directory import Directory, file_stat, open_directory
+from stateheal.model.disk import FileStat
 
 OLD, NEW = b'{"old": 1}\n', b'{"new": 2}\n'
 
@@ -174,7 +177,14 @@ def log(folder: Path) -> Path:
 
 def append(log: Path, line: str = "[t] Orphaned\n") -> None:
     with open_directory(log.parent) as directory:
-        append_line(directory, log.name, file_stat(log.stat()), line)
+        append_line(directory, log.name, file_stat(log.stat()), line.encode())
+
+
+def cut(directory: Directory, name: str, info: FileStat, size: int, mtime_ns: int) -> Cut:
+    made = Cut(directory, name, info, size, mtime_ns)
+    made.prepare()
+    made.perform()
+    return made
 
 
 def test_a_line_is_appended_and_the_age_stays(log: Path) -> None:
@@ -188,9 +198,9 @@ def test_a_log_that_was_written_to_meanwhile_is_left(log: Path) -> None:
         info = file_stat(log.stat())
         log.write_bytes(b"[t] Starting.\n[t] more\n")
         with pytest.raises(Conflict):
-            append_line(directory, log.name, info, "x\n")
+            append_line(directory, log.name, info, b"x\n")
         with pytest.raises(Conflict):
-            cut_tail(directory, log.name, info, 3, 5)
+            cut(directory, log.name, info, 3, 5)
     assert log.read_bytes() == b"[t] Starting.\n[t] more\n"
 
 
@@ -207,13 +217,13 @@ def test_a_log_that_is_a_link_is_not_written(log: Path) -> None:
     log.rename(log.parent.parent / "victim")
     log.symlink_to("../victim")
     with open_directory(log.parent) as directory, pytest.raises(WriteError):
-        append_line(directory, log.name, info, "x\n")
+        append_line(directory, log.name, info, b"x\n")
     assert (log.parent.parent / "victim").read_bytes() == b"[t] Starting.\n"
 
 
 def test_a_tail_is_cut_off_again(log: Path) -> None:
     append(log)
     with open_directory(log.parent) as directory:
-        cut_tail(directory, log.name, file_stat(log.stat()), 14, 5_000_000_000)
+        cut(directory, log.name, file_stat(log.stat()), 14, 5_000_000_000)
     assert log.read_bytes() == b"[t] Starting.\n"
     assert log.stat().st_mtime == 5

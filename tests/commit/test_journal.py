@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from stateheal.commit.journal import Journal
+from stateheal.commit.swap import Replacement, Swap
 from stateheal.engine.api import heal
 from stateheal.engine.commands import undo
 from stateheal.errors import JournalError, UsageError
@@ -73,8 +74,6 @@ def test_nobody_else_can_read_it(tree: Tree) -> None:
 
 
 def test_it_is_written_before_anything_is_replaced(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
-    from stateheal.commit import apply
-
     journal = journal_in(tree.root.parent)
     original = files_in(tree.path)
     seen = []
@@ -83,7 +82,7 @@ def test_it_is_written_before_anything_is_replaced(tree: Tree, monkeypatch: pyte
         seen.append((len(list(journal.runs_path.glob("*/*.tar"))), files_in(tree.path) == original))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(apply, "replace_file", spy)
+    monkeypatch.setattr(Swap, "prepare", spy)
     with pytest.raises(KeyboardInterrupt):
         run_heal(tree)
     assert seen == [(1, True)]
@@ -171,11 +170,9 @@ def test_a_workspace_that_is_gone_is_named(tree: Tree) -> None:
 
 
 def test_an_interrupted_undo_is_finished_by_the_next(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
-    from stateheal.commit import undo as module
-
     original = files_in(tree.path)
     run_heal(tree)
-    real, calls = module.replace_file, []
+    real, calls = Replacement.perform, []
 
     def killed(*args: object, **kwargs: object) -> None:
         calls.append(args)
@@ -183,7 +180,8 @@ def test_an_interrupted_undo_is_finished_by_the_next(tree: Tree, monkeypatch: py
             raise KeyboardInterrupt
         real(*args, **kwargs)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(module, "replace_file", killed)
+    monkeypatch.setattr(Replacement, "perform", killed)
+    monkeypatch.setattr(Replacement, "revert", lambda self: None)
     with pytest.raises(KeyboardInterrupt):
         undo(journal=journal_in(tree.root.parent))
     monkeypatch.undo()
@@ -194,10 +192,8 @@ def test_an_interrupted_undo_is_finished_by_the_next(tree: Tree, monkeypatch: py
 
 @pytest.mark.posix("fork")
 def test_an_interrupted_heal_can_be_undone(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
-    from stateheal.commit import apply
-
     original = files_in(tree.path)
-    real, calls = apply.replace_file, []
+    real, calls = Replacement.perform, []
 
     def killed(*args: object, **kwargs: object) -> None:
         calls.append(args)
@@ -207,7 +203,7 @@ def test_an_interrupted_heal_can_be_undone(tree: Tree, monkeypatch: pytest.Monke
 
     child = os.fork()
     if child == 0:
-        monkeypatch.setattr(apply, "replace_file", killed)
+        monkeypatch.setattr(Replacement, "perform", killed)
         run_heal(tree)
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
@@ -230,8 +226,8 @@ def test_the_original_is_checked_before_it_is_put_back(tree: Tree) -> None:
     data = path.read_bytes()
     path.write_bytes(data.replace(b'"task-1"', b'"task-X"'))
     healed = files_in(tree.path)
-    with pytest.raises(JournalError, match="damaged"):
-        undo(journal=journal_in(tree.root.parent))
+    report = undo(journal=journal_in(tree.root.parent))
+    assert "damaged" in (report.restored[0].refusal or "") and report.exit_status == 3
     assert files_in(tree.path) == healed
 
 
@@ -249,7 +245,9 @@ def test_a_broken_archive_is_named(tree: Tree, junk: bytes) -> None:
     for name in files_in(tree.path).keys() - healed.keys():
         (tree.path / name).unlink()
     (tree.path / "state.json").write_bytes(healed["state.json"])
-    report = undo(journal=journal)
+    with pytest.raises(JournalError, match=r"0001\.tar.*undo RUN"):
+        undo(journal=journal)  # never an older run instead of the one that was meant
+    report = undo(sound, journal=journal)
     assert [each.refusal for each in report.restored] == [None] and report.exit_status == 3
 
 

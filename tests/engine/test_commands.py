@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 import stateheal
-from stateheal.commit import apply
 from stateheal.commit.lock import workspace_lock
+from stateheal.commit.swap import Replacement
 from stateheal.engine import workspace as visits
 from stateheal.engine.api import audit, heal
 from stateheal.engine.commands import undo
@@ -148,7 +148,7 @@ def test_a_worker_that_finishes_before_the_write_keeps_its_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file_number: int
 ) -> None:
     tree = Tree(tmp_path / "tree").add(job("task-1"))
-    real, calls = apply.replace_file, []
+    real, calls = Replacement.perform, []
 
     def racing(*args: Any, **kwargs: Any) -> None:
         calls.append(args)
@@ -156,7 +156,7 @@ def test_a_worker_that_finishes_before_the_write_keeps_its_result(
             tree.file(done("task-1")).index(entry_of(done("task-1")))
         real(*args, **kwargs)
 
-    monkeypatch.setattr(apply, "replace_file", racing)
+    monkeypatch.setattr(Replacement, "perform", racing)
     report = heal([tree.root], world=world(), journal=journal_in(tmp_path))
     assert tree.record("task-1") == done("task-1")
     assert tree.entry("task-1") == entry_of(done("task-1"))
@@ -167,15 +167,15 @@ def test_an_index_that_changes_all_the_time_is_reported_as_not_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tree = Tree(tmp_path / "tree").add(job("task-1"))
-    real = apply.replace_file
+    real = Replacement.perform
 
-    def racing(directory: Any, target: Any, *rest: Any) -> None:
-        if target.name == "state.json":
+    def racing(self: Replacement) -> None:
+        if self.target.name == "state.json":
             index = tree.read_index()
             write_json(tree.path / "state.json", {**index, "config": {"n": index["config"].get("n", 0) + 1}})
-        real(directory, target, *rest)
+        real(self)
 
-    monkeypatch.setattr(apply, "replace_file", racing)
+    monkeypatch.setattr(Replacement, "perform", racing)
     report = heal([tree.root], world=world(), journal=journal_in(tmp_path))
     assert {f.outcome for f in report.findings} == {Outcome.REFUSED}
     assert report.exit_status == 3 and "changed by somebody else" in report.errors[0].message

@@ -571,7 +571,7 @@ def test_interrupted_at_any_point_it_can_be_run_again(tmp_path: Path, monkeypatc
     """Ended before every single write in turn: the next run ends where an undisturbed one does, and undo works."""
     from stateheal.commit import apply
 
-    write = apply._write
+    write = apply._perform
     expected: dict[str, bytes] = {}
     for stop_at in range(20):
         two = Two(tmp_path / str(stop_at))
@@ -587,13 +587,13 @@ def test_interrupted_at_any_point_it_can_be_run_again(tmp_path: Path, monkeypatc
             write(*arguments)
 
         before = files_in(two.path / "own")
-        monkeypatch.setattr(apply, "_write", counted)
+        monkeypatch.setattr(apply, "_perform", counted)
         finished = True
         try:
             two.move(archive=True)
         except KeyboardInterrupt:
             finished = False
-        monkeypatch.setattr(apply, "_write", write)
+        monkeypatch.setattr(apply, "_perform", write)
         if two.source.path.exists():
             two.move(archive=True)
         found = {name: data.replace(str(two.path).encode(), b"") for name, data in files_in(two.path / "own").items()}

@@ -1,0 +1,86 @@
+"""A file as it must still be: read, compared, read again. What every change to a workspace's files begins with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from stateheal.commit.attributes import read_attributes
+from stateheal.errors import Conflict, WriteError
+from stateheal.fs.directory import Directory, WrongKind, file_stat
+from stateheal.model.disk import FileStat
+
+
+class Target(NamedTuple):
+    """A file as it must still be for it to be replaced; of one that is to be made, whose it is to be."""
+
+    name: str
+    data: bytes
+    stat: FileStat
+
+
+@contextmanager
+def named_errors(name: str) -> Iterator[None]:
+    """Raise ``WriteError`` with the file's name for whatever the system answers in the block."""
+    try:
+        yield
+    except OSError as error:
+        raise WriteError(f"{name} cannot be replaced: {error.strerror or error}") from error
+
+
+@contextmanager
+def opened(directory: Directory, name: str) -> Iterator[tuple[int, FileStat]]:
+    """A regular file that was there a moment ago. Raises ``Conflict`` where it is gone or something else by now."""
+    try:
+        with directory.regular(name) as (fd, info):
+            yield fd, info
+    except WrongKind as error:
+        raise Conflict(f"{name} is not what it was: {error.strerror}") from error
+    except FileNotFoundError as error:
+        raise Conflict(f"{name} is not there any more") from error
+
+
+def read_again(fd: int) -> bytes:
+    """All bytes of an open file, from its beginning."""
+    os.lseek(fd, 0, os.SEEK_SET)
+    with os.fdopen(fd, "rb", closefd=False) as file:
+        return file.read()
+
+
+def read_plain(directory: Directory, name: str) -> tuple[FileStat, bytes]:
+    """A regular file's identity and bytes. Raises ``Conflict`` where it is gone or something else by now."""
+    try:
+        with directory.regular(name) as (fd, info), os.fdopen(fd, "rb", closefd=False) as file:
+            return info, file.read()
+    except OSError as error:
+        raise Conflict(f"{name} is not there any more as it was: {error.strerror or error}") from error
+
+
+def ensure_unchanged(directory: Directory, target: Target) -> None:
+    """Raise ``Conflict`` unless the file is still the one that was read: same file, same age, same bytes."""
+    ensure_same(target, *read_plain(directory, target.name))
+
+
+def ensure_same(target: Target, info: FileStat, data: bytes) -> None:
+    """Raise ``Conflict`` where what was read now is not the target. How many names it has does not matter."""
+    if info._replace(links=target.stat.links) != target.stat or data != target.data:
+        raise Conflict(f"{target.name} was changed by somebody else meanwhile")
+
+
+def ensure_same_file(
+    directory: Directory, target: Target, fd: int, info: FileStat, attributes: Mapping[str, bytes]
+) -> None:
+    """Raise ``Conflict`` where the open file is not the target, or no longer stands under the target's name."""
+    ensure_same(target, info, read_again(fd))
+    if read_attributes(fd) != attributes:
+        raise Conflict(f"{target.name} was given other access rights or attributes meanwhile")
+    if directory.stat(target.name).st_ino != info.inode:
+        raise Conflict(f"{target.name} was replaced by somebody else meanwhile")
+
+
+def new_stat(folder: Directory) -> FileStat:
+    """Whose a new file is to be: its directory's owner's, readable as the directory is."""
+    info = file_stat(os.stat(folder.fd if folder.fd is not None else folder.path))
+    return info._replace(mode=info.mode & 0o666)

@@ -1,0 +1,173 @@
+"""What an archive's manifest says, as values; and nothing that stateheal would not say itself (DESIGN.md promise 7).
+
+The journal is input like any other: an archive may have been restored from elsewhere, or tampered with. A name that
+leaves the workspace, or that no run of ours writes, makes the archive unreadable; of a mode only the permissions count.
+"""
+
+from __future__ import annotations
+
+import re
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from stateheal.formats.digest import sha256
+from stateheal.fs.directory import TEMP_PREFIX
+from stateheal.model.disk import JOBS, FileStat
+
+PERMISSIONS = 0o777
+"""Of a mode, what is recorded and put back: no file of a workspace needs a setuid bit."""
+_ACTIONS = ("replace", "append", "cut", "create", "remove", "keep")
+_ENDINGS = (".json", ".log", ".lock")
+_OF_WHOLE_WORKSPACES = ("migrate", "prune", "undo")
+"""Commands that take away, or bring back, whatever stands in a workspace's two directories."""
+_KEPT = "kept/"
+_DEEPEST = 3
+_LONGEST = 255
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+class State(NamedTuple):
+    """A file's bytes at one moment, by digest; ``member`` is where the archive keeps them."""
+
+    sha256: str
+    size: int
+    mode: int | None = None
+    uid: int | None = None
+    gid: int | None = None
+    mtime_ns: int | None = None
+    member: str | None = None
+    attributes: Mapping[str, str] | None = None
+    """Extended attributes, in base64."""
+
+
+class Item(NamedTuple):
+    """One file that a run changes, and how.
+
+    ``replace`` its bytes, ``append`` a line, ``cut`` that line off again, ``create`` or ``remove`` it; or ``keep`` a
+    copy of a file that the run does not change.
+    """
+
+    name: str
+    action: str
+    before: State | None
+    """``None`` where there was no such file."""
+    after: State | None
+    """``None`` where there is no such file any more."""
+    line: str | None = None
+    original: bytes | None = None
+    """The bytes to keep; they go into the archive, not into the manifest."""
+
+    @property
+    def added(self) -> bytes:
+        """The bytes that an ``append`` adds."""
+        return (self.line or "").encode("utf-8", "surrogateescape")
+
+
+def state_of(
+    data: bytes,
+    info: FileStat | None = None,
+    member: str | None = None,
+    mtime_ns: int | None = None,
+    attributes: Mapping[str, bytes] | None = None,
+) -> State:
+    """The state of a file with these bytes; with ``info``, including what identifies its owner and age."""
+    kept = {
+        name: b2a_base64(value, newline=False).decode("ascii") for name, value in (attributes or {}).items()
+    } or None
+    if info is None:
+        return State(sha256(data), len(data), mtime_ns=mtime_ns)
+    mode, age = info.mode & PERMISSIONS, info.mtime_ns if mtime_ns is None else mtime_ns
+    return State(sha256(data), len(data), mode, info.uid, info.gid, age, member, kept)
+
+
+def attributes_of(state: State) -> dict[str, bytes]:
+    """The extended attributes as they were."""
+    return {name: a2b_base64(value) for name, value in (state.attributes or {}).items()}
+
+
+def as_json(item: Item) -> dict[str, Any]:
+    """An item as the manifest holds it."""
+    before, after = (_state_json(state) for state in (item.before, item.after))
+    return {"name": item.name, "action": item.action, "before": before, "after": after, "line": item.line}
+
+
+def _state_json(state: State | None) -> dict[str, Any] | None:
+    return None if state is None else {key: value for key, value in state._asdict().items() if value is not None}
+
+
+def check_head(manifest: Any) -> None:
+    """Raise ``ValueError`` unless a manifest is an object with what every archive has."""
+    if not isinstance(manifest, dict):
+        raise ValueError("its manifest is no object")
+    for key in ("workspace", "command", "started"):
+        if not isinstance(manifest.get(key), str):
+            raise ValueError(f"its manifest names no {key}")
+    workspace = Path(manifest["workspace"])
+    if not workspace.is_absolute() or ".." in workspace.parts or "\0" in manifest["workspace"]:
+        raise ValueError("its workspace is no absolute path")
+    if not isinstance(manifest.get("root", ""), str):
+        raise ValueError("its root is no path")
+    undoes = manifest.get("undoes")
+    if not isinstance(undoes, list) or not all(isinstance(key, str) for key in undoes):
+        raise ValueError("what it undoes is no list of archives")
+
+
+def items_in(manifest: Mapping[str, Any]) -> list[Item]:
+    """The items of a manifest. Raises ``ValueError`` for one that no run of ours would write."""
+    files = manifest.get("files")
+    if not isinstance(files, list):
+        raise ValueError("its files are no list")
+    return [_item(raw, str(manifest.get("command"))) for raw in files]
+
+
+def _item(raw: Any, command: str) -> Item:
+    if not isinstance(raw, dict) or not isinstance(raw.get("name"), str):
+        raise ValueError("one of its files has no name")
+    name, action, line = raw["name"], raw.get("action"), raw.get("line")
+    if action not in _ACTIONS or not isinstance(line, (str, type(None))):
+        raise ValueError(f"{name!a} is changed in no known way")
+    if not _is_ours_to_write(name.removeprefix(_KEPT) if action == "keep" else name, command):
+        raise ValueError(f"{name!a} is no name that a run writes")
+    before, after = _state(raw.get("before"), name), _state(raw.get("after"), name)
+    wanted = {"create": (False, True), "remove": (True, False)}.get(action, (True, True))
+    if (before is not None, after is not None) != wanted:
+        raise ValueError(f"{name!a}: what it was and what became of it do not fit together")
+    return Item(name, action, before, after, line)
+
+
+def _is_ours_to_write(name: str, command: str) -> bool:
+    """Whether a name is one in a workspace's directory or below its ``jobs/`` that a run of this command may change."""
+    parts = name.split("/")
+    if len(parts) > _DEEPEST or (len(parts) > 1 and parts[0] != JOBS):
+        return False
+    if any(part in ("", ".", "..") or "\0" in part or "\\" in part or len(part) > _LONGEST for part in parts):
+        return False
+    last = parts[-1]
+    return command in _OF_WHOLE_WORKSPACES or last.startswith(TEMP_PREFIX) or last.endswith(_ENDINGS)
+
+
+def _state(raw: Any, name: str) -> State | None:
+    if raw is None:
+        return None
+    if not isinstance(raw, dict):
+        raise ValueError(f"a state of {name!a} is no object")
+    state = State(**raw)
+    numbers = (state.mode, state.uid, state.gid, state.mtime_ns)
+    if not isinstance(state.sha256, str) or not _DIGEST.fullmatch(state.sha256) or not _is_count(state.size):
+        raise ValueError(f"a state of {name!a} has no digest or size")
+    if not all(number is None or isinstance(number, int) for number in numbers):
+        raise ValueError(f"a state of {name!a} has an odd mode, owner or age")
+    if not isinstance(state.member, (str, type(None))):
+        raise ValueError(f"a state of {name!a} names no member")
+    attributes = state.attributes
+    if attributes is not None:
+        if not isinstance(attributes, dict):
+            raise ValueError(f"a state of {name!a} has odd attributes")
+        attributes_of(state)  # or they do not decode
+    return state._replace(mode=None if state.mode is None else state.mode & PERMISSIONS)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0

@@ -1,0 +1,383 @@
+"""One file of a workspace on its way from its old self to its new one: prepared beside its place, then put there.
+
+DESIGN.md promises 3 and 4; field guide section 6. ``prepare`` writes the new bytes into a temporary file in the same
+directory, ``sync`` makes them durable, ``perform`` reads the old file once more and swaps only if it still is what the
+change was concluded from, ``revert`` takes that back, ``close`` removes what is left lying about. While a file is
+swapped its old self keeps a second name, and nobody can open it for writing unseen: a read lease sees to that, where
+the system has one.
+
+Without second names (FAT, some FUSE) an update that a writer was about to make is read from the old file's descriptor
+and put back in place: nothing acknowledged is lost unless this process is killed within that moment, or the writer
+takes longer than ``_PATIENCE``.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from types import TracebackType
+from typing import TypeVar
+
+from stateheal.commit.attributes import give_attributes, read_attributes
+from stateheal.commit.files import Target, ensure_same_file, named_errors, opened, read_again
+from stateheal.commit.lease import is_open_for_writing, read_lease
+from stateheal.errors import Conflict, Overwritten, Refused, StatehealError
+from stateheal.fs.directory import Directory, file_stat, own_name
+from stateheal.fs.output import write_all
+from stateheal.model.disk import FileStat
+from stateheal.system.disk import sync
+
+SECOND_SUFFIX = ".old"
+"""Of the second name that a file keeps while it is swapped."""
+_PERMISSIONS = 0o7777
+_PATIENCE = 2.0
+"""Seconds to wait for a writer that holds a file without a second name."""
+_PAUSE = 0.002
+_SYSTEM_FAILED = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.ENOMEM)
+"""What is no sign of a file system without hard links."""
+SwapT = TypeVar("SwapT", bound="Swap")
+
+
+class Swap:
+    """What replacing, making and removing a file have in common. A context manager closes it."""
+
+    landed = False
+    """Whether the change is in place, as far as can be told: where it cannot, it counts as in place."""
+
+    def __init__(
+        self, folder: Directory, target: Target, data: bytes | None, tag: str, mtime_ns: int | None = None
+    ) -> None:
+        self.folder = folder
+        self.target = target
+        self.attributes: Mapping[str, bytes] = {}
+        self._data = data
+        self._tag = tag
+        self._mtime_ns = mtime_ns
+        self._temp = own_name(tag, target.name, ".tmp")
+        self._second = own_name(tag, target.name, SECOND_SUFFIX)
+        self._made: FileStat | None = None
+        self._has_temp = False
+        self._has_second = False
+
+    def __enter__(self: SwapT) -> SwapT:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def prepare(self) -> None:
+        """Write the new bytes beside the file's place. Raises ``Conflict``, ``Refused`` or ``WriteError``."""
+        with named_errors(self.target.name):
+            self._look()
+            if self._data is not None:
+                self._write(self._data)
+
+    def sync(self) -> None:
+        """Give what was written its owner, mode, attributes and age, and make it durable."""
+        if self._data is not None:
+            with named_errors(self.target.name):
+                self._dress()
+
+    def perform(self) -> None:
+        """Swap. Raises as ``prepare``, or ``Overwritten``; ``landed`` tells whether the change is in place."""
+        try:
+            with named_errors(self.target.name):
+                self._swap()
+        except StatehealError as error:
+            if not isinstance(error, Overwritten):
+                self.landed = self.landed and self._is_in_place()
+            raise
+
+    def revert(self) -> None:
+        """Put back what was there before ``perform``. Raises ``Conflict`` where somebody has written since."""
+        if self.landed:
+            with named_errors(self.target.name):
+                self._take_back()
+            self.landed = False
+
+    def close(self) -> None:
+        """Remove what is left of it: the temporary file, and the second name unless it is still needed."""
+        for held, name in ((self._has_temp, self._temp), (self._has_second, self._second)):
+            if held:
+                with suppress(OSError):
+                    self.folder.unlink(name)
+        self._has_temp = self._has_second = False
+
+    def _look(self) -> None:
+        """Note what the old file has besides its bytes."""
+
+    def _swap(self) -> None:
+        raise NotImplementedError
+
+    def _take_back(self) -> None:
+        raise NotImplementedError
+
+    def _is_in_place(self) -> bool:
+        try:
+            return self._made is not None and self.folder.stat(self.target.name).st_ino == self._made.inode
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+
+    def _write(self, data: bytes) -> None:
+        fd = self.folder.open(self._temp, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        self._has_temp = True
+        try:
+            write_all(fd, data)
+        finally:
+            os.close(fd)
+
+    def _dress(self) -> None:
+        fd = self.folder.open(self._temp, os.O_RDWR)
+        try:
+            _keep_owner_and_mode(fd, self.target)
+            self._give_attributes(fd)
+            if self._mtime_ns is not None:
+                self.folder.set_mtime(self._temp, self._mtime_ns, fd)
+            sync(fd)
+            self._made = file_stat(os.fstat(fd))
+        finally:
+            os.close(fd)
+
+    def _give_attributes(self, fd: int) -> None:
+        give_attributes(fd, self.attributes, self.target.name)
+
+
+class Replacement(Swap):
+    """Other bytes for a file that is there."""
+
+    def _look(self) -> None:
+        with opened(self.folder, self.target.name) as (fd, _):
+            self.attributes = read_attributes(fd)
+
+    def _swap(self) -> None:
+        assert self._data is not None
+        self._has_second = _has_links(self.folder, self.target.name, self._second)
+        self._exchange(self.target, self._temp)
+        self._has_temp = False
+        self._read_back(self._data)
+
+    def _exchange(self, expected: Target, newcomer: str) -> None:
+        """Rename a file over the target; take it back where a writer got hold of the old one meanwhile."""
+        with opened(self.folder, expected.name) as (fd, info):
+            with read_lease(fd, expected.name) as writer_waits:
+                ensure_same_file(self.folder, expected, fd, info, self.attributes)
+                self.landed = True
+                self.folder.replace(newcomer, expected.name)
+                waits = writer_waits()
+            if waits or is_open_for_writing(fd) or read_again(fd) != expected.data:
+                self._give_back(fd)
+                raise Conflict(f"{expected.name} was written by somebody else while it was replaced")
+
+    def _give_back(self, fd: int) -> None:
+        """The old file, with whatever its writer makes of it, takes its place again."""
+        if not self._is_in_place():
+            self._has_second = False  # what this writer wrote stays under the second name
+            raise Overwritten(f"{self.target.name} was written by two others while it was replaced")
+        if not self._has_second:
+            self._rescue(fd)
+        else:
+            self._has_second = False  # from here on it may hold the only copy of an update
+            self.folder.replace(self._second, self.target.name)
+        self.landed = False
+
+    def _rescue(self, fd: int) -> None:
+        """Where the old file has no second name: what its writer leaves in it is written anew under its name."""
+        deadline = time.monotonic() + _PATIENCE
+        while is_open_for_writing(fd) and time.monotonic() < deadline:
+            time.sleep(_PAUSE)
+        self._has_temp = False
+        self._mtime_ns = None
+        self._write(read_again(fd))
+        self._dress()
+        self.folder.replace(self._temp, self.target.name)
+        self._has_temp = False
+
+    def _read_back(self, data: bytes) -> None:
+        try:
+            with self.folder.regular(self.target.name) as (fd, _):
+                found = read_again(fd)
+        except FileNotFoundError:
+            found = None
+        if found != data:
+            raise Overwritten(f"{self.target.name} was written by somebody else right after it was replaced")
+
+    def _take_back(self) -> None:
+        if not self._has_second:
+            self._write_old_bytes()
+            return
+        assert self._made is not None and self._data is not None
+        ours = Target(self.target.name, self._data, self._made)
+        with opened(self.folder, ours.name) as (fd, info), read_lease(fd, ours.name) as writer_waits:
+            ensure_same_file(self.folder, ours, fd, info, self.attributes)
+            if writer_waits():
+                raise Conflict(f"{ours.name} is being written by somebody else")
+            self.folder.replace(self._second, ours.name)
+        self._has_second = False
+
+    def _write_old_bytes(self) -> None:
+        assert self._made is not None and self._data is not None
+        ours, old = Target(self.target.name, self._data, self._made), self.target
+        with Replacement(self.folder, ours, old.data, self._tag, old.stat.mtime_ns) as back:
+            back.prepare()
+            back.sync()
+            back.perform()
+
+
+class Creation(Replacement):
+    """A file under a name that nobody has; the target's stat says whose it is to be and with which mode."""
+
+    def __init__(
+        self,
+        folder: Directory,
+        target: Target,
+        data: bytes,
+        tag: str,
+        mtime_ns: int | None = None,
+        attributes: Mapping[str, bytes] | None = None,
+    ) -> None:
+        super().__init__(folder, target, data, tag, mtime_ns)
+        self._given = attributes
+
+    def _look(self) -> None:
+        self.attributes = self._given or {}
+
+    def _give_attributes(self, fd: int) -> None:
+        if self._given is not None:
+            super()._give_attributes(fd)
+
+    def _swap(self) -> None:
+        name = self.target.name
+        try:
+            self.landed = True
+            self.folder.link(self._temp, name)
+        except FileExistsError as error:
+            self.landed = False
+            raise Conflict(f"{name} was made by somebody else meanwhile") from error
+        except OSError as error:
+            if error.errno in _SYSTEM_FAILED:
+                raise
+            self._swap_with_nothing()
+
+    def _swap_with_nothing(self) -> None:
+        """Without hard links: an empty file of our own, which nobody had, is replaced as any other."""
+        name = self.target.name
+        try:
+            fd = self.folder.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        except FileExistsError as error:
+            self.landed = False
+            raise Conflict(f"{name} was made by somebody else meanwhile") from error
+        try:
+            empty = Target(name, b"", file_stat(os.fstat(fd)))
+            self.attributes = read_attributes(fd)
+        finally:
+            os.close(fd)
+        try:
+            self._exchange(empty, self._temp)
+        except (StatehealError, OSError):
+            with suppress(OSError):
+                now = self.folder.stat(name)
+                if (now.st_ino, now.st_size) == (empty.stat.inode, 0):
+                    self.folder.unlink(name)
+            raise
+        self._has_temp = False
+
+    def _take_back(self) -> None:
+        assert self._made is not None and self._data is not None
+        ours = Target(self.target.name, self._data, self._made)
+        with Removal(self.folder, ours, None, self._tag) as back:
+            back.prepare()
+            back.perform()
+
+
+class Removal(Swap):
+    """A file goes: first to a second name, and for good when it is certain that nobody has written to it."""
+
+    def _look(self) -> None:
+        with opened(self.folder, self.target.name) as (fd, _):
+            self.attributes = read_attributes(fd)
+
+    def _swap(self) -> None:
+        name = self.target.name
+        with opened(self.folder, name) as (fd, info):
+            with read_lease(fd, name) as writer_waits:
+                ensure_same_file(self.folder, self.target, fd, info, self.attributes)
+                self.landed = True
+                self.folder.replace(name, self._second)
+                self._has_second = True
+                waits = writer_waits()
+            if waits or is_open_for_writing(fd) or read_again(fd) != self.target.data:
+                self._take_back()
+                self.landed = False
+                raise Conflict(f"{name} was written by somebody else while it was removed")
+
+    def _is_in_place(self) -> bool:
+        try:
+            self.folder.stat(self.target.name)
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return True
+        return False
+
+    def _take_back(self) -> None:
+        """Back under its name, unless somebody has made a new file there: then it keeps the second one."""
+        self._has_second = False
+        try:
+            self.folder.link(self._second, self.target.name)
+        except FileExistsError as error:
+            raise Conflict(f"{self.target.name} was made by somebody else meanwhile") from error
+        except OSError as error:
+            if error.errno in _SYSTEM_FAILED:
+                raise
+            self.folder.replace(self._second, self.target.name)
+            return
+        self.folder.unlink(self._second)
+
+
+class Discard(Swap):
+    """A temporary file or second name that a killed run of ours has left goes; what it holds is known elsewhere."""
+
+    def _look(self) -> None:
+        with opened(self.folder, self.target.name) as (fd, _):
+            self.attributes = read_attributes(fd)
+
+    def _swap(self) -> None:
+        name = self.target.name
+        with opened(self.folder, name) as (fd, info), read_lease(fd, name):
+            ensure_same_file(self.folder, self.target, fd, info, self.attributes)
+            self.folder.unlink(name)
+            self.landed = True
+
+    def _take_back(self) -> None:
+        """Nobody misses it."""
+
+
+def _has_links(folder: Directory, name: str, second: str) -> bool:
+    """Give a file a second name; ``False`` where the file system has none to give."""
+    try:
+        folder.link(name, second)
+    except FileNotFoundError as error:
+        raise Conflict(f"{name} is not there any more") from error
+    except OSError as error:
+        if error.errno in _SYSTEM_FAILED:
+            raise
+        return False
+    return True
+
+
+def _keep_owner_and_mode(fd: int, target: Target) -> None:
+    if not hasattr(os, "fchown"):  # Windows: the file inherits what its directory says
+        return
+    made = os.fstat(fd)
+    if (made.st_uid, made.st_gid) != (target.stat.uid, target.stat.gid):
+        try:
+            os.fchown(fd, target.stat.uid, target.stat.gid)
+        except PermissionError as error:
+            owner = f"{target.stat.uid}:{target.stat.gid}"
+            raise Refused(f"{target.name} belongs to {owner}, and that owner could not be kept") from error
+    os.fchmod(fd, target.stat.mode & _PERMISSIONS)

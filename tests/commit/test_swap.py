@@ -1,0 +1,292 @@
+"""Files that are swapped beside a live writer, with access lists, and where a file system has no second names."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from stateheal.commit.atomic import create_file, remove_file, replace_file
+from stateheal.commit.files import Target, new_stat, read_plain
+from stateheal.commit.swap import Removal, Replacement
+from stateheal.engine.api import heal
+from stateheal.engine.commands import undo
+from stateheal.errors import Conflict, Refused
+from stateheal.fs.directory import Directory, open_directory
+from tests.support import Tree, done, files_in, job, journal_in, world, write_json
+
+OLD, NEW, THEIRS = b'{"old": 1}\n', b'{"new": 2}\n', b'{"theirs": 3}\n'
+TAG = "0001-20260101T000000Z"
+LEASES = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs leases")
+ATTRIBUTES = pytest.mark.skipif(not hasattr(os, "setxattr"), reason="needs extended attributes")
+ACL = b"\x02\x00\x00\x00" + b"".join(
+    tag.to_bytes(2, "little") + perm.to_bytes(2, "little") + ident.to_bytes(4, "little")
+    for tag, perm, ident in (
+        (0x01, 6, 0xFFFFFFFF),  # the owner
+        (0x02, 4, 1234),  # a named user may read
+        (0x04, 0, 0xFFFFFFFF),  # the group may not
+        (0x10, 4, 0xFFFFFFFF),  # the mask, which stands in the mode's place for the group
+        (0x20, 0, 0xFFFFFFFF),
+    )
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "ws" / "x.json"
+    path.parent.mkdir()
+    path.write_bytes(OLD)
+    return path
+
+
+def target_of(path: Path, directory: Directory) -> Target:
+    info, data = read_plain(directory, path.name)
+    return Target(path.name, data, info)
+
+
+def alone(path: Path) -> bytes:
+    assert [each.name for each in path.parent.iterdir()] == [path.name], "no leftovers"
+    return path.read_bytes()
+
+
+class Writer:
+    """Writes in place, as the plugin does, from another process: opened at one moment, written at a later one."""
+
+    CODE = "import sys; f = open(sys.argv[1], 'w'); f.write(sys.argv[2]); f.close()"
+
+    def __init__(self, path: Path) -> None:
+        self.process = subprocess.Popen([sys.executable, "-c", self.CODE, str(path), THEIRS.decode()])
+        time.sleep(0.3)  # by then it waits for the lease
+
+    def wait(self) -> None:
+        assert self.process.wait(timeout=60) == 0
+
+
+def writing_at(monkeypatch: pytest.MonkeyPatch, path: Path) -> list[Writer]:
+    """A writer that comes in the moment of the rename, while the lease is held."""
+    started: list[Writer] = []
+    real = Directory.replace
+
+    def replace(self: Directory, old: str, new: str) -> None:
+        if not started:
+            started.append(Writer(path))
+        real(self, old, new)
+
+    monkeypatch.setattr(Directory, "replace", replace)
+    return started
+
+
+# --- a live writer -------------------------------------------------------------------------------------------------
+
+
+@LEASES
+@pytest.mark.processes
+def test_a_writer_that_waits_while_a_file_is_removed_gets_it_back(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_directory(path.parent) as directory:
+        target = target_of(path, directory)
+        started = writing_at(monkeypatch, path)
+        with pytest.raises(Conflict):
+            remove_file(directory, target, TAG)
+    started[0].wait()
+    assert alone(path) == THEIRS
+
+
+@pytest.mark.parametrize("change", [lambda p: p.write_bytes(THEIRS), lambda p: (p.unlink(), p.write_bytes(OLD))])
+def test_a_file_that_changed_is_not_removed(path: Path, change: Callable[[Path], object]) -> None:
+    with open_directory(path.parent) as directory:
+        target = target_of(path, directory)
+        change(path)
+        now = path.read_bytes()
+        with pytest.raises(Conflict):
+            remove_file(directory, target, TAG)
+    assert alone(path) == now
+
+
+def test_what_is_written_anew_while_a_file_is_removed_stays(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The broker has ended, its file goes, and a new broker makes its own at that moment."""
+    with open_directory(path.parent) as directory:
+        target = target_of(path, directory)
+        real = directory.unlink
+
+        def unlink(name: str) -> None:
+            if not path.exists():
+                path.write_bytes(THEIRS)
+            real(name)
+
+        monkeypatch.setattr(directory, "unlink", unlink)
+        remove_file(directory, target, TAG)
+    assert alone(path) == THEIRS
+
+
+# --- no second names -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def no_links(monkeypatch: pytest.MonkeyPatch) -> None:
+    def link(self: Directory, old: str, new: str) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(Directory, "link", link)
+
+
+@pytest.mark.usefixtures("no_links")
+def test_without_hard_links_a_file_is_replaced_made_and_removed(path: Path) -> None:
+    with open_directory(path.parent) as directory:
+        replace_file(directory, target_of(path, directory), NEW, TAG)
+        assert alone(path) == NEW
+        remove_file(directory, target_of(path, directory), TAG)
+        assert not list(path.parent.iterdir())
+        create_file(directory, Target(path.name, b"", new_stat(directory)), OLD, TAG, 5_000_000_000)
+        assert alone(path) == OLD and path.stat().st_mtime == 5
+        with pytest.raises(Conflict):
+            create_file(directory, Target(path.name, b"", new_stat(directory)), NEW, TAG)
+    assert alone(path) == OLD
+
+
+@LEASES
+@pytest.mark.processes
+@pytest.mark.usefixtures("no_links")
+def test_without_hard_links_a_waiting_writers_update_is_kept(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_directory(path.parent) as directory:
+        target = target_of(path, directory)
+        started = writing_at(monkeypatch, path)
+        with pytest.raises(Conflict):
+            replace_file(directory, target, NEW, TAG)
+    started[0].wait()
+    assert alone(path) == THEIRS
+
+
+@pytest.mark.usefixtures("no_links")
+def test_without_hard_links_a_heal_can_be_undone(tmp_path: Path) -> None:
+    tree = Tree(tmp_path / "tree").add(job("task-1")).add(done("task-2"))
+    write_json(tree.path / "broker.json", {"endpoint": "unix:/nonexistent/b.sock", "pid": 4242})
+    before = files_in(tree.root)
+    assert heal([tree.root], world=world(), journal=journal_in(tmp_path)).exit_status == 0
+    assert not (tree.path / "broker.json").exists()
+    assert undo(journal=journal_in(tmp_path)).exit_status == 0
+    assert files_in(tree.root) == before
+
+
+# --- taken back ----------------------------------------------------------------------------------------------------
+
+
+def test_a_swap_can_be_taken_back(path: Path) -> None:
+    inode = path.stat().st_ino
+    with open_directory(path.parent) as directory, Replacement(directory, target_of(path, directory), NEW, TAG) as swap:
+        swap.prepare()
+        swap.sync()
+        swap.perform()
+        assert path.read_bytes() == NEW and swap.landed
+        swap.revert()
+        assert not swap.landed
+    assert alone(path) == OLD and path.stat().st_ino == inode
+
+
+def test_a_swap_that_somebody_has_written_over_is_not_taken_back(path: Path) -> None:
+    with open_directory(path.parent) as directory, Replacement(directory, target_of(path, directory), NEW, TAG) as swap:
+        swap.prepare()
+        swap.sync()
+        swap.perform()
+        path.write_bytes(THEIRS)
+        with pytest.raises(Conflict):
+            swap.revert()
+        assert swap.landed
+    assert alone(path) == THEIRS
+
+
+def test_a_removal_can_be_taken_back(path: Path) -> None:
+    with open_directory(path.parent) as directory, Removal(directory, target_of(path, directory), None, TAG) as swap:
+        swap.prepare()
+        swap.perform()
+        assert not path.exists()
+        swap.revert()
+    assert alone(path) == OLD
+
+
+def test_a_directory_that_cannot_be_synced_leaves_the_originals_in_the_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree = Tree(tmp_path / "tree").add(job("task-1"))
+    before = files_in(tree.root)
+
+    def fail(self: Directory) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(Directory, "sync", fail)
+    report = heal([tree.root], world=world(), journal=journal_in(tmp_path))
+    monkeypatch.undo()
+    assert report.exit_status == 3 and report.run and "power cut" in report.errors[0].message
+    assert {each.outcome.value for each in report.findings} == {"healed"}
+    assert tree.entry("task-1")["phase"] == "orphaned"
+    assert undo(journal=journal_in(tmp_path)).exit_status == 0
+    assert files_in(tree.root) == before
+
+
+# --- access lists and attributes -----------------------------------------------------------------------------------
+
+
+def attributes(path: Path) -> dict[str, bytes]:
+    return {name: os.getxattr(path, name) for name in os.listxattr(path)}
+
+
+def give(path: Path, name: str, value: bytes) -> None:
+    try:
+        os.setxattr(path, name, value)
+    except OSError as error:
+        pytest.skip(f"this file system keeps no {name}: {error}")
+
+
+@ATTRIBUTES
+def test_attributes_and_access_lists_stay_and_come_back(tmp_path: Path) -> None:
+    tree = Tree(tmp_path / "tree").add(job("task-1"))
+    broker, record = tree.path / "broker.json", tree.path / "jobs/task-1.json"
+    write_json(broker, {"endpoint": "unix:/nonexistent/b.sock", "pid": 4242})
+    for file in (broker, record):
+        give(file, "user.note", b"keep\0me")
+        give(file, "system.posix_acl_access", ACL)
+    before = {file: (attributes(file), file.stat().st_mode) for file in (broker, record)}
+    assert heal([tree.root], world=world(), journal=journal_in(tmp_path)).exit_status == 0
+    assert (attributes(record), record.stat().st_mode) == before[record] and not broker.exists()
+    assert undo(journal=journal_in(tmp_path)).exit_status == 0
+    for file in (broker, record):
+        assert (attributes(file), file.stat().st_mode) == before[file]
+
+
+@ATTRIBUTES
+def test_a_directorys_default_list_opens_no_file(path: Path) -> None:
+    """A new file inherits it; what takes an old one's place must not."""
+    give(path.parent, "system.posix_acl_default", ACL)
+    assert "system.posix_acl_access" not in attributes(path)
+    with open_directory(path.parent) as directory:
+        replace_file(directory, target_of(path, directory), NEW, TAG)
+    assert attributes(path) == {}
+
+
+@ATTRIBUTES
+def test_an_attribute_that_cannot_be_kept_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    give(path, "user.note", b"keep me")
+
+    def denied(*args: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "setxattr", denied)
+    with open_directory(path.parent) as directory, pytest.raises(Refused, match=r"user\.note"):
+        replace_file(directory, target_of(path, directory), NEW, TAG)
+    assert alone(path) == OLD
+
+
+@ATTRIBUTES
+def test_an_access_list_that_is_set_meanwhile_is_a_conflict(path: Path) -> None:
+    with open_directory(path.parent) as directory, Replacement(directory, target_of(path, directory), NEW, TAG) as swap:
+        swap.prepare()
+        swap.sync()
+        give(path, "user.note", b"new")
+        with pytest.raises(Conflict, match="attributes"):
+            swap.perform()
+    assert alone(path) == OLD
