@@ -23,7 +23,7 @@ from stateheal.engine.world import World
 from stateheal.evidence.broker import ask_endpoint
 from stateheal.evidence.rollouts import Rollouts
 from stateheal.formats.times import parse_time
-from stateheal.model.evidence import Answer, TurnEnd, TurnFacts
+from stateheal.model.evidence import Answer, RolloutTurn, TurnEnd, TurnFacts
 from stateheal.model.findings import Outcome
 from stateheal.model.report import Report
 from stateheal.model.request import Settings
@@ -104,6 +104,9 @@ class FakeRollouts(Rollouts):
     def turn(self, thread: str, turn: str) -> TurnFacts | None:
         found = self.told.get(f"{thread}/{turn}")
         return TurnFacts(TurnEnd(found[0]), "/rollout.jsonl", parse_time(found[1]) or 0.0) if found else None
+
+    def turns(self, thread: str) -> tuple[RolloutTurn, ...]:
+        return ()
 
 
 def short(report: Report) -> list[list[str | None]]:

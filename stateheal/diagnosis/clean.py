@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from stateheal.formats.jsontext import Json
 from stateheal.model.disk import FINISHED, GATE_TITLE, INDEX, JOBS, Name, Place, Snapshot
 from stateheal.model.findings import Violation
-from stateheal.model.records import IDENTITY, LOST_PHASES, entries_of
+from stateheal.model.records import IDENTITY, LOST_PHASES, entries_of, lacks_answer
 
 _IDENTITY = frozenset(IDENTITY)
 
@@ -66,6 +66,7 @@ def _is_clean(ident: str, entry: dict[str, Json], record: dict[str, Json], log: 
         and _has_no_message_too_much(status, entry, record)
         and (index_field("phase") not in LOST_PHASES and file_field("phase") not in LOST_PHASES)
         and (entry.keys() >= _IDENTITY or not any(file_field(key) and key not in entry for key in IDENTITY))
+        and not (status == "completed" and file_field("threadId") and lacks_answer(record))
         and not ("\\" in ident or ident in (".", ".."))
     )
 

@@ -102,7 +102,7 @@ def _role(field: str) -> str:
 def log_grew(case: Case) -> str | None:
     """Whoever it is, somebody writes the job's log."""
     grown = case.owner.grown
-    return f"its log grew by {grown} bytes within a moment: somebody writes it" if case.look and grown else None
+    return f"its log changed within a moment ({grown:+} bytes): somebody writes it" if case.look and grown else None
 
 
 def log_fresh(case: Case) -> str | None:

@@ -6,7 +6,6 @@ rule decides on the work of the rules before it, and two findings on one job mak
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +13,8 @@ from typing import NamedTuple
 
 from stateheal.diagnosis.case import Case
 from stateheal.diagnosis.liveness import LOOK_AGAIN, judge
+from stateheal.diagnosis.owners import owner_of
+from stateheal.formats.jsonsalvage import version_in
 from stateheal.formats.jsontext import Document, Json
 from stateheal.formats.times import DAY, parse_time
 from stateheal.model.disk import BROKER, INDEX, JOBS
@@ -23,23 +24,18 @@ from stateheal.model.liveness import Liveness, Owner, Verdict
 from stateheal.model.plan import Draft
 from stateheal.model.records import (
     entries_of,
-    fork_ticks_of,
-    hostname_of,
-    identity_of,
     is_active,
-    other_pids,
     own_times,
     pid_of,
     text_of,
     time_of,
 )
 from stateheal.model.request import Settings
+from stateheal.text import printable
 
 Record = dict[str, Json]
 Validate = Callable[[str, Json], tuple[Violation, ...]]
 """Schema name and value to violations: the validator comes in as a parameter."""
-_PATHS = ("workspaceRoot", "logFile", "cwd")
-"""Fields that tell which operating system a record was written on."""
 _STRENGTH = {Liveness.ALIVE: 2, Liveness.UNSURE: 1, Liveness.DEAD: 0}
 
 
@@ -114,10 +110,13 @@ class View:
     @property
     def unknown_version(self) -> str | None:
         """The index's version where it is not 1, as text."""
-        index = self.draft.index
-        if not self.evidence.place.of_codex or not isinstance(index, dict) or _is_one(index.get("version", 1)):
+        index, read = self.draft.index, self.evidence.index
+        if not self.evidence.place.of_codex:
             return None
-        return str(index["version"])[:20]
+        if isinstance(index, dict):
+            return None if _is_one(index.get("version", 1)) else str(index["version"])[:20]
+        said = version_in(read.data) if read is not None else None  # what stands readable in a torn one counts
+        return None if said in (None, "1") else printable(str(said))[:20]
 
     @cached_property
     def jobs(self) -> tuple[Job, ...]:
@@ -196,54 +195,9 @@ class View:
         """What each side claims. A side without a pid claims nothing where another side names one."""
         sides = [side for side in job.sides if is_active(side) or pid_of(side.get("pid")) is not None]
         with_pid = [side for side in sides if side.get("pid") is not None]
-        return tuple(self._owner(job, side) for side in with_pid or sides)
+        return tuple(owner_of(self, job, side) for side in with_pid or sides)
 
-    def _owner(self, job: Job, side: Record) -> Owner:
-        pid = side.get("pid")
-        # The other side fills gaps only where it speaks of the same process.
-        record = {**{k: v for other in job.sides if other.get("pid") == pid for k, v in other.items()}, **side}
-        log = self.evidence.logs.get(job.id)
-        before = None if self.evidence.earlier_sizes is None else self.evidence.earlier_sizes.get(job.id, 0)
-        file = self.evidence.records.get(job.id) or self.evidence.index
-        return Owner(
-            job=job.id,
-            status=str(side.get("status")) if is_active(side) else "running",
-            pid=pid,
-            created_at=time_of(record, "createdAt", self.now),
-            started_at=time_of(record, "startedAt", self.now),
-            updated_at=time_of(record, "updatedAt", self.now),
-            last_sign=self.last_sign(job),
-            paths=tuple(path for key in _PATHS if (path := text_of(record, key))),
-            elsewhere=self.is_elsewhere(job),
-            last_word=self.last_word(job),
-            hostname=hostname_of(record),
-            identity=identity_of(record),
-            fork_ticks=fork_ticks_of(record),
-            shared_storage=self.evidence.shared_storage,
-            rivals=self._rivals(job, pid_of(pid)),
-            others=self._others(job),
-            written=file.stat.mtime if file else None,
-            log_size=log.size if log else None,
-            grown=None if log is None or before is None else log.size - before,
-        )
-
-    def is_elsewhere(self, job: Job) -> bool:
-        """Whether it speaks of another file system: its project is not here, its log recorded by the right name
-        in another tree."""
-        evidence = self.evidence
-        homes = {home for side in job.sides if (home := text_of(side, "workspaceRoot") or text_of(side, "cwd"))}
-        logs = [os.path.split(log) for side in job.sides if (log := text_of(side, "logFile"))]
-        parents = {evidence.real_parents.get(parent, parent) for parent, _ in logs}
-        moved = bool(logs) and all(name == f"{job.id}.log" for _, name in logs)
-        return bool(homes) and homes <= evidence.absent and moved and evidence.place.jobs_path not in parents
-
-    def _others(self, job: Job) -> tuple[tuple[str, int], ...]:
-        """The further processes that the job's records and a file beside them name."""
-        named = [each for side in job.sides for each in other_pids(side)]
-        beside = self.evidence.sidecars.get(job.id)
-        return tuple(dict.fromkeys([*named, *([("process", beside)] if beside is not None else [])]))
-
-    def _rivals(self, job: Job, pid: int | None) -> tuple[float, ...]:
+    def rivals(self, job: Job, pid: int | None) -> tuple[float, ...]:
         """When the newest other job with this pid says that it started."""
         claims = self._claims.get(pid, ()) if pid is not None else ()
         return tuple(started for started, other in claims if other != job.id)[:1]

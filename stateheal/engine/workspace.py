@@ -191,7 +191,7 @@ def _grown(directory: Directory, owner: Owner) -> int | None:
         return owner.grown
     try:
         with directory.sub(JOBS) as jobs:
-            return max(0, jobs.stat(f"{owner.job}.log").st_size - owner.log_size)
+            return jobs.stat(f"{owner.job}.log").st_size - owner.log_size
     except (OSError, ValueError):
         return owner.grown
 

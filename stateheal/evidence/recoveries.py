@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from stateheal.evidence.listing import read_bytes
 from stateheal.evidence.rollouts import Rollouts
+from stateheal.formats.joblog import last_answer
+from stateheal.formats.jsonsalvage import Salvage
 from stateheal.formats.jsontext import Json
-from stateheal.model.disk import LogFacts, Snapshot
+from stateheal.fs.directory import Directory
+from stateheal.model.disk import JOBS, LogFacts, Snapshot
 from stateheal.model.evidence import LostJob, Recovery, RolloutTurn, TurnFacts
-from stateheal.model.records import is_active, is_lost, own_times, text_of, time_of
+from stateheal.model.records import is_active, is_lost, lacks_answer, own_times, text_of, time_of
 
 Record = Mapping[str, Json]
 ChooseTurn = Callable[[LostJob, Callable[[], Sequence[RolloutTurn]]], "RolloutTurn | str"]
@@ -45,9 +49,38 @@ def recoveries_of(
     whole = whole_records(entries, records)
     found: dict[str, Recovery] = {}
     for ident, record in whole.items():
-        if text_of(record, "threadId") is not None and (is_active(record) or is_lost(record)):
+        if text_of(record, "threadId") is not None and (is_active(record) or is_lost(record) or lacks_answer(record)):
             found[ident] = recovery_of(record, whole.values(), logs.get(ident), now, rollouts, choose_turn)
     return found
+
+
+def answers_of(
+    directory: Directory,
+    entries: Sequence[Record],
+    records: Mapping[str, Snapshot],
+    salvaged: Mapping[str, Salvage],
+    logs: Mapping[str, LogFacts],
+    now: float,
+    rollouts: Rollouts,
+    choose_turn: ChooseTurn,
+) -> dict[str, Recovery]:
+    """For every job whose file does not parse, its answer from elsewhere: from the rollout, else from its log."""
+    torn = {stem: salvaged[each.name] for stem, each in records.items() if each.name in salvaged}
+    whole = whole_records(entries, records) if torn else {}
+    found: dict[str, Recovery] = {}
+    for ident, salvage in torn.items():
+        record = {**whole.get(ident, {}), **salvage.members, **(salvage.objects[0] if salvage.objects else {})}
+        record.pop("result", None)  # half of one must not pass for an answer
+        found[ident] = recovery_of(record, whole.values(), logs.get(ident), now, rollouts, choose_turn)
+        if found[ident].message is None and (text := _logged_answer(directory, f"{JOBS}/{ident}.log")):
+            found[ident] = Recovery("", text, text_of(record, "turnId"), f"{JOBS}/{ident}.log", of_log=True)
+    return found
+
+
+def _logged_answer(directory: Directory, name: str) -> str | None:
+    data = read_bytes(directory, name)
+    said = last_answer(data.decode("utf-8", "replace")) if isinstance(data, bytes) else None
+    return said.text if said else None
 
 
 def whole_records(entries: Sequence[Record], records: Mapping[str, Snapshot]) -> dict[str, Record]:

@@ -21,7 +21,7 @@ from stateheal.evidence.leftovers import (
 )
 from stateheal.evidence.processes import ProcessTable
 from stateheal.evidence.recognition import recognised
-from stateheal.evidence.recoveries import ChooseTurn, recoveries_of, turns_of
+from stateheal.evidence.recoveries import ChooseTurn, answers_of, recoveries_of, turns_of
 from stateheal.evidence.rollouts import Rollouts
 from stateheal.evidence.schema import violations
 from stateheal.evidence.snapshot import is_record, read_log, read_snapshot, why_unreadable
@@ -117,6 +117,9 @@ def gather(place: Place, directory: Directory, sources: Sources) -> Evidence:
         home=home,
         home_exists=there,
         twins=sources.twins,
+        answers=answers_of(
+            directory, entries, records, salvaged, logs, host.now, sources.rollouts, sources.choose_turn
+        ),
         turns=turns_of(sides, sources.rollouts),
         recoveries=recoveries_of(entries, records, logs, host.now, sources.rollouts, sources.choose_turn)
         if sources.recover

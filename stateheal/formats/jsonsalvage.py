@@ -106,3 +106,10 @@ def gate_in(data: bytes) -> bool | None:
     """The literal value of ``stopReviewGate`` in the bytes: ``True`` if it stands there anywhere, else what is said."""
     said: set[Any] = {match[1] for match in re.finditer(rb'(?<!\\)"stopReviewGate"\s*:\s*(true|false)\b', data)}
     return True if b"true" in said else False if said else None
+
+
+def version_in(data: bytes) -> str | None:
+    """The literal value of a top-level ``version`` that stands before any job, as text; ``None`` where none does."""
+    head = re.split(rb'"(?:jobs|id)"\s*:', data, maxsplit=1)[0]
+    match = re.search(rb'(?<!\\)"version"\s*:\s*("(?:[^"\\]|\\.)*"|[\w.+-]+)', head)
+    return match[1].decode("utf-8", "replace") if match else None

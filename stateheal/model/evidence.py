@@ -89,6 +89,8 @@ class Recovery(NamedTuple):
     turn_id: str | None = None
     path: str | None = None
     ended_at: float | None = None
+    of_log: bool = False
+    """The answer is what the job's log says of it, the rollout has none."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -140,5 +142,7 @@ class Evidence:
     """The same workspace's directories under other roots."""
     recoveries: Mapping[str, Recovery] = field(default_factory=dict)
     """By job id, for the lost jobs, where recovering was asked for."""
+    answers: Mapping[str, Recovery] = field(default_factory=dict)
+    """By job id, for job files that do not parse: the answer from a rollout, or from the log."""
     turns: Mapping[tuple[str, str], TurnFacts] = field(default_factory=dict)
     """Rollouts' word on turns, by thread and turn id."""

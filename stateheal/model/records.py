@@ -11,13 +11,11 @@ from collections.abc import Iterator, Mapping
 from stateheal.formats.jsontext import Json
 from stateheal.formats.times import DAY, parse_time
 from stateheal.model.disk import ACTIVE, FINISHED
-from stateheal.model.liveness import Identity
 from stateheal.text import shorten
 
 TIME_FIELDS = ("createdAt", "startedAt", "updatedAt", "completedAt", "cancelledAt")
 _COMPANION_ID = re.compile(r"(?:task|review|adversarial-review|job)-[0-9a-z]{6,12}-[0-9a-z]{4,8}")
 _PLAIN_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,119}")
-_TICKS = re.compile(r"linux:([0-9]{1,18})")
 
 
 def pid_of(value: Json) -> int | None:
@@ -40,8 +38,6 @@ ENDING = ("status", "phase", "pid", "completedAt", "errorMessage", "cancelledAt"
 IDENTITY = ("jobClass", "kind", "title", "workspaceRoot", "sessionId", "logFile", "createdAt")
 """Keys that an entry has as long as its job file has them: without them it is a stub."""
 LOST_PHASES = ("orphaned", "terminated")
-_NO_PROCESSES = ("request", "result")
-"""What was asked and answered: no process of the job's stands there."""
 ENTRY_LACKS = ("result", "rendered", "cancelledAt")
 """Keys of a job file that its index entry never has."""
 
@@ -100,6 +96,12 @@ def is_lost(record: Json) -> bool:
     return isinstance(record, dict) and record.get("status") == "failed" and record.get("phase") in LOST_PHASES
 
 
+def lacks_answer(record: Mapping[str, Json]) -> bool:
+    """Whether a task is completed without any answer in its records: its file was rebuilt after it had been cut."""
+    held = record.get("result") is not None or record.get("rendered") is not None
+    return record.get("status") == "completed" and record.get("jobClass") == "task" and not held
+
+
 def time_of(record: Mapping[str, Json], key: str, now: float) -> float | None:
     """A time field; ``None`` where it holds no time, or one more than a day in the future."""
     moment = parse_time(record.get(key))
@@ -112,46 +114,3 @@ def own_times(record: Mapping[str, Json], now: float) -> Iterator[float]:
         moment = time_of(record, key, now)
         if moment is not None:
             yield moment
-
-
-def hostname_of(record: Mapping[str, Json]) -> str | None:
-    """The host that a fork, or our own runner, recorded as the owner's."""
-    owner = record.get("owner")
-    return text_of(owner, "hostname") if isinstance(owner, dict) else None
-
-
-def identity_of(record: Mapping[str, Json]) -> Identity | None:
-    """The process identity that our own runner records: ``owner.{bootId,pidNamespace,startTicks}``."""
-    owner = record.get("owner")
-    if not isinstance(owner, dict) or owner.get("tool") != "stateheal":
-        return None
-    boot, namespace, ticks = text_of(owner, "bootId"), text_of(owner, "pidNamespace"), owner.get("startTicks")
-    if boot is None or namespace is None or not isinstance(ticks, int) or isinstance(ticks, bool):
-        return None
-    return Identity(boot, namespace, ticks)
-
-
-def fork_ticks_of(record: Mapping[str, Json]) -> int | None:
-    """The start ticks that forks record as ``linux:<ticks>``; any other format is unknown and ignored."""
-    owner = record.get("owner")
-    for holder in (record, owner if isinstance(owner, dict) else {}):
-        for key in ("pidStartTime", "pidIdentity"):
-            match = _TICKS.fullmatch(text_of(holder, key) or "")
-            if match:
-                return int(match[1])
-    return None
-
-
-def other_pids(record: Mapping[str, Json]) -> Iterator[tuple[str, int]]:
-    """The further processes that forks name (``childPid agentPid workerPid owner.pid …``), by field."""
-    for key, value in record.items():
-        if isinstance(value, dict) and key not in _NO_PROCESSES:
-            yield from ((f"{key}.{inner}", pid) for inner, pid in _pids_in(value))
-    yield from ((key, pid) for key, pid in _pids_in(record) if key != "pid")
-
-
-def _pids_in(record: Mapping[str, Json]) -> Iterator[tuple[str, int]]:
-    for key, value in record.items():
-        pid = pid_of(value) if key.lower().endswith("pid") else None
-        if pid is not None and pid > 1:
-            yield key, pid

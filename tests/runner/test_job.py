@@ -20,7 +20,8 @@ import pytest
 
 import stateheal
 from stateheal.evidence.hashes import hashes_of, slug, workspace_hash
-from stateheal.model.records import identity_of, is_companion_id
+from stateheal.model.claims import identity_of
+from stateheal.model.records import is_companion_id
 from stateheal.runner.place import workplace
 from tests.support import PROJECT, files_in
 

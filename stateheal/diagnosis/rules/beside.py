@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from stateheal.diagnosis.case import Case
 from stateheal.diagnosis.liveness import judge
+from stateheal.diagnosis.owners import is_elsewhere
 from stateheal.diagnosis.rule import Diagnosed, Rule, file_finding
 from stateheal.diagnosis.view import View
 from stateheal.formats.jsontext import Json
@@ -62,7 +63,7 @@ def _owner(view: View, broker: BrokerFacts, session: dict[str, Json]) -> Owner:
         last_sign=max([written, *signs]),
         last_word=max([*words, *([] if _is_copy(view, written) else [written])], default=None),
         paths=tuple(path for key in ("logFile", "pidFile", "sessionDir") if (path := text_of(session, key))),
-        elsewhere=bool(view.jobs) and all(view.is_elsewhere(job) for job in view.jobs),
+        elsewhere=bool(view.jobs) and all(is_elsewhere(view, job) for job in view.jobs),
         shared_storage=view.evidence.shared_storage,
         flag=("--endpoint", endpoint) if endpoint else None,
     )

@@ -66,7 +66,8 @@ def _unknown_statuses(view: View) -> Iterator[Diagnosed]:
 def unknown_version(view: View) -> Iterator[Diagnosed]:
     """The notice about an index of another version: the whole workspace is left alone."""
     if view.unknown_version is not None:
-        message = f"version {view.unknown_version} is unknown; the whole workspace is left alone"
+        torn = "" if isinstance(view.draft.index, dict) else ", and it is damaged"
+        message = f"version {view.unknown_version} is unknown{torn}; the whole workspace is left alone"
         yield Diagnosed(file_finding(view, SCHEMA, INDEX, message, severity=Severity.NOTICE, pointer="/version"))
 
 

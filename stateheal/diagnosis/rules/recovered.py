@@ -17,7 +17,7 @@ from stateheal.model.evidence import Recovery, TurnEnd
 from stateheal.model.findings import Severity
 from stateheal.model.liveness import Liveness
 from stateheal.model.plan import GONE, Change, Patch
-from stateheal.model.records import is_active, is_lost, text_of
+from stateheal.model.records import is_active, is_lost, lacks_answer, text_of
 from stateheal.version import __version__
 
 
@@ -28,14 +28,16 @@ def find_recovered(view: View) -> Iterator[Diagnosed]:
             yield from _notice(view, job)
             continue
         recovery = view.evidence.recoveries.get(job.id)
-        if recovery is None or not _is_lost(view, job):
+        unanswered = job.record is not None and lacks_answer({**(job.entry or {}), **job.record})
+        if recovery is None or not (unanswered or _is_lost(view, job)):
             continue
         if recovery.message is None or job.record is None:
             why = recovery.reason or "it has no job file to hold the answer"
             message = f"not recoverable, left as it is: {why}"
             yield Diagnosed(job_finding(view, job, RECOVERABLE, message))
             continue
-        message = f"its worker died, but Codex finished the turn: the answer is in {recovery.path}"
+        why = "its file has lost its answer" if unanswered else "its worker died"
+        message = f"{why}, but Codex finished the turn: the answer is in {recovery.path}"
         finding = job_finding(
             view, job, RECOVERABLE, message, "", "mark it completed/done with the answer", Severity.DAMAGE
         )
@@ -69,7 +71,9 @@ def _is_lost(view: View, job: Job) -> bool:
 def _change(view: View, job: Job, recovery: Recovery) -> Change:
     ended = recovery.ended_at
     both: dict[str, object] = {"status": "completed", "phase": "done", "pid": None}
-    if ended is not None and ended <= view.now:
+    if all(side.get("status") == "completed" for side in job.sides):
+        both = {}  # its end is told already; only the answer is missing
+    elif ended is not None and ended <= view.now:
         both["completedAt"] = format_time(ended)
     elif any(text_of(side, "completedAt") is None for side in job.sides):
         both["completedAt"] = format_time(view.last_sign(job) or view.now)

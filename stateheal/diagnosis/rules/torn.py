@@ -15,11 +15,23 @@ from stateheal.diagnosis.rule import Diagnosed, Rule, file_finding, job_finding,
 from stateheal.diagnosis.view import Job, Record, View
 from stateheal.formats.jsonsalvage import Salvage, gate_in
 from stateheal.formats.jsontext import Json, ParseFailure
+from stateheal.formats.times import parse_time
 from stateheal.model.disk import INDEX, NEW_INDEX, Snapshot
+from stateheal.model.evidence import Recovery
 from stateheal.model.findings import Severity
 from stateheal.model.liveness import Liveness
 from stateheal.model.plan import Change
-from stateheal.model.records import ENDING, ENTRY_LACKS, entries_of, is_active, is_finished, is_plain_id, text_of
+from stateheal.model.records import (
+    ENDING,
+    ENTRY_LACKS,
+    TIME_FIELDS,
+    entries_of,
+    is_active,
+    is_finished,
+    is_plain_id,
+    text_of,
+)
+from stateheal.version import __version__
 
 _GATE = {
     True: "the review gate stays on",
@@ -66,15 +78,16 @@ def _why(snapshot: Snapshot) -> str | None:
 
 
 def _rebuilt_index(view: View, index: Snapshot) -> Record:
+    """The index anew; what stands readable at its top (unknown keys, configuration, gate) stays."""
     found = view.evidence.salvage.get(index.name, Salvage())
-    config = next((each["config"] for each in found.objects if isinstance(each.get("config"), dict)), None)
-    if config is None and isinstance(found.members.get("config"), dict):
-        config = found.members["config"]
+    top = {} if "id" in found.members else dict(found.members)  # a bare entry is no index
+    config: Record = next(
+        (each["config"] for each in (top, *found.objects) if isinstance(each.get("config"), dict)), {}
+    )
     gate = gate_in(index.data)
-    config = {**NEW_INDEX["config"], **(config or {})}
-    if gate is not None:
-        config["stopReviewGate"] = gate
-    return {**NEW_INDEX, "config": config, "jobs": _readable_entries(view, index, found)}
+    config = {**NEW_INDEX["config"], **config, **({} if gate is None else {"stopReviewGate": gate})}
+    rest = {key: value for key, value in NEW_INDEX.items() if key not in top and key != "jobs"}
+    return {**rest, **top, "config": config, "jobs": _readable_entries(view, index, found)}
 
 
 def _readable_entries(view: View, index: Snapshot, found: Salvage) -> list[Json]:
@@ -113,10 +126,23 @@ def _better(first: Record, second: Record) -> Record:
 
 
 def _corrected(entry: Record, record: Json) -> Record:
-    """The job file is trusted more than a piece of the index, except that an active file never undoes an end."""
+    """Of an entry and its job file, the newer one, with what only the other has: field by field.
+
+    The index is written last, so where the times are the same the entry counts: a finished entry's summary is its
+    result, the job file's the prompt (field guide section 11). An active file never undoes an end.
+    """
     if not isinstance(record, dict) or (is_finished(entry) and is_active(record)):
         return entry
-    return {**entry, **{key: value for key, value in record.items() if key not in ENTRY_LACKS and key != "id"}}
+    theirs = {key: value for key, value in record.items() if key not in ENTRY_LACKS and key != "id"}
+    ended = is_finished(record) and is_active(entry)
+    if ended or _newest(record) > _newest(entry):
+        return {**entry, **theirs}
+    return {**entry, **{key: value for key, value in theirs.items() if key not in entry}}
+
+
+def _newest(record: Record) -> float:
+    """The newest time that a record gives of itself."""
+    return max((moment for key in TIME_FIELDS if (moment := parse_time(record.get(key))) is not None), default=0.0)
 
 
 # --- job files -----------------------------------------------------------------------------------------------------
@@ -146,13 +172,14 @@ def _torn_job(view: View, job: Job, snapshot: Snapshot, reason: str) -> Iterator
         yield Diagnosed(job_finding(view, job, TORN_JOB, message, severity=Severity.UNSURE))
         return
     rebuilt = _rebuilt_record(job, view.evidence.salvage.get(name, Salvage()))
+    rebuilt, whence = _answered(rebuilt, view.evidence.answers.get(job.id))
     message = f"{name} is {reason}: the plugin cannot show this job's result"
     if rebuilt is None:
         message += "; neither in it nor in the index can be read what became of the job"
         yield Diagnosed(job_finding(view, job, TORN_JOB, message, severity=Severity.NOTICE))
         return
     has_result = rebuilt.get("result") is not None or rebuilt.get("rendered") is not None
-    kept = "its answer can still be read and is kept" if has_result else "no answer can be read from it"
+    kept = whence or ("its answer can still be read and is kept" if has_result else "no answer can be read from it")
     finding = job_finding(view, job, TORN_JOB, message, kept, "rebuild it from the index and what can still be read")
     owners_to_recheck = view.judge(job).owners if is_active(job.entry) else ()
     yield Diagnosed(finding, Change(stem=job.id, rebuilt=rebuilt, owners_to_recheck=owners_to_recheck))
@@ -172,6 +199,18 @@ def _rebuilt_record(job: Job, found: Salvage) -> Record | None:
     if is_finished(base) and is_active(read):  # the index saw the end, the piece of the file did not
         rebuilt = patched(rebuilt, ending(base, rebuilt))
     return rebuilt if "status" in rebuilt else None
+
+
+def _answered(rebuilt: Record | None, answer: Recovery | None) -> tuple[Record | None, str]:
+    """A completed job's record with its answer from elsewhere, where it has lost its own; and whence that is."""
+    lost = rebuilt is not None and rebuilt.get("status") == "completed" and rebuilt.get("result") is None
+    if rebuilt is None or not lost or answer is None or answer.message is None:
+        return rebuilt, ""
+    kind = "log" if answer.of_log else "rollout"
+    whence = f"its answer is taken from {'its log' if answer.of_log else 'the rollout of its turn'}: {answer.path}"
+    source = {kind: answer.path, "turnId": answer.turn_id, "tool": "stateheal", "version": __version__}
+    result = {"status": 0, "rawOutput": answer.message, "recoveredFrom": source}
+    return {**rebuilt, "result": result, "rendered": text_of(rebuilt, "rendered") or answer.message}, whence
 
 
 def _shows_answer(result: Json) -> bool:

@@ -23,6 +23,7 @@ from tests.support import (
     NOW,
     FakeProcesses,
     Tree,
+    at,
     done,
     entry_of,
     files_in,
@@ -272,3 +273,72 @@ def test_a_file_that_only_a_torn_index_names_is_its_record(tmp_path: Path) -> No
 def test_a_wrong_escape_in_a_key_ends_what_stands_whole() -> None:
     """It once ended the whole audit."""
     assert salvage(b'{"id": "task-1", "\\created": 1, "pid": 7').members == {"id": "task-1"}
+
+
+# --- what stands in it stays (field guide section 11) ----------------------------------------------------------------
+
+
+def torn_index(tree: Tree, data: bytes) -> None:
+    path = tree.path / "state.json"
+    path.write_bytes(data)
+    os.utime(path, (NOW - 3600, NOW - 3600))
+
+
+@pytest.mark.parametrize("spelling", ["2", "2.5", '"2"', "null", "0", "17", "true"])
+@pytest.mark.parametrize("left", ["cut in the jobs", "cut right behind it", "NULs behind", "junk behind"])
+def test_a_readable_version_that_is_unknown_is_never_rewritten(tmp_path: Path, spelling: str, left: str) -> None:
+    tree = Tree(tmp_path / "tree").add(job("task-1")).add(done("task-2"))
+    whole = (tree.path / "state.json").read_bytes().replace(b'"version": 1', b'"version": ' + spelling.encode(), 1)
+    data = {
+        "cut in the jobs": whole[: whole.index(b'"task-2"') + 20],
+        "cut right behind it": whole[: whole.index(spelling.encode()) + len(spelling)],
+        "NULs behind": whole + bytes(40),
+        "junk behind": whole + b"}}",
+    }[left]
+    torn_index(tree, data)
+    before = files_in(tree.root)
+    report = heal([tree.root], world=world(), journal=journal_in(tmp_path))
+    assert files_in(tree.root) == before and report.exit_status == 0
+    assert any("version" in each.message and "damaged" in each.message for each in report.findings)
+
+
+def test_a_version_inside_a_job_is_not_the_indexs(tmp_path: Path) -> None:
+    tree = Tree(tmp_path / "tree").add(done("task-2"))
+    torn_index(tree, b'{"jobs": [{"id": "task-2", "version": 2, "status": "completed"}, {"id"')
+    heal([tree.root], world=world(), journal=journal_in(tmp_path))
+    assert tree.read_index()["version"] == 1
+
+
+def test_readable_keys_at_the_top_stay(tmp_path: Path) -> None:
+    tree = Tree(tmp_path / "tree").add(done("task-1"))
+    entry = tree.entry("task-1")
+    whole = {"version": 1, "revision": 9, "owner": {"tool": "x"}, "config": {"stopReviewGate": True, "model": "m"}}
+    for data in (
+        json.dumps({**whole, "jobs": [entry, entry]}).encode()[:-40],
+        json.dumps({**whole, "jobs": [entry]}).encode() + bytes(9),
+    ):
+        torn_index(tree, data)
+        heal([tree.root], world=world(), journal=journal_in(tmp_path))
+        healed = tree.read_index()
+        assert {key: healed[key] for key in whole} == whole
+        assert [each["id"] for each in healed["jobs"]] == ["task-1"]
+    torn_index(tree, json.dumps(whole).encode()[:-6])  # amid the last key of its configuration
+    heal([tree.root], world=world(), journal=journal_in(tmp_path))
+    assert tree.read_index()["config"] == {"stopReviewGate": True} and tree.read_index()["revision"] == 9
+
+
+def test_of_an_entry_and_its_file_the_newer_wins_field_by_field(tmp_path: Path) -> None:
+    tree = Tree(tmp_path / "tree")
+    tree.add(done("task-1", summary="the prompt", extra="file only"), summary="Handled it.", updatedAt=at(-3599))
+    tree.add(
+        done("task-2", summary="the prompt", completedAt=at(-60)),
+        summary="older",
+        updatedAt=at(-7000),
+        completedAt=at(-7000),
+    )
+    tree.add(done("task-3"), status="running", phase="running", completedAt=..., updatedAt=at(-7000))
+    torn_index(tree, (tree.path / "state.json").read_bytes() + b"x")
+    heal([tree.root], world=world(), journal=journal_in(tmp_path))
+    assert tree.entry("task-1")["summary"] == "Handled it." and tree.entry("task-1")["extra"] == "file only"
+    assert tree.entry("task-2")["summary"] == "the prompt" and tree.entry("task-2")["completedAt"] == at(-60)
+    assert tree.entry("task-3")["status"] == "completed"

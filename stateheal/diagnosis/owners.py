@@ -1,0 +1,68 @@
+"""What the records claim about a job's processes, gathered into the value that the liveness table judges.
+
+Field guide section 4.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from stateheal.model.claims import fork_ticks_of, hostname_of, identity_of, other_pids
+from stateheal.model.liveness import Owner
+from stateheal.model.records import is_active, pid_of, text_of, time_of
+
+if TYPE_CHECKING:
+    from stateheal.diagnosis.view import Job, Record, View
+
+_PATHS = ("workspaceRoot", "logFile", "cwd")
+"""Fields that tell which operating system a record was written on."""
+
+
+def owner_of(view: View, job: Job, side: Record) -> Owner:
+    """What one side of a job claims about the process that runs it."""
+    pid = side.get("pid")
+    # The other side fills gaps only where it speaks of the same process.
+    record = {**{k: v for other in job.sides if other.get("pid") == pid for k, v in other.items()}, **side}
+    log = view.evidence.logs.get(job.id)
+    before = None if view.evidence.earlier_sizes is None else view.evidence.earlier_sizes.get(job.id, 0)
+    file = view.evidence.records.get(job.id) or view.evidence.index
+    return Owner(
+        job=job.id,
+        status=str(side.get("status")) if is_active(side) else "running",
+        pid=pid,
+        created_at=time_of(record, "createdAt", view.now),
+        started_at=time_of(record, "startedAt", view.now),
+        updated_at=time_of(record, "updatedAt", view.now),
+        last_sign=view.last_sign(job),
+        paths=tuple(path for key in _PATHS if (path := text_of(record, key))),
+        elsewhere=is_elsewhere(view, job),
+        last_word=view.last_word(job),
+        hostname=hostname_of(record),
+        identity=identity_of(record),
+        fork_ticks=fork_ticks_of(record),
+        shared_storage=view.evidence.shared_storage,
+        rivals=view.rivals(job, pid_of(pid)),
+        others=_others(view, job),
+        written=file.stat.mtime if file else None,
+        log_size=log.size if log else None,
+        grown=None if log is None or before is None else log.size - before,
+    )
+
+
+def is_elsewhere(view: View, job: Job) -> bool:
+    """Whether it speaks of another file system: its project is not here, its log recorded by the right name
+    in another tree."""
+    evidence = view.evidence
+    homes = {home for side in job.sides if (home := text_of(side, "workspaceRoot") or text_of(side, "cwd"))}
+    logs = [os.path.split(log) for side in job.sides if (log := text_of(side, "logFile"))]
+    parents = {evidence.real_parents.get(parent, parent) for parent, _ in logs}
+    moved = bool(logs) and all(name == f"{job.id}.log" for _, name in logs)
+    return bool(homes) and homes <= evidence.absent and moved and evidence.place.jobs_path not in parents
+
+
+def _others(view: View, job: Job) -> tuple[tuple[str, int], ...]:
+    """The further processes that the job's records and a file beside them name."""
+    named = [each for side in job.sides for each in other_pids(side)]
+    beside = view.evidence.sidecars.get(job.id)
+    return tuple(dict.fromkeys([*named, *([("process", beside)] if beside is not None else [])]))

@@ -1,0 +1,60 @@
+"""What a record claims of the processes that run its job, in whatever a companion's fields say it.
+
+Field guide section 4.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from stateheal.formats.jsontext import Json
+from stateheal.model.liveness import Identity
+from stateheal.model.records import pid_of, text_of
+
+_TICKS = re.compile(r"linux:([0-9]{1,18})")
+_NO_PROCESSES = ("request", "result")
+"""What was asked and answered: no process of the job's stands there."""
+
+
+def hostname_of(record: Mapping[str, Json]) -> str | None:
+    """The host that a fork, or our own runner, recorded as the owner's."""
+    owner = record.get("owner")
+    return text_of(owner, "hostname") if isinstance(owner, dict) else None
+
+
+def identity_of(record: Mapping[str, Json]) -> Identity | None:
+    """The process identity that our own runner records: ``owner.{bootId,pidNamespace,startTicks}``."""
+    owner = record.get("owner")
+    if not isinstance(owner, dict) or owner.get("tool") != "stateheal":
+        return None
+    boot, namespace, ticks = text_of(owner, "bootId"), text_of(owner, "pidNamespace"), owner.get("startTicks")
+    if boot is None or namespace is None or not isinstance(ticks, int) or isinstance(ticks, bool):
+        return None
+    return Identity(boot, namespace, ticks)
+
+
+def fork_ticks_of(record: Mapping[str, Json]) -> int | None:
+    """The start ticks that forks record as ``linux:<ticks>``; any other format is unknown and ignored."""
+    owner = record.get("owner")
+    for holder in (record, owner if isinstance(owner, dict) else {}):
+        for key in ("pidStartTime", "pidIdentity"):
+            match = _TICKS.fullmatch(text_of(holder, key) or "")
+            if match:
+                return int(match[1])
+    return None
+
+
+def other_pids(record: Mapping[str, Json]) -> Iterator[tuple[str, int]]:
+    """The further processes that forks name (``childPid agentPid workerPid owner.pid …``), by field."""
+    for key, value in record.items():
+        if isinstance(value, dict) and key not in _NO_PROCESSES:
+            yield from ((f"{key}.{inner}", pid) for inner, pid in _pids_in(value))
+    yield from ((key, pid) for key, pid in _pids_in(record) if key != "pid")
+
+
+def _pids_in(record: Mapping[str, Json]) -> Iterator[tuple[str, int]]:
+    for key, value in record.items():
+        pid = pid_of(value) if key.lower().endswith("pid") else None
+        if pid is not None and pid > 1:
+            yield key, pid
