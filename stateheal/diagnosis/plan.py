@@ -107,14 +107,29 @@ def _until_settled(view: View, ledger: _Ledger) -> tuple[list[Finding], Draft, l
     if draft is view.draft:
         return findings, draft, []
     for _ in range(_PASSES - 1):
-        more, further = _run_rules(replace(view, draft=draft), ledger)
+        view = _changed(view, draft)
+        more, further = _run_rules(view, ledger)
         if further is draft:
             return findings, draft, more
         repaired = {(each.rule, each.job): each for each in more if each.repair}
         findings = [each for each in findings if each.repair or (each.rule, each.job) not in repaired]
         findings += repaired.values()
         draft = further
-    return findings, draft, _run_rules(replace(view, draft=draft), _Ledger())[0]
+    return findings, draft, _run_rules(_changed(view, draft), _Ledger())[0]
+
+
+def _changed(view: View, draft: Draft) -> View:
+    """The draft, and of its jobs those that are not as they were before, or that the index lacks.
+
+    The rules have been over the others, and what is known of those is the same; a property test shows that a look at
+    all of them finds nothing else.
+    """
+    after = replace(view, draft=draft, touched=None)
+    if not isinstance(view.draft.index, dict):
+        return after
+    before = set(map(id, replace(view, touched=None).jobs))
+    touched = {job.id for job in after.jobs if id(job) not in before or job.position is None}
+    return replace(after, touched=frozenset(touched))
 
 
 def _run_rules(view: View, ledger: _Ledger) -> tuple[list[Finding], Draft]:

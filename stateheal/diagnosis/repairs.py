@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 
-from stateheal.diagnosis.view import Job, Record, View
+from stateheal.diagnosis.job import Job, Record
+from stateheal.diagnosis.view import View
 from stateheal.formats.jsontext import Json
 from stateheal.formats.times import format_time, parse_time
 from stateheal.model.disk import JOBS

@@ -6,7 +6,8 @@ import os
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from stateheal.diagnosis.view import Job, View
+from stateheal.diagnosis.job import Job
+from stateheal.diagnosis.view import View
 from stateheal.formats.jsontext import Document
 from stateheal.model.disk import INDEX
 from stateheal.model.evidence import Evidence

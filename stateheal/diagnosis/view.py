@@ -7,11 +7,11 @@ rule decides on the work of the rules before it, and two findings on one job mak
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
 
 from stateheal.diagnosis.case import Case
+from stateheal.diagnosis.job import Job, Judgement, Known, Record
 from stateheal.diagnosis.liveness import LOOK_AGAIN, judge
 from stateheal.diagnosis.owners import owner_of
 from stateheal.formats.jsonsalvage import version_in
@@ -20,7 +20,7 @@ from stateheal.formats.times import DAY, parse_time
 from stateheal.model.disk import BROKER, INDEX, JOBS
 from stateheal.model.evidence import Evidence
 from stateheal.model.findings import Violation
-from stateheal.model.liveness import Liveness, Owner, Verdict
+from stateheal.model.liveness import Liveness, Owner
 from stateheal.model.plan import Draft
 from stateheal.model.records import (
     entries_of,
@@ -33,44 +33,9 @@ from stateheal.model.records import (
 from stateheal.model.request import Settings
 from stateheal.text import printable
 
-Record = dict[str, Json]
 Validate = Callable[[str, Json], tuple[Violation, ...]]
 """Schema name and value to violations: the validator comes in as a parameter."""
 _STRENGTH = {Liveness.ALIVE: 2, Liveness.UNSURE: 1, Liveness.DEAD: 0}
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Job:
-    """One job: its index entry, its job file, or both."""
-
-    id: str
-    position: int | None = None
-    """Of the entry in the index."""
-    entry: Record | None = None
-    record: Record | None = None
-    has_file: bool = False
-    """A job file is there, even one that cannot be read or parsed."""
-
-    @cached_property
-    def sides(self) -> tuple[Record, ...]:
-        """What is recorded about the job, the job file first: it is written first."""
-        return tuple(side for side in (self.record, self.entry) if side is not None)
-
-    @cached_property
-    def active(self) -> bool:
-        """Active, as far as every side of it can be read."""
-        return bool(self.sides) and all(map(is_active, self.sides)) and (self.record is not None or not self.has_file)
-
-    @property
-    def file(self) -> str:
-        return f"{JOBS}/{self.id}.json"
-
-
-class Judgement(NamedTuple):
-    """The verdict on a job, and the owners it was taken on."""
-
-    verdict: Verdict
-    owners: tuple[Owner, ...]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -85,6 +50,9 @@ class View:
     """Jobs that no rule is to see, because a repair of theirs would not cure them."""
     clean: frozenset[str] = frozenset()
     """Jobs that no rule need see, because there is nothing to find."""
+    touched: frozenset[str] | None = None
+    """Only these jobs are to be seen, since nothing has changed about the others; ``None`` for all."""
+    known: Known = field(default_factory=Known)
 
     @property
     def now(self) -> float:
@@ -126,7 +94,7 @@ class View:
         """
         if self.evidence.index is not None and not isinstance(self.draft.index, dict):
             return ()
-        return tuple(job for job in self._all_jobs() if self.wants(job.id))
+        return tuple(job for job in self._all_jobs if self.wants(job.id))
 
     @cached_property
     def entries_to_check(self) -> list[tuple[int, Json]]:
@@ -143,11 +111,15 @@ class View:
         return {stem: record for stem, record in self.draft.records.items() if stem not in clean}
 
     def wants(self, job: str | None) -> bool:
-        """Whether the user asked for this job, or for all."""
-        only = self.evidence.place.jobs
-        return job not in self.spared and (only is None or job in only)
+        """Whether rules are to see this job: the user asked for it, or for all, and it may have changed."""
+        only, touched = self.evidence.place.jobs, self.touched
+        return job not in self.spared and (only is None or job in only) and (touched is None or job in touched)
 
-    def _all_jobs(self) -> Iterator[Job]:
+    @cached_property
+    def _all_jobs(self) -> tuple[Job, ...]:
+        return tuple(self._every_job())
+
+    def _every_job(self) -> Iterator[Job]:
         named: set[str] = set()
         broken = {problem.name for problem in self.evidence.unreadable}
         for position, entry in self.entries_to_check:
@@ -157,10 +129,10 @@ class View:
             named.add(ident)
             record = self.draft.records.get(ident)
             has_file = ident in self.evidence.records or f"{JOBS}/{ident}.json" in broken
-            yield Job(ident, position, entry, record if isinstance(record, dict) else None, has_file)
+            yield self.known.job(ident, position, entry, record if isinstance(record, dict) else None, has_file)
         for stem, record in self.records_to_check.items():
             if stem not in named and isinstance(record, dict):
-                yield Job(stem, None, None, record, True)
+                yield self.known.job(stem, None, None, record, True)
 
     def signs(self, job: Job) -> list[float]:
         """Every sign of life: the times of both its records, and when its log was last written."""
@@ -206,7 +178,7 @@ class View:
     def _claims(self) -> dict[int | None, list[tuple[float, str]]]:
         """By pid: when the active jobs that name it say they started, newest first; of each pid the newest two."""
         claims: dict[int | None, dict[str, float]] = {}
-        for job in self._all_jobs():
+        for job in self._all_jobs:
             for side in filter(is_active, job.sides):
                 started = time_of(side, "startedAt", self.now)
                 if started is not None:
@@ -219,14 +191,8 @@ class View:
 
     def judge(self, job: Job) -> Judgement:
         """The job's verdict: alive beats unsure beats dead (field guide section 4)."""
-        key = (job.id, job.position)
-        if key not in self._judgements:
-            self._judgements[key] = self._judge(job)
-        return self._judgements[key]
-
-    @cached_property
-    def _judgements(self) -> dict[tuple[str, int | None], Judgement]:
-        return {}
+        rivals = tuple(self._rivals(job, pid_of(side.get("pid"))) for side in job.sides)
+        return self.known.judgement(job, rivals, self._judge)
 
     def _judge(self, job: Job) -> Judgement:
         owners = self.owners(job)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from stateheal.diagnosis.job import Job
 from stateheal.diagnosis.repairs import closed, log_line
 from stateheal.diagnosis.rule import Diagnosed, Rule, job_finding
-from stateheal.diagnosis.view import Job, View
+from stateheal.diagnosis.view import View
 from stateheal.model.findings import Severity
 from stateheal.model.plan import Change
 from stateheal.model.records import is_active

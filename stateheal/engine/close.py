@@ -9,8 +9,9 @@ from stateheal.commit.apply import carry_out
 from stateheal.commit.journal import KEEP, Journal, RunWriter
 from stateheal.commit.location import journal_path
 from stateheal.commit.lock import workspace_lock
+from stateheal.diagnosis.job import Job
 from stateheal.diagnosis.plan import plan_asked_for
-from stateheal.diagnosis.view import Job, View, first_draft
+from stateheal.diagnosis.view import View, first_draft
 from stateheal.diagnosis.word import Word, closed_on_word
 from stateheal.engine.commands import asked_for
 from stateheal.engine.workspace import Auditor

@@ -150,9 +150,7 @@ def fill(builder: ReportBuilder, do: Do, world: World, *, writes: bool) -> None:
 
     summaries = go(places)
     if world.workers > 1 and not writes and len(places) >= _WORTH_IT:
-        from stateheal.engine.parallel import (
-            spread,  # a hook must not pay for what only a long run over many workspaces needs
-        )
+        from stateheal.engine.parallel import spread
 
         summaries = spread(places, go, world.workers, world.stop)
     for done, summary in enumerate(summaries, 1):

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from stateheal.commit.journal import Journal
 from stateheal.commit.location import journal_path
+from stateheal.diagnosis.job import Job
 from stateheal.diagnosis.liveness import trace
-from stateheal.diagnosis.view import Job, View, first_draft
+from stateheal.diagnosis.view import View, first_draft
 from stateheal.engine.sequence import ON_ITS_WAY
 from stateheal.engine.workspace import Auditor
 from stateheal.engine.world import World

@@ -10,7 +10,8 @@ from dataclasses import replace
 
 from stateheal.commit.journal import Journal
 from stateheal.commit.location import journal_path
-from stateheal.diagnosis.view import Job, View, first_draft
+from stateheal.diagnosis.job import Job
+from stateheal.diagnosis.view import View, first_draft
 from stateheal.engine.collect import ReportBuilder, WorkspaceResult
 from stateheal.engine.commands import asked_for, fill
 from stateheal.engine.workspace import Auditor

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping
 
 from stateheal.commit.journal import Journal
 from stateheal.commit.location import journal_path
+from stateheal.diagnosis.job import Job
 from stateheal.diagnosis.turns import choose_turn
-from stateheal.diagnosis.view import Job, View
+from stateheal.diagnosis.view import View
 from stateheal.engine.commands import asked_for
 from stateheal.engine.jobs import looking_at
 from stateheal.engine.workspace import Auditor

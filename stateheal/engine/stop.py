@@ -14,8 +14,9 @@ from functools import partial
 from typing import NamedTuple
 
 from stateheal.commit.ending import Ended, end, held
+from stateheal.diagnosis.job import Job
 from stateheal.diagnosis.proof import has_identity, names_job, works_in
-from stateheal.diagnosis.view import Job, View
+from stateheal.diagnosis.view import View
 from stateheal.diagnosis.word import Word
 from stateheal.engine.close import Chosen, close_record
 from stateheal.engine.commands import heal_found

@@ -10,8 +10,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from stateheal.diagnosis.catalogue import RULE_OF
+from stateheal.diagnosis.job import Job, Record
 from stateheal.diagnosis.repairs import CAP
-from stateheal.diagnosis.view import Job, Record, View
+from stateheal.diagnosis.view import View
 from stateheal.formats.jsontext import Json, same
 from stateheal.model.disk import NEW_INDEX
 from stateheal.model.evidence import Answer

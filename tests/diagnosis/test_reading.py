@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from stateheal.diagnosis.job import Job
 from stateheal.diagnosis.reading import answer_of, index_loss, record_loss
-from stateheal.diagnosis.view import Job
 from stateheal.engine.api import heal
 from stateheal.engine.commands import undo
 from stateheal.model.plan import GONE, Change

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stateheal.diagnosis.job import Job, Record
 from stateheal.diagnosis.repairs import ORPHANED, ending, is_orphan_message, log_line
 from stateheal.diagnosis.rule import Diagnosed, Rule, job_finding
-from stateheal.diagnosis.view import Job, Record, View
+from stateheal.diagnosis.view import View
 from stateheal.formats.times import MINUTE
 from stateheal.model.findings import Finding, Severity
 from stateheal.model.liveness import Liveness, Owner

@@ -6,9 +6,10 @@ import os
 import shlex
 from collections.abc import Iterator
 
+from stateheal.diagnosis.job import Job
 from stateheal.diagnosis.repairs import CAP, is_inside_jobs, is_unsafe_log
 from stateheal.diagnosis.rule import Diagnosed, Rule, file_finding, job_finding
-from stateheal.diagnosis.view import Job, View
+from stateheal.diagnosis.view import View
 from stateheal.formats.times import HOUR, MINUTE, describe_age
 from stateheal.model.disk import GATE_TITLE, INDEX, JOBS
 from stateheal.model.evidence import Answer, TurnEnd

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stateheal.diagnosis.job import Job, Record
 from stateheal.diagnosis.repairs import orphan_change, terminated_by
 from stateheal.diagnosis.rule import Diagnosed, Rule, job_finding
-from stateheal.diagnosis.view import Job, Record, View
+from stateheal.diagnosis.view import View
 from stateheal.formats.times import describe_age
 from stateheal.model.findings import Severity
 from stateheal.model.liveness import Liveness, Verdict

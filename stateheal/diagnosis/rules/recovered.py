@@ -9,9 +9,10 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
+from stateheal.diagnosis.job import Job, Record
 from stateheal.diagnosis.repairs import log_line
 from stateheal.diagnosis.rule import Diagnosed, Rule, job_finding
-from stateheal.diagnosis.view import Job, Record, View
+from stateheal.diagnosis.view import View
 from stateheal.formats.times import format_time
 from stateheal.model.evidence import Recovery, TurnEnd
 from stateheal.model.findings import Severity

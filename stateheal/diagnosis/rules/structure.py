@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stateheal.diagnosis.job import Job, Record
 from stateheal.diagnosis.repairs import CAP, ending, is_unsafe_log, may_live, orphan_change
 from stateheal.diagnosis.rule import Diagnosed, Rule, file_finding, job_finding
-from stateheal.diagnosis.view import Job, Record, View
+from stateheal.diagnosis.view import View
 from stateheal.formats.jsontext import Json
 from stateheal.formats.times import format_time
 from stateheal.model.disk import ACTIVE, FINISHED, INDEX

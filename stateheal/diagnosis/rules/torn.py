@@ -10,9 +10,10 @@ import json
 from collections.abc import Iterator, Mapping
 
 from stateheal.diagnosis.change import patched
+from stateheal.diagnosis.job import Job, Record
 from stateheal.diagnosis.repairs import ending, is_shape
 from stateheal.diagnosis.rule import Diagnosed, Rule, file_finding, job_finding, on_disk
-from stateheal.diagnosis.view import Job, Record, View
+from stateheal.diagnosis.view import View
 from stateheal.formats.jsonsalvage import Salvage, gate_in
 from stateheal.formats.jsontext import Json, ParseFailure
 from stateheal.formats.times import parse_time
