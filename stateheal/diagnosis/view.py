@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from stateheal.diagnosis.case import Case
-from stateheal.diagnosis.job import Job, Judgement, Known, Record
+from stateheal.diagnosis.job import Job, Judgement, Known
 from stateheal.diagnosis.liveness import LOOK_AGAIN, judge
 from stateheal.diagnosis.owners import owner_of
 from stateheal.formats.jsonsalvage import version_in
