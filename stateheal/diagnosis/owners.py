@@ -13,7 +13,8 @@ from stateheal.model.liveness import Owner
 from stateheal.model.records import is_active, pid_of, text_of, time_of
 
 if TYPE_CHECKING:
-    from stateheal.diagnosis.view import Job, Record, View
+    from stateheal.diagnosis.job import Job, Record
+    from stateheal.diagnosis.view import View
 
 _PATHS = ("workspaceRoot", "logFile", "cwd")
 """Fields that tell which operating system a record was written on."""

@@ -22,14 +22,7 @@ from stateheal.model.evidence import Evidence
 from stateheal.model.findings import Violation
 from stateheal.model.liveness import Liveness, Owner
 from stateheal.model.plan import Draft
-from stateheal.model.records import (
-    entries_of,
-    is_active,
-    own_times,
-    pid_of,
-    text_of,
-    time_of,
-)
+from stateheal.model.records import entries_of, is_active, own_times, pid_of, text_of, time_of
 from stateheal.model.request import Settings
 from stateheal.text import printable
 
@@ -191,7 +184,7 @@ class View:
 
     def judge(self, job: Job) -> Judgement:
         """The job's verdict: alive beats unsure beats dead (field guide section 4)."""
-        rivals = tuple(self._rivals(job, pid_of(side.get("pid"))) for side in job.sides)
+        rivals = tuple(self.rivals(job, pid_of(side.get("pid"))) for side in job.sides)
         return self.known.judgement(job, rivals, self._judge)
 
     def _judge(self, job: Job) -> Judgement:
