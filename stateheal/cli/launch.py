@@ -105,7 +105,7 @@ def _clean_up_behind(order: Any, options: dict[str, Any]) -> int:
     _explain(wrapped.status, wrapped.message, options)
     for finding in report.findings if report else ():
         if finding.outcome is Outcome.HEALED:
-            _say(f"closed {finding.job}: {finding.message}")
+            _say(f"closed {finding.job}: {finding.message}" if finding.job else f"repaired: {finding.message}")
     for problem in report.errors if report else ():
         _say(f"{problem.path}: {problem.message}" if problem.path else problem.message)
     if options["as_json"] and report:

@@ -15,10 +15,14 @@ from stateheal.evidence.discover import Discovery, discover
 from stateheal.evidence.snapshot import read_snapshot
 from stateheal.formats.jsontext import Json
 from stateheal.fs.directory import Directory, open_directory
-from stateheal.model.disk import INDEX, JOBS, Place, Snapshot
+from stateheal.model.disk import INDEX, JOBS, Place, Snapshot, Unreadable
 from stateheal.model.records import entries_of, is_active, pid_of
 from stateheal.model.report import Report
 from stateheal.model.request import Closing, Request, Settings
+
+Read = Snapshot | Unreadable | None
+_ROUNDING = 1.0
+"""Seconds by which a file system's time may lie before the clock's."""
 
 
 def close_jobs(
@@ -36,33 +40,45 @@ def close_jobs(
 
 
 def _narrowed(places: Iterable[Place], closing: Closing) -> Iterator[Place]:
+    """The places with the jobs that are the command's; whole, where the index was torn as the command wrote it: what
+    cannot be read names no jobs, and only the whole index can be healed."""
     for place in places:
         try:
             with open_directory(place.directory) as workspace:
-                jobs = frozenset(_jobs_of(workspace, closing.pids))
+                index = read_snapshot(workspace, INDEX, INDEX)
+                jobs = frozenset(_jobs_of(workspace, index, closing))
         except OSError:
             continue
-        if jobs:
+        if _is_torn(index) and (jobs or _is_of(index, closing)):
+            yield place
+        elif jobs:
             yield replace(place, jobs=jobs)
 
 
-def _jobs_of(workspace: Directory, pids: frozenset[int]) -> Iterator[str]:
-    """Ids of the active jobs that name one of the pids, in the index or in their file."""
-    for entry in entries_of(_value(workspace, INDEX)):
-        if _names(entry, pids) and isinstance(entry.get("id"), str):
+def _jobs_of(workspace: Directory, index: Read, closing: Closing) -> Iterator[str]:
+    """Ids of the active jobs that name one of the pids, in the index or in their file, and of files torn meanwhile."""
+    for entry in entries_of(index.value if isinstance(index, Snapshot) else None):
+        if _names(entry, closing.pids) and isinstance(entry.get("id"), str):
             yield entry["id"]
     try:
         with workspace.sub(JOBS) as jobs:
             for name in jobs.names():
-                if name.endswith(".json") and _names(_value(jobs, name), pids):
+                found = read_snapshot(jobs, name, name) if name.endswith(".json") else None
+                if isinstance(found, Snapshot) and (
+                    _names(found.value, closing.pids) or (_is_torn(found) and _is_of(found, closing))
+                ):
                     yield name.removesuffix(".json")
     except OSError:
         return
 
 
-def _value(folder: Directory, name: str) -> Json:
-    snapshot = read_snapshot(folder, name, name)
-    return snapshot.value if isinstance(snapshot, Snapshot) else None
+def _is_torn(found: Read) -> bool:
+    return isinstance(found, Snapshot) and not isinstance(found.value, dict)
+
+
+def _is_of(found: Read, closing: Closing) -> bool:
+    """Whether it was written while the command ran."""
+    return isinstance(found, Snapshot) and found.stat.mtime >= closing.began - _ROUNDING
 
 
 def _names(record: Json, pids: frozenset[int]) -> bool:

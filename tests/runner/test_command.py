@@ -19,6 +19,8 @@ import psutil
 import pytest
 
 from stateheal.evidence.hashes import workspace_hash
+from tests.support import done as finished_job
+from tests.support import entry_of, write_json
 
 pytestmark = [
     pytest.mark.processes,
@@ -432,6 +434,41 @@ def test_killed_from_elsewhere(keeper: tuple[str, ...]) -> None:
     os.kill(json.loads((state() / "jobs" / "task-1.json").read_text())["pid"], signal.SIGKILL)
     assert child.wait(30) == 137
     assert of("task-1") == ("failed", "terminated", "Terminated by SIGKILL")
+
+
+@pytest.mark.parametrize("left", [0, 30, 400, -3])
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
+def test_an_index_that_it_was_writing_as_it_died_is_healed_and_its_job_closed(
+    keeper: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: int, signum: int
+) -> None:
+    """Cut off anywhere; beside it a finished job, which stays."""
+    monkeypatch.setenv("CLAUDE_PLUGIN_DATA", str(tmp_path / "codex-inline"))
+    finished = {**finished_job("task-mnyhf4j1-1mnkv1"), "logFile": None}
+    script = KEEPER + textwrap.dedent(f"""
+        path = place / "state.json"
+        path.write_bytes(path.read_bytes()[:{left or None}] if {left} else b"")
+        print("torn", flush=True)
+        os.kill(os.getpid(), {int(signum)})
+    """)
+    place = tmp_path / "codex-inline" / "state" / Path(keeper[-1]).name
+    write_json(place / "jobs" / "task-mnyhf4j1-1mnkv1.json", finished)
+    write_json(place / "state.json", {"version": 1, "config": {"stopReviewGate": False}, "jobs": [entry_of(finished)]})
+    ended = run("--no-record", "--", keeper[0], "-c", script, str(place), "task-mnyhf4j2-1mnkv1")
+    assert ended.returncode == 128 + signum
+    assert of("task-mnyhf4j2-1mnkv1")[:2] == ("failed", "terminated")
+    assert of("task-mnyhf4j1-1mnkv1")[:2] == ("completed", "done")
+    assert "repaired: state.json" in ended.stderr and "closed task-mnyhf4j2-1mnkv1" in ended.stderr
+
+
+def test_its_own_torn_job_file_is_closed_too(keeper: tuple[str, ...]) -> None:
+    script = KEEPER + textwrap.dedent("""
+        path = place / "jobs" / f"{ident}.json"
+        path.write_bytes(path.read_bytes()[:200])
+        os.kill(os.getpid(), 15)
+    """)
+    ended = run("--no-record", "--", *keeper[:2], script, *keeper[3:], "task-mnyhf4j2-1mnkv1")
+    assert ended.returncode == 143
+    assert of("task-mnyhf4j2-1mnkv1")[:2] == ("failed", "terminated")
 
 
 def test_what_runs_on_in_the_background_is_left_alone_and_the_rest_is_closed(keeper: tuple[str, ...]) -> None:
