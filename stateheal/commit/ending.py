@@ -1,56 +1,30 @@
 """Ending a process, held by a handle: whoever has its pid a moment later cannot be hit (DESIGN.md promise 1).
 
-A handle is a pidfd (Linux). A group is ended through handles of all its members: as long as one of them is there, the
-kernel gives the group's number to nobody else.
+A handle is a pidfd, a kqueue or Windows' own (``stateheal.system.process_handle``). A group is ended through handles of
+all its members: as long as one of them is there, the kernel gives the group's number to nobody else.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
 from stateheal.errors import Refused
+from stateheal.system.process_handle import ProcessHandle, open_process
 
 _STEP = 0.02
 _LAST_WAIT = 5.0
 """Seconds that a process has to vanish after SIGKILL."""
-HAS_HANDLES = hasattr(os, "pidfd_open") and hasattr(signal, "pidfd_send_signal")
-
-
-class Handle:
-    """One process, whatever becomes of its pid. Made by ``held``."""
-
-    def __init__(self, pid: int, fd: int) -> None:
-        self.pid = pid
-        self.fd = fd
-
-    def send(self, signum: int) -> None:
-        """Send a signal; to a process that has ended, none. Raises ``PermissionError``."""
-        with suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self.fd, signum)
-
-    @property
-    def ended(self) -> bool:
-        """Whether it has ended, reaped or not."""
-        poll = select.poll()
-        poll.register(self.fd, select.POLLIN)
-        return bool(poll.poll(0))
-
-    @property
-    def reaped(self) -> bool:
-        """Whether its pid may belong to somebody else by now."""
-        try:
-            signal.pidfd_send_signal(self.fd, 0)
-        except ProcessLookupError:
-            return True
-        except PermissionError:
-            pass
-        return False
+_KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows has one way to end a process
+_GO_ON = getattr(signal, "SIGCONT", 0)
+HAS_HANDLES = sys.platform == "win32" or hasattr(os, "pidfd_open") or hasattr(select, "kqueue")
 
 
 class Ended(NamedTuple):
@@ -64,24 +38,22 @@ class Ended(NamedTuple):
 
 
 @contextmanager
-def held(pid: int) -> Iterator[Handle | None]:
+def held(pid: int) -> Iterator[ProcessHandle | None]:
     """A handle on the process that has a pid now; ``None`` where there is none. Raises ``Refused``."""
-    if not HAS_HANDLES:
-        raise Refused("this system has no handles on processes, and by a bare pid nothing is ended")
     try:
-        fd = os.pidfd_open(pid)
-    except ProcessLookupError:
+        handle = open_process(pid)
+    except OSError as error:
+        if error.errno == errno.ENOSYS:
+            raise Refused("this system has no handles on processes, and by a bare pid nothing is ended") from error
+        raise Refused(f"no handle on pid {pid} can be had: {error.strerror or error}") from error
+    if handle is None:
         yield None
         return
-    except OSError as error:
-        raise Refused(f"no handle on pid {pid} can be had: {error.strerror or error}") from error
-    try:
-        yield Handle(pid, fd)
-    finally:
-        os.close(fd)
+    with handle:
+        yield handle
 
 
-def end(handle: Handle, members: Callable[[], Iterable[int]], grace: float) -> Ended:
+def end(handle: ProcessHandle, members: Callable[[], Iterable[int]], grace: float) -> Ended:
     """SIGTERM, ``grace`` seconds of patience, SIGKILL; to all whom ``members`` tells to be in a group of its own.
 
     Raises ``Refused`` where the process itself must not be signalled; of its group that is told as survivors.
@@ -91,16 +63,16 @@ def end(handle: Handle, members: Callable[[], Iterable[int]], grace: float) -> E
         group = _Group(handle, members, stack)
         group.send(signal.SIGTERM)
         if not group.wait(signal.SIGTERM, grace):
-            group.send(signal.SIGKILL)
-            group.wait(signal.SIGKILL, _LAST_WAIT)
-        left = tuple(sorted(each.pid for each in group.handles if not each.ended))
+            group.send(_KILL)
+            group.wait(_KILL, _LAST_WAIT)
+        left = tuple(sorted(each.pid for each in group.handles if each.lives))
         return Ended(group.signum, left, time.monotonic() - began)
 
 
 class _Group:
     """The handles of a process and of whoever else is in its group."""
 
-    def __init__(self, leader: Handle, members: Callable[[], Iterable[int]], stack: ExitStack) -> None:
+    def __init__(self, leader: ProcessHandle, members: Callable[[], Iterable[int]], stack: ExitStack) -> None:
         self.handles = [leader]
         self.members = members
         self.stack = stack
@@ -116,7 +88,7 @@ class _Group:
         """Whether all end in time. Who is forked meanwhile gets the signal too."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            over = all(each.ended for each in self.handles)
+            over = all(not each.lives for each in self.handles)
             new = self._gather()
             for each in new:
                 self._send(each, signum)
@@ -125,26 +97,26 @@ class _Group:
             time.sleep(_STEP)
         return False
 
-    def _send(self, each: Handle, signum: int) -> None:
+    def _send(self, each: ProcessHandle, signum: int) -> None:
         try:
             each.send(signum)
             if signum == signal.SIGTERM:
-                each.send(signal.SIGCONT)  # one that is stopped hears nothing else
+                each.send(_GO_ON)  # one that is stopped hears nothing else
         except PermissionError:
             if each is self.handles[0]:
                 raise Refused(f"pid {each.pid} must not be signalled: it belongs to another user") from None
 
-    def _gather(self) -> list[Handle]:
+    def _gather(self) -> list[ProcessHandle]:
         """Hold the members that are not held yet."""
-        new: list[Handle] = []
-        known = {each.pid for each in self.handles if not each.ended}
+        new: list[ProcessHandle] = []
+        known = {each.pid for each in self.handles if each.lives}
         for pid in set(self.members()) - known:
             each = self.stack.enter_context(held(pid))
-            if each is not None and not each.ended and self._is_member(each):
+            if each is not None and each.lives and self._is_member(each):
                 new.append(each)
         self.handles += new
         return new
 
-    def _is_member(self, each: Handle) -> bool:
+    def _is_member(self, each: ProcessHandle) -> bool:
         """Asked once it is held, since it was opened by number; the group is ours while one of it is not reaped."""
         return each.pid in set(self.members()) and not all(other.reaped for other in self.handles)

@@ -95,7 +95,7 @@ def _works_there(facts: ProcessFacts, view: View, job: Job) -> bool:
 def same_user(pid: int, place: Place) -> bool:
     """Whether the process runs as the user whose state this is: anybody may write any words into a command line."""
     user = user_of(pid)
-    return user is not None and user == place.directory.stat().st_uid
+    return user is not None and user == (0 if os.name == "nt" else place.directory.stat().st_uid)
 
 
 def others_in_group(pid: int) -> set[int]:
@@ -131,10 +131,10 @@ def stop_process(pid: int, prove: Callable[[int], str | None], grace: float) -> 
     """Hold the process, prove again that it is the one, end it. ``grace``: seconds between SIGTERM and SIGKILL."""
     try:
         with held(pid) as handle:
-            if handle is None or handle.ended:
+            if handle is None or not handle.lives:
                 return Stopped(pid, None)
             proven = prove(pid)
-            if handle.ended:  # what was proven was its own while the handle lived
+            if not handle.lives:  # what was proven was its own while the handle lived
                 return Stopped(pid, None)
             if not proven:
                 raise Refused(f"pid {pid} is not proven to be the one any more; nothing was signalled")

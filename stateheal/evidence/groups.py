@@ -1,56 +1,79 @@
-"""Process groups, and whose a process is (POSIX; procfs where there is one)."""
+"""Process groups, and whose a process is: procfs where there is one, psutil elsewhere.
+
+Windows knows no groups: there, a process and all that descends from it stand for the group that it leads.
+"""
 
 from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from stateheal.evidence.host import read_text
+from stateheal.evidence.processes import (
+    command_lines_by_psutil,
+    descendants,
+    directory_by_psutil,
+    parent_by_psutil,
+    pids_by_psutil,
+    user_by_psutil,
+)
 
 _PROC = Path("/proc")
 
 
 def group_of(pid: int) -> int | None:
-    """The process group that a process is in; ``None`` where it is gone, or the system knows no groups."""
+    """The process group that a process is in; ``None`` where it is gone."""
+    if sys.platform == "win32":
+        return pid
     try:
         return os.getpgid(pid)
-    except (AttributeError, OSError):
+    except OSError:
         return None
 
 
 def members_of(group: int) -> Iterator[int]:
     """The processes that are in a group now, as far as the system shows them."""
-    try:
-        names = os.listdir(_PROC)
-    except OSError:
+    if sys.platform == "win32":
+        yield from {group, *descendants(group)}
         return
-    for name in names:
-        if name.isdigit() and group_of(int(name)) == group:
-            yield int(name)
+    yield from (pid for pid in _pids() if group_of(pid) == group)
 
 
 def command_lines() -> Iterator[tuple[int, tuple[str, ...]]]:
     """Every process that shows its command line, with that."""
-    try:
-        names = os.listdir(_PROC)
-    except OSError:
+    if not has_proc():
+        yield from command_lines_by_psutil()
         return
-    for name in names:
-        text = read_text(_PROC / name / "cmdline") if name.isdigit() else None
+    for pid in _pids():
+        text = read_text(_PROC / str(pid) / "cmdline")
         if text:
-            yield int(name), tuple(text.removesuffix("\0").split("\0"))
+            yield pid, tuple(text.removesuffix("\0").split("\0"))
+
+
+def has_proc() -> bool:
+    """Whether there is a procfs to look into."""
+    return sys.platform == "linux" and os.path.exists(_PROC / "self" / "stat")
+
+
+def _pids() -> list[int]:
+    return [int(name) for name in os.listdir(_PROC) if name.isdigit()] if has_proc() else pids_by_psutil()
 
 
 def user_of(pid: int) -> int | None:
-    """The user that a process runs as; ``None`` where the system does not tell."""
+    """The user that a process runs as; ``None`` where the system does not tell. Windows: 0 for one of our own."""
+    if not has_proc():
+        return user_by_psutil(pid)
     match = re.search(r"^Uid:\s*(\d+)", read_text(_PROC / str(pid) / "status") or "", re.MULTILINE)
     return int(match[1]) if match else None
 
 
 def directory_of(pid: int) -> str | None:
     """The directory that a process is in, even one that was removed; ``None`` where the system does not tell."""
+    if not has_proc():
+        return directory_by_psutil(pid)
     try:
         return os.readlink(_PROC / str(pid) / "cwd").removesuffix(" (deleted)")
     except OSError:
@@ -61,5 +84,8 @@ def ancestors_of(pid: int) -> Iterator[int]:
     """A process and those that it descends from, as far as the system shows them."""
     while pid > 0:
         yield pid
+        if not has_proc():
+            pid = parent_by_psutil(pid)
+            continue
         match = re.search(r"^PPid:\s*(\d+)", read_text(_PROC / str(pid) / "status") or "", re.MULTILINE)
         pid = int(match[1]) if match else 0

@@ -12,6 +12,7 @@ import os
 import re
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -130,6 +131,59 @@ def descendants(pid: int) -> set[int]:
         return {child.pid for child in psutil.Process(pid).children(recursive=True)}
     except (psutil.Error, OSError):
         return set()
+
+
+# --- where there is no procfs (macOS, Windows) ---------------------------------------------------------------------
+
+
+def pids_by_psutil() -> list[int]:
+    """Every pid."""
+    import psutil
+
+    return psutil.pids()
+
+
+def command_lines_by_psutil() -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Every process that shows its command line, with that."""
+    import psutil
+
+    for each in psutil.process_iter(("pid", "cmdline")):
+        if each.info["cmdline"]:
+            yield each.info["pid"], tuple(each.info["cmdline"])
+
+
+def user_by_psutil(pid: int) -> int | None:
+    """The user that a process runs as; on Windows, which numbers none, 0 for our own; ``None`` where it is not told."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        if sys.platform != "win32":
+            return int(process.uids().real)
+        return 0 if process.username() == psutil.Process().username() else None
+    except (psutil.Error, OSError):
+        return None
+
+
+def directory_by_psutil(pid: int) -> str | None:
+    """The directory that a process is in; ``None`` where it is not told."""
+    import psutil
+
+    try:
+        return psutil.Process(pid).cwd()
+    except (psutil.Error, OSError):
+        return None
+
+
+def parent_by_psutil(pid: int) -> int:
+    """The process that started another and is older than it; 0 where there is none."""
+    import psutil
+
+    try:
+        parent = psutil.Process(pid).parent()
+        return parent.pid if parent is not None else 0
+    except (psutil.Error, OSError):
+        return 0
 
 
 def _has_live_threads(pid: int) -> bool:

@@ -26,6 +26,9 @@ if sys.platform == "win32":
     from stateheal.system import kernel32
 
 
+_ENDING = frozenset(int(getattr(signal, name, signal.SIGTERM)) for name in ("SIGTERM", "SIGINT", "SIGKILL", "SIGHUP"))
+
+
 class ProcessHandle(ABC):
     """One process. A context manager; ``close`` lets go of it."""
 
@@ -37,12 +40,13 @@ class ProcessHandle(ABC):
         """Wait for its end. Returns whether it has ended (a zombie has)."""
 
     @abstractmethod
-    def ask_to_end(self) -> bool:
-        """Ask it to end, where the system knows a gentle way. Returns whether it was there to be asked."""
+    def send(self, signum: int) -> bool:
+        """Send it a signal; Windows has but an end. Returns whether it was there. Raises ``PermissionError``."""
 
+    @property
     @abstractmethod
-    def kill(self) -> bool:
-        """End it. Returns whether it was there. Raises ``PermissionError`` where it is not ours."""
+    def reaped(self) -> bool:
+        """Whether its pid may be somebody else's by now."""
 
     @abstractmethod
     def close(self) -> None:
@@ -74,18 +78,19 @@ if sys.platform == "linux":
             poll.register(self.fd, select.POLLIN)
             return bool(poll.poll(max(0, int(seconds * 1000))))
 
-        def ask_to_end(self) -> bool:
-            return self._signal(signal.SIGTERM)
-
-        def kill(self) -> bool:
-            return self._signal(signal.SIGKILL)
-
-        def _signal(self, signum: int) -> bool:
+        def send(self, signum: int) -> bool:
             try:
                 signal.pidfd_send_signal(self.fd, signum)
             except ProcessLookupError:
                 return False
             return True
+
+        @property
+        def reaped(self) -> bool:
+            try:
+                return not self.send(0)
+            except PermissionError:
+                return False
 
         def close(self) -> None:
             os.close(self.fd)
@@ -116,7 +121,7 @@ class Watched(ProcessHandle):
             self._ended = bool(self._queue.control(None, 1, max(0.0, seconds)))
         return self._ended
 
-    def _signal(self, signum: int) -> bool:
+    def send(self, signum: int) -> bool:
         if self.wait(0):
             return False
         try:
@@ -125,11 +130,9 @@ class Watched(ProcessHandle):
             return False
         return True
 
-    def ask_to_end(self) -> bool:
-        return self._signal(signal.SIGTERM)
-
-    def kill(self) -> bool:
-        return self._signal(getattr(signal, "SIGKILL", signal.SIGTERM))
+    @property
+    def reaped(self) -> bool:
+        return self.wait(0)  # when its end was reported, its parent may have reaped it
 
     def close(self) -> None:
         self._queue.close()
@@ -138,7 +141,7 @@ class Watched(ProcessHandle):
 if sys.platform == "win32":
 
     class WindowsHandle(ProcessHandle):
-        """Windows. There is no gentle way to end a process that shares no console with us."""
+        """Windows. There is no gentle way to end a process that shares no console with us, and nothing but an end."""
 
         def __init__(self, pid: int) -> None:
             super().__init__(pid)
@@ -160,12 +163,15 @@ if sys.platform == "win32":
             waited = kernel32.dll.WaitForSingleObject(self.handle, max(0, int(seconds * 1000)))
             return bool(waited != kernel32.STILL_RUNNING)
 
-        def ask_to_end(self) -> bool:
-            return self.kill()
+        @property
+        def reaped(self) -> bool:
+            return False  # as long as somebody has a handle on it, nobody gets its pid
 
-        def kill(self) -> bool:
+        def send(self, signum: int) -> bool:
             if self.wait(0):
                 return False
+            if signum not in _ENDING:
+                return True
             try:
                 kernel32.checked(kernel32.dll.TerminateProcess(self.handle, 1))
             except PermissionError:

@@ -170,7 +170,7 @@ def test_what_the_command_leaves_in_the_background_goes_on() -> None:
     handle = open_process(int(done.stdout))
     assert handle is not None
     with handle:
-        handle.kill()
+        handle.send(signal.SIGTERM)
 
 
 # --- finding a program as Windows does, without its traps ----------------------------------------------------------

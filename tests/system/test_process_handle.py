@@ -14,6 +14,7 @@ import pytest
 
 from stateheal.system import process_handle
 from stateheal.system.process_handle import Watched, exists, open_process
+from tests.support import SIGKILL
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def test_on_windows(child: subprocess.Popen[bytes]) -> None:
 @pytest.mark.posix("a pidfd or a kqueue")
 def test_elsewhere(child: subprocess.Popen[bytes]) -> None:
     holds_and_ends(child)
-    assert child.returncode == -signal.SIGKILL
+    assert child.returncode == -SIGKILL
 
 
 def holds_and_ends(child: subprocess.Popen[bytes]) -> None:
@@ -41,10 +42,11 @@ def holds_and_ends(child: subprocess.Popen[bytes]) -> None:
     assert handle is not None and handle.pid == child.pid
     with handle:
         assert handle.lives and not handle.wait(0.05)
-        assert handle.kill()
+        assert handle.send(SIGKILL)
         assert handle.wait(10) and not handle.lives
         child.wait()
-        assert not handle.kill() and not handle.ask_to_end(), "nobody is there to be signalled any more"
+        assert not handle.send(SIGKILL) and not handle.send(signal.SIGTERM), "nobody is there to be signalled any more"
+        assert handle.reaped == (os.name == "posix"), "Windows gives its pid to nobody as long as it is held"
 
 
 @pytest.mark.processes
@@ -63,7 +65,7 @@ def test_asked_it_may_end_in_its_own_way() -> None:
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as child:
         assert child.stdout is not None and child.stdout.readline()
         handle = open_process(child.pid)
-        assert handle is not None and handle.ask_to_end() and handle.wait(10)
+        assert handle is not None and handle.send(signal.SIGTERM) and handle.wait(10)
         handle.close()
         assert child.wait(10) == 7
 
@@ -128,11 +130,11 @@ def test_on_macos_the_queue_is_asked_directly_before_a_signal(monkeypatch: pytes
     queue = FakeQueue()
     with Watched(4711, kernel(queue)) as handle:
         assert queue.watched == [(4711, {"filter": -5, "flags": 0x11, "fflags": 0x80000000})]
-        assert handle.lives and handle.ask_to_end()
+        assert handle.lives and handle.send(signal.SIGTERM)
         queue.ended = True
-        assert not handle.kill() and not handle.lives
+        assert not handle.send(SIGKILL) and not handle.lives
         queue.ended = False
-        assert not handle.ask_to_end(), "once ended it stays so, whoever has its pid now"
+        assert not handle.send(signal.SIGTERM), "once ended it stays so, whoever has its pid now"
     assert sent == [(4711, signal.SIGTERM)] and queue.closed
 
 
