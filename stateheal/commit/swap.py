@@ -21,6 +21,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TypeVar
 
+from stateheal.commit import closed
 from stateheal.commit.attributes import give_attributes, read_attributes
 from stateheal.commit.files import Target, ensure_same_file, named_errors, opened, read_again
 from stateheal.commit.lease import is_open_for_writing, read_lease
@@ -103,7 +104,7 @@ class Swap:
         for held, name in ((self._has_temp, self._temp), (self._has_second, self._second)):
             if held:
                 with suppress(OSError):
-                    self.folder.unlink(name)
+                    closed.remove(self.folder, name)
         self._has_temp = self._has_second = False
 
     def _look(self) -> None:
@@ -139,6 +140,7 @@ class Swap:
             if self._mtime_ns is not None:
                 self.folder.set_mtime(self._temp, self._mtime_ns, fd)
             sync(fd)
+            closed.keep_read_only(self.folder, self._temp, self.target.stat.mode)
             self._made = file_stat(os.fstat(fd))
         finally:
             os.close(fd)
@@ -163,6 +165,9 @@ class Replacement(Swap):
 
     def _exchange(self, expected: Target, newcomer: str) -> None:
         """Rename a file over the target; take it back where a writer got hold of the old one meanwhile."""
+        if closed.REQUIRED:
+            self._exchange_closed(expected, newcomer)
+            return
         with opened(self.folder, expected.name) as (fd, info):
             with read_lease(fd, expected.name) as writer_waits:
                 ensure_same_file(self.folder, expected, fd, info, self.attributes)
@@ -173,16 +178,25 @@ class Replacement(Swap):
                 self._give_back(fd)
                 raise Conflict(f"{expected.name} was written by somebody else while it was replaced")
 
-    def _give_back(self, fd: int) -> None:
+    def _exchange_closed(self, expected: Target, newcomer: str) -> None:
+        closed.check(self.folder, expected, self.attributes)
+        self.landed = True
+        closed.move(self.folder, newcomer, expected.name)
+        if self._has_second and not closed.is_still(self.folder, self._second, expected.data):
+            self._give_back(None)
+            raise Conflict(f"{expected.name} was written by somebody else while it was replaced")
+
+    def _give_back(self, fd: int | None) -> None:
         """The old file, with whatever its writer makes of it, takes its place again."""
         if not self._is_in_place():
             self._has_second = False  # what this writer wrote stays under the second name
             raise Overwritten(f"{self.target.name} was written by two others while it was replaced")
-        if not self._has_second:
+        if not self._has_second and fd is not None:
             self._rescue(fd)
         else:
             self._has_second = False  # from here on it may hold the only copy of an update
-            self.folder.replace(self._second, self.target.name)
+            closed.move(self.folder, self._second, self.target.name)
+            closed.keep_read_only(self.folder, self.target.name, self.target.stat.mode)
         self.landed = False
 
     def _rescue(self, fd: int) -> None:
@@ -212,6 +226,11 @@ class Replacement(Swap):
             return
         assert self._made is not None and self._data is not None
         ours = Target(self.target.name, self._data, self._made)
+        if closed.REQUIRED:
+            closed.check(self.folder, ours, self.attributes)
+            closed.move(self.folder, self._second, ours.name)
+            self._has_second = False
+            return
         with opened(self.folder, ours.name) as (fd, info), read_lease(fd, ours.name) as writer_waits:
             ensure_same_file(self.folder, ours, fd, info, self.attributes)
             if writer_waits():
@@ -303,6 +322,9 @@ class Removal(Swap):
 
     def _swap(self) -> None:
         name = self.target.name
+        if closed.REQUIRED:
+            self._swap_closed()
+            return
         with opened(self.folder, name) as (fd, info):
             with read_lease(fd, name) as writer_waits:
                 ensure_same_file(self.folder, self.target, fd, info, self.attributes)
@@ -314,6 +336,17 @@ class Removal(Swap):
                 self._take_back()
                 self.landed = False
                 raise Conflict(f"{name} was written by somebody else while it was removed")
+
+    def _swap_closed(self) -> None:
+        name = self.target.name
+        closed.check(self.folder, self.target, self.attributes)
+        self.landed = True
+        closed.move(self.folder, name, self._second)
+        self._has_second = True
+        if not closed.is_still(self.folder, self._second, self.target.data):
+            self._take_back()
+            self.landed = False
+            raise Conflict(f"{name} was written by somebody else while it was removed")
 
     def _is_in_place(self) -> bool:
         try:
@@ -348,6 +381,11 @@ class Discard(Swap):
 
     def _swap(self) -> None:
         name = self.target.name
+        if closed.REQUIRED:
+            closed.check(self.folder, self.target, self.attributes)
+            closed.remove(self.folder, name)
+            self.landed = True
+            return
         with opened(self.folder, name) as (fd, info), read_lease(fd, name):
             ensure_same_file(self.folder, self.target, fd, info, self.attributes)
             self.folder.unlink(name)

@@ -199,7 +199,12 @@ class Directory:
 
     def unlink(self, name: str) -> None:
         """Remove a name."""
-        os.unlink(self._at(name), dir_fd=self.fd)
+        if sys.platform == "win32":
+            from stateheal.system.files import unlink
+
+            unlink(self._at(name))
+        else:
+            os.unlink(self._at(name), dir_fd=self.fd)
 
     def set_mtime(self, name: str, mtime_ns: int, fd: int | None = None) -> None:
         """Give a file an age, by its descriptor where the system can."""

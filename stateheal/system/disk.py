@@ -35,6 +35,11 @@ def sync(fd: int, platform: str = sys.platform, control: Callable[[int, int], No
     os.fsync(fd)
 
 
+def is_busy(error: OSError) -> bool:
+    """Whether this is what Windows says of a file that somebody has open."""
+    return getattr(error, "winerror", None) in _BUSY
+
+
 def patiently(act: Callable[[], None], patience: float = PATIENCE) -> None:
     """Do it, and again for a second while somebody has the file open (Windows). Raises the last ``OSError``."""
     deadline = time.monotonic() + patience
@@ -42,6 +47,6 @@ def patiently(act: Callable[[], None], patience: float = PATIENCE) -> None:
         try:
             return act()
         except OSError as error:
-            if getattr(error, "winerror", None) not in _BUSY or time.monotonic() > deadline:
+            if not is_busy(error) or time.monotonic() > deadline:
                 raise
         time.sleep(_PAUSE)

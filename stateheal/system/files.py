@@ -9,11 +9,14 @@ from __future__ import annotations
 import msvcrt
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from stateheal.system import kernel32
 
 assert sys.platform == "win32"
 
+_READ_ONLY, _NO_FILE = 1, 0xFFFFFFFF
 _REPLACE_EXISTING, _WRITE_THROUGH = 1, 8
 _ACCESS = {
     os.O_RDONLY: kernel32.GENERIC_READ,
@@ -34,7 +37,29 @@ def open_shared(path: str, flags: int) -> int:
 
 def replace(old: str, new: str) -> None:
     """Rename over what stands there; returns when the move is on the disk. Raises ``OSError``, 5 where it is open."""
-    kernel32.checked(kernel32.dll.MoveFileExW(old, new, _REPLACE_EXISTING | _WRITE_THROUGH))
+    with _writable(new):
+        kernel32.checked(kernel32.dll.MoveFileExW(old, new, _REPLACE_EXISTING | _WRITE_THROUGH))
+
+
+def unlink(path: str) -> None:
+    """Remove a file, read-only or not. Raises ``OSError``."""
+    with _writable(path):
+        os.unlink(path)
+
+
+@contextmanager
+def _writable(path: str) -> Iterator[None]:
+    """Without its read-only attribute, which forbids to replace or remove a file; it comes back where that fails."""
+    attributes = kernel32.dll.GetFileAttributesW(path)
+    if attributes == _NO_FILE or not attributes & _READ_ONLY:
+        yield
+        return
+    kernel32.checked(kernel32.dll.SetFileAttributesW(path, attributes & ~_READ_ONLY))
+    try:
+        yield
+    except OSError:
+        kernel32.dll.SetFileAttributesW(path, attributes)
+        raise
 
 
 def answers(pipe: str) -> bool | None:

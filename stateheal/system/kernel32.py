@@ -30,6 +30,8 @@ _SIGNATURES = {
     "CloseHandle": (w.BOOL, [w.HANDLE]),
     "GetFinalPathNameByHandleW": (w.DWORD, [w.HANDLE, w.LPWSTR, w.DWORD, w.DWORD]),
     "MoveFileExW": (w.BOOL, [w.LPCWSTR, w.LPCWSTR, w.DWORD]),
+    "GetFileAttributesW": (w.DWORD, [w.LPCWSTR]),
+    "SetFileAttributesW": (w.BOOL, [w.LPCWSTR, w.DWORD]),
     "OpenProcess": (w.HANDLE, [w.DWORD, w.BOOL, w.DWORD]),
     "GetProcessId": (w.DWORD, [w.HANDLE]),
     "GetProcessTimes": (w.BOOL, [w.HANDLE, *[ctypes.POINTER(w.FILETIME)] * 4]),

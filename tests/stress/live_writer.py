@@ -20,7 +20,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from stateheal.commit.atomic import Target, read_plain, replace_file
+from stateheal.commit.atomic import replace_file
+from stateheal.commit.files import Target, read_plain
 from stateheal.engine.api import heal
 from stateheal.errors import Conflict
 from stateheal.fs.directory import open_directory
