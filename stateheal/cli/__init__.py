@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import sys
 from collections.abc import Sequence
@@ -11,11 +12,12 @@ from importlib import import_module
 import click
 
 from stateheal.cli.defaults import Defaults
-from stateheal.cli.words import TopCommands
+from stateheal.cli.words import TopCommands, plainly
 from stateheal.errors import StatehealError
 from stateheal.text import printable
 from stateheal.version import __version__
 
+_PLAINLY = "stateheal-plainly"
 _COMMANDS = {
     "jobs": "jobs",
     "audit": "repair",
@@ -82,9 +84,10 @@ def group() -> None:
 def run(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status. Every exception ends here, in one line on stderr."""
     # Whatever the terminal cannot show is escaped: a report must not be lost for an arrow.
+    codecs.register_error(_PLAINLY, plainly)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors=_PLAINLY)
     try:
         words = None if argv is None else list(argv)
         status = group.main(words, prog_name="stateheal", standalone_mode=False, default_map=Defaults(group))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import click
 from rich.text import Text
 
-from stateheal.cli.options import Output, output_options, place_options, rule_names, rule_options
+from stateheal.cli.options import Output, job_ids, output_options, place_options, rule_names, rule_options
 from stateheal.diagnosis.catalogue import RULES, rule_named
 from stateheal.diagnosis.rule import Rule
 from stateheal.engine.explain import explain
@@ -52,7 +52,7 @@ def _as_json(rule: Rule) -> dict[str, str]:
 
 
 @click.command("explain")
-@click.argument("job")
+@click.argument("job", shell_complete=job_ids)
 @place_options
 @rule_options
 @output_options

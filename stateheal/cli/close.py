@@ -6,7 +6,7 @@ import click
 
 from stateheal.cli import say
 from stateheal.cli.ask import YES, confirmed
-from stateheal.cli.options import Output, output_options, place_options, verdict_options
+from stateheal.cli.options import Output, job_ids, output_options, place_options, verdict_options
 from stateheal.cli.repair import show_report
 from stateheal.diagnosis.word import Word
 from stateheal.engine.close import choose, close_record, why_not_closed
@@ -18,7 +18,7 @@ from stateheal.report.text import print_lines
 
 
 @click.command("close")
-@click.argument("job")
+@click.argument("job", shell_complete=job_ids)
 @place_options
 @click.option("-n", "--dry-run", is_flag=True, help="Show the facts and the diff, and write nothing.")
 @YES

@@ -19,6 +19,8 @@ EACH_TIME = frozenset(
     ]
 )
 """Options that are said each time anew: what is done, to what, and where it goes."""
+_ANOTHER_THING = frozenset({("run", "grace")})
+"""Options that share their name with other commands' and mean something else: set in the command's table alone."""
 _UNTOUCHED = frozenset({"hook", "help", "completion", "schema"})
 """Commands without options that are worth it, and the one that must never fail."""
 
@@ -49,11 +51,11 @@ def defaults_of(group: click.Group, command: click.Command, configuration: Confi
     """Parameters of a command by name, the environment's word before the file's."""
     options = _options(command)
     check(group, configuration._replace(values={k: v for k, v in configuration.values.items() if k not in options}))
-    own = configuration.of(command.name or "")
+    general = [name for name in options if (command.name, name) not in _ANOTHER_THING]
+    own = {name: value for name, value in configuration.values.items() if name in general}
+    own |= configuration.tables.get(command.name or "", {})
     told = [(name, own[name], str(configuration.path)) for name in options if name in own]
-    told += [
-        (name, os.environ[variable(name)], f"${variable(name)}") for name in options if os.environ.get(variable(name))
-    ]
+    told += [(name, text, f"${variable(name)}") for name in general if (text := os.environ.get(variable(name)))]
     return {str(options[name].name): _checked(options[name], name, value, where) for name, value, where in told}
 
 

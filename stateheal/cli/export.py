@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import click
@@ -58,10 +60,17 @@ def export_command(request: Request, redact: bool, target: str | None, output: O
             exported = pack(found, sys.stdout.buffer, redact=redact, world=world)
             click.echo("\n".join(_lines(exported, None, redact)), err=True)
         else:
-            path = Path(target or time.strftime("stateheal-export-%Y%m%dT%H%M%SZ.tar.gz", time.gmtime()))
+            path = Path(target) if target else _free_name()
             exported = _write(found, path, redact, interrupt)
             _show(exported, path, redact, output)
     return interrupt.status(output.finish(exported.report))
+
+
+def _free_name() -> Path:
+    """Where nobody named the archive: by the time, and a number where that second has one already."""
+    stem = time.strftime("stateheal-export-%Y%m%dT%H%M%SZ", time.gmtime())
+    names = (Path(f"{stem}{f'-{number}' if number > 1 else ''}.tar.gz") for number in count(1))
+    return next(path for path in names if not os.path.lexists(path))
 
 
 def _write(found: Found, path: Path, redact: bool, interrupt: Interrupt) -> Exported:
@@ -83,9 +92,9 @@ def _show(exported: Exported, path: Path, redact: bool, output: Output) -> None:
 
 
 def _lines(exported: Exported, path: Path | None, redact: bool) -> Iterator[str]:
-    count = f"{count_of(exported.files, 'file')} of {count_of(exported.report.workspaces, 'workspace')}"
+    packed = f"{count_of(exported.files, 'file')} of {count_of(exported.report.workspaces, 'workspace')}"
     name = printable(str(path)) if path else "stdout"
     how = "redacted" if redact else "NOT REDACTED: prompts, answers and paths are in it"
-    yield f"Packed {count} into {name}, {how}."
+    yield f"Packed {packed} into {name}, {how}."
     if path:
         yield f"Look at it before you send it: tar tzf {name}; tar xzOf {name} {MANIFEST}"

@@ -28,7 +28,7 @@ from stateheal.text import printable
     "--timeout",
     metavar="DURATION",
     callback=duration,
-    help="End the command after so long: 90s, 15m, 2h. Exits with its status then, 143 as a rule.",
+    help="End the command after so long: 90s, 15m, 2h. The exit status is 124 then.",
 )
 @click.option(
     "--grace",

@@ -12,7 +12,9 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
+from stateheal.errors import StatehealError
 from stateheal.formats.times import parse_duration
 from stateheal.model.plain import as_json
 from stateheal.model.report import Report
@@ -41,6 +43,18 @@ def rule_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> l
     lead = incomplete.rpartition(",")[0]
     lead += "," if lead else ""
     return [lead + rule.name for rule in RULES if rule.name.startswith(incomplete[len(lead) :])]
+
+
+def job_ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """What a shell offers where a job is wanted: its id, and what it is."""
+    from stateheal.engine.job_ids import known_jobs
+
+    request = Request(ctx.params.get("paths") or None, ctx.params.get("cwd"))
+    try:
+        told = {ident: what for ident, what in reversed([*known_jobs(request)]) if ident.startswith(incomplete)}
+    except (StatehealError, OSError):
+        return []
+    return [CompletionItem(ident, help=printable(what) or None) for ident, what in reversed(told.items())]
 
 
 _PIPE_WIDTH = 400
@@ -124,7 +138,9 @@ def output_options(command: Command) -> Command:
 
 _PATHS = click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path())
 _CWD = click.option("--cwd", type=click.Path(), help="Only the workspaces of this directory: its own and its parents'.")
-_JOB = click.option("--job", metavar="ID", help="Only this job.")
+_JOB = click.option(
+    "--job", metavar="ID", shell_complete=job_ids, help="Only this job; the beginning of its id will do."
+)
 
 
 def scope_options(command: Command) -> Command:
@@ -140,7 +156,12 @@ def place_options(command: Command) -> Command:
 def _with_request(command: Command, *further: str) -> Callable[..., Any]:
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         paths, cwd, *rest = (kwargs.pop(name) for name in ("paths", "cwd", *further))
-        return command(*args, request=Request(paths or None, cwd, *rest), **kwargs)
+        request = Request(paths or None, cwd, *rest)
+        if request.job is not None:
+            from stateheal.engine.job_ids import with_whole_job
+
+            request = with_whole_job(request)
+        return command(*args, request=request, **kwargs)
 
     return wrapped
 

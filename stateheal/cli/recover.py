@@ -20,7 +20,7 @@ from stateheal.fs.output import write_numbered
 from stateheal.model.report import Report
 from stateheal.model.request import Request
 from stateheal.report.text import print_lines
-from stateheal.text import printable
+from stateheal.text import count_of, printable
 
 _LINES, _COLUMNS = 4, 100
 """Of each answer, in a dry run."""
@@ -68,7 +68,7 @@ def _excerpts(report: Report) -> Iterator[str | Text]:
             shown = printable(line)
             yield "  " + (shown if len(shown) <= _COLUMNS else shown[: _COLUMNS - 1] + "…")
         if len(lines) > _LINES:
-            yield f"  … and {len(lines) - _LINES} lines more"
+            yield f"  … and {count_of(len(lines) - _LINES, 'line')} more"
         yield ""
 
 

@@ -24,7 +24,8 @@ from stateheal.text import count_of, printable
 def _runs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """What a shell offers: the runs that can be undone."""
     try:
-        return [run.id for run in Journal(journal_path()).runs() if run.id.startswith(incomplete)]
+        runs = Journal(journal_path()).runs()
+        return [run.id for run in runs if run.id.startswith(incomplete) and run.undone_word != "yes"]
     except StatehealError:
         return []
 

@@ -30,6 +30,21 @@ _MEANT = {
 """Words that people try, by what they most likely want."""
 
 
+_PLAIN = {"→": "->", "…": "...", "✖": "x"}
+"""How a stream of few characters says our own signs."""
+
+
+def plainly(error: UnicodeError) -> tuple[str, int]:
+    """A handler of encoding errors: our own signs in ASCII, everything else as an escape."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    told = (
+        _PLAIN.get(each) or each.encode("ascii", "backslashreplace").decode()
+        for each in error.object[error.start : error.end]
+    )
+    return "".join(told), error.end
+
+
 class Commands(click.Group):
     """A group that answers a word it does not know with the nearest one it does."""
 

@@ -28,6 +28,7 @@ from stateheal.model.records import is_active, is_finished
 from stateheal.model.report import Report
 from stateheal.model.request import Request, Settings
 from stateheal.report.diff import diffs_of
+from stateheal.text import count_of
 from stateheal.version import __version__
 
 _ATTEMPTS = 5
@@ -75,7 +76,9 @@ def choose(job: str, request: Request, world: World | None = None) -> Chosen:
             if each.id.startswith(job):
                 places.setdefault(each.id, []).append(place)
     if not places:
-        raise UsageError(f"no job {job!r} in {len(found.places)} workspaces ('stateheal jobs --all' lists them)")
+        raise UsageError(
+            f"no job {job!r} in {count_of(len(found.places), 'workspace')} ('stateheal jobs --all' lists them)"
+        )
     if job not in places and len(places) > 1:
         raise UsageError(f"{job!r} may be {', '.join(sorted(places)[:10])}: name one of them")
     ident = job if job in places else next(iter(places))

@@ -148,11 +148,11 @@ class ReportBuilder:
         """What there is to say of whole places, where findings are wanted and not of one job alone."""
         if settings is None or self.job is not None:
             return ()
-        return place_findings(self.found.unread, self.found.planted, settings)
+        return place_findings(self.found.unread, self.found.planted, settings, self.found.links)
 
     def _meant(self, summaries: Iterable[WorkspaceSummary]) -> str:
         near = next((ident for summary in summaries for ident in summary.like_job), None)
-        return f"; did you mean {near}? (--job takes a whole id)" if near else "; --job takes a whole id"
+        return f"; did you mean {near}?" if near else " ('stateheal jobs --all' lists them)"
 
 
 def _like(evidence: Evidence, job: str) -> tuple[str, ...]:

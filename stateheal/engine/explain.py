@@ -20,6 +20,7 @@ from stateheal.model.jobs import Explanation
 from stateheal.model.liveness import Step, Trial
 from stateheal.model.records import is_active
 from stateheal.model.request import Request
+from stateheal.text import count_of
 
 
 def explain(job: str, request: Request, *, world: World | None = None) -> list[Explanation]:
@@ -29,7 +30,9 @@ def explain(job: str, request: Request, *, world: World | None = None) -> list[E
     explanations = [each for place in found.places for each in _in_place(place, job, auditor)]
     exact = [each for each in explanations if each.job == job]
     if not explanations:
-        raise UsageError(f"no job {job!r} in {len(found.places)} workspaces ('stateheal audit' shows where it looked)")
+        raise UsageError(
+            f"no job {job!r} in {count_of(len(found.places), 'workspace')} ('stateheal audit' shows where it looked)"
+        )
     return exact or explanations
 
 

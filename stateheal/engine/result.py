@@ -29,6 +29,7 @@ from stateheal.model.liveness import Liveness
 from stateheal.model.records import entries_of, is_active, text_of
 from stateheal.model.report import Problem
 from stateheal.model.request import Request
+from stateheal.text import count_of
 
 
 def answers(job: str | None, request: Request, *, world: World | None = None) -> tuple[list[JobAnswer], list[Problem]]:
@@ -51,7 +52,9 @@ def answers(job: str | None, request: Request, *, world: World | None = None) ->
         except StatehealError as error:
             problems.append(Problem(str(place.directory), str(error)))
     if job is not None and not told and not problems:
-        raise UsageError(f"no job {job!r} in {len(found.places)} workspaces ('stateheal jobs --all' lists them)")
+        raise UsageError(
+            f"no job {job!r} in {count_of(len(found.places), 'workspace')} ('stateheal jobs --all' lists them)"
+        )
     return [each for each in told if each.job == job] or told, problems
 
 

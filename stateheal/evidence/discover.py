@@ -49,6 +49,8 @@ class Discovery(NamedTuple):
     """Roots in a shared temp directory that may be somebody else's doing, and why."""
     looked: tuple[Looked, ...] = ()
     """Where was looked, where no path was given."""
+    links: tuple[Path, ...] = ()
+    """Links named as workspaces are, which are not followed."""
 
 
 def is_workspace(path: Path) -> bool:
@@ -98,7 +100,17 @@ def discover(
         tuple(dict.fromkeys(unread)),
         tuple(_planted(all_roots(env) if paths is None else roots)),
         looked_at(env) if paths is None else (),
+        tuple(_links(roots, wanted)),
     )
+
+
+def _links(roots: Iterable[Root], wanted: frozenset[str] | None) -> Iterator[Path]:
+    """Links among a root's workspaces to what would be one."""
+    for root in unique(roots):
+        for path in children(root.path, []):
+            place = Place(root.path, path, root.plugin)
+            if path.is_symlink() and _NAME.fullmatch(path.name) and (wanted is None or place.hash in wanted):
+                yield path
 
 
 def _with_short(hashes: frozenset[str]) -> frozenset[str]:

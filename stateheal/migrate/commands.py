@@ -20,6 +20,7 @@ from stateheal.evidence.hashes import workspace_hash
 from stateheal.evidence.roots import FALLBACK, temp_root
 from stateheal.migrate.workspace import Mover, Options, Pair
 from stateheal.model.report import Moved, Problem, Report
+from stateheal.text import did_you_mean
 from stateheal.version import __version__
 
 __all__ = ["Options", "Pair", "Survey", "migrate", "pairs_between", "pairs_in_place", "pairs_of_move", "root_named"]
@@ -59,8 +60,9 @@ def _plugin_named(name: str, env: Mapping[str, str]) -> Path:
     data = Path(env.get("CLAUDE_CONFIG_DIR") or Path(os.path.expanduser("~")) / ".claude") / "plugins" / "data"
     if (data / name).is_dir():
         return data / name / "state"
-    there = ", ".join(sorted(each.name for each in data.iterdir())) if data.is_dir() else ""
-    raise UsageError(f"{name}: no plugin of that name keeps data in {data}" + (f"; there are {there}" if there else ""))
+    there = sorted(each.name for each in data.iterdir() if each.is_dir()) if data.is_dir() else []
+    near = did_you_mean(name, there) or (f"; the plugins there: {', '.join(there)}" if there else "")
+    raise UsageError(f"{name}: no plugin of that name keeps data in {data}" + near)
 
 
 def _state_of(text: str, path: Path) -> Path:
@@ -68,6 +70,8 @@ def _state_of(text: str, path: Path) -> Path:
     if path.is_dir() and is_workspace(path):
         raise UsageError(f"{text}: this is one workspace; name its root, and the project with --cwd")
     if path.name in ("state", FALLBACK):
+        if not path.parent.is_dir() and not path.parent.parent.is_dir() and path.parent.parent.name != "data":
+            raise UsageError(f"{text}: there is no {path.parent.parent}; only the last two directories may be new")
         return path
     if path.parent.name == "data" and path.parent.is_dir():
         return path / "state"

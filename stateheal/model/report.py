@@ -12,6 +12,7 @@ from stateheal.model.findings import Finding, Outcome, Severity
 from stateheal.model.jobs import JobRow
 from stateheal.model.page import PageData
 from stateheal.model.places import Looked
+from stateheal.text import count_of
 
 
 class ProblemKind(str, Enum):
@@ -118,8 +119,9 @@ class Report:
 
     def __repr__(self) -> str:
         healed = f", {self.healed} healed" if self.healed else ""
-        told = f"{self.workspaces} workspaces, {self.jobs} jobs, {len(self.findings)} findings{healed}"
-        return f"<Report {self.command}{' (dry run)' if self.dry_run else ''}: {told}, {len(self.errors)} errors>"
+        counts = ((self.workspaces, "workspace"), (self.jobs, "job"), (len(self.findings), "finding"))
+        told = ", ".join(count_of(*each) for each in counts) + healed
+        return f"<Report {self.command}{' (dry run)' if self.dry_run else ''}: {told}>"
 
     def to_dict(self) -> dict[str, Any]:
         """What ``--format json`` prints, as plain values (schemas/report.schema.json)."""

@@ -76,7 +76,7 @@ def job_summary(rows: Sequence[JobRow], shown: int, report: Report, scope: str) 
     """How many jobs there are and of which kinds, and what to run next; ``scope``: behind a command of the same."""
     if not report.workspaces:
         where = ", ".join(printable(str(root)) for root in report.roots)
-        yield f"No workspaces found in {where}." if where else "No plugin state found on this machine."
+        yield f"No workspaces found in {where}." if where else "No plugin state found."
         return
     active = [row for row in rows if row.active]
     kinds = [f"{count} {kind.value}" for kind in Liveness if (count := sum(row.verdict is kind for row in active))]

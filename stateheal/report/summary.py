@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from stateheal.model.findings import Finding, Outcome, Severity
 from stateheal.model.report import Report
@@ -76,23 +76,37 @@ def _recovered(report: Report) -> Iterator[str]:
         yield count_of(len(report.errors), "error")
 
 
+def in_one_line(report: Report) -> str:
+    """What was looked at, what was found and done, in numbers."""
+    places = f"{count_of(report.workspaces, 'workspace')}, {count_of(report.jobs, 'job')}"
+    return f"{places}: {', '.join(counts(report))}" + (", interrupted." if report.interrupted else ".")
+
+
 def summary(report: Report, journal: str, scope: Scope) -> Iterator[str]:
     """What was looked at, what was found and done, and what to run next, a sentence or two a line."""
     if not report.workspaces:
         where = ", ".join(printable(str(root)) for root in report.roots)
         what = "No workspaces found" if scope.cwd is None else f"No workspace of {printable(scope.cwd)} found"
-        yield f"{what} in {where}." if where else "No plugin state found on this machine."
+        yield f"{what} in {where}." if where else "No plugin state found."
         if report.looked:
             yield "Looked at:"
             yield from looked_lines(report.looked)
         return
     if len(report.findings) > MANY and report.command != "recover":
-        by_rule = Counter(finding.rule for finding in report.findings).most_common()
-        yield "By rule: " + ", ".join(f"{count:,} {rule}" for rule, count in by_rule) + "."
+        yield " ".join(_by_rule(report.findings))
     yield f"{count_of(report.workspaces, 'workspace')}, {count_of(report.jobs, 'job')}: {', '.join(counts(report))}."
     if report.interrupted:
         yield _interrupted(report)
     yield from _next(report, journal, scope)
+
+
+def _by_rule(findings: Iterable[Finding]) -> Iterator[str]:
+    """Damage and what is only worth knowing, each counted by rule."""
+    found = list(findings)
+    for severity, word in ((Severity.DAMAGE, "Damage"), (Severity.UNSURE, "Unsure"), (Severity.NOTICE, "Notices")):
+        by_rule = Counter(finding.rule for finding in found if finding.severity is severity).most_common()
+        if by_rule:
+            yield f"{word}: " + ", ".join(f"{count:,} {rule}" for rule, count in by_rule) + "."
 
 
 def _interrupted(report: Report) -> str:

@@ -14,7 +14,7 @@ from stateheal.model.request import Scope
 from stateheal.report.diff import painted_diff
 from stateheal.report.paint import Paint, cut, folded, painter, width_of
 from stateheal.report.places import looked_lines
-from stateheal.report.summary import WHOLE, directory_of, summary, worst_first
+from stateheal.report.summary import WHOLE, directory_of, in_one_line, summary, worst_first
 from stateheal.text import printable
 
 _STYLES = {Severity.DAMAGE: "red", Severity.UNSURE: "yellow", Severity.NOTICE: "cyan"}
@@ -40,9 +40,13 @@ def print_report(
 ) -> None:
     """The whole report of ``audit`` and ``heal``; ``scope`` is for the command to run next."""
     paint = painter(console)
+    if quiet and report.workspaces:
+        write_lines(console, [in_one_line(report)])
+        return
     if not quiet:
         several = len(report.roots) > 1
-        for directory, findings in _workspaces(report.findings):
+        shown = _gathered(report.findings) if report.command == "recover" else report.findings
+        for directory, findings in _workspaces(shown):
             name = findings[0].workspace
             place = _short(directory) if several else name
             lines = _workspace_lines(place, report.homes.get(name), findings, console.width, verbose, paint)
@@ -69,6 +73,22 @@ def print_diffs(console: Console, diffs: Iterable[Diff]) -> None:
     paint = painter(console)
     for diff in diffs:
         write_lines(console, [*painted_diff(diff, paint), ""])
+
+
+def _gathered(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Of a recovery: the jobs without an answer by the reason, each reason once in a workspace."""
+    without: dict[tuple[str, str], list[Finding]] = {}
+    for finding in findings:
+        if finding.repair is None and finding.severity is Severity.NOTICE and finding.job:
+            without.setdefault((finding.path.partition(f"{os.sep}jobs{os.sep}")[0], finding.message), []).append(
+                finding
+            )
+        else:
+            yield finding
+    for same in without.values():
+        ids = ", ".join(str(finding.job) for finding in same)
+        why = same[0].message.replace("not recoverable, left as it is", "left as it is")
+        yield same[0]._replace(rule="no answer", job=None, title=None, message=f"{why}: {ids}")
 
 
 def _workspaces(findings: Iterable[Finding]) -> list[tuple[str, list[Finding]]]:

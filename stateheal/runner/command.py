@@ -70,8 +70,8 @@ def run_tracked(
             job.fail(str(error))
             return Wrapped(error.status, str(error), job)
         message = _message(ended, order)
-        _close(job, ended, message, record.result(order.argv, ended.status, message))
-        return Wrapped(ended.status, message, job)
+        _close(job, ended, message, record.result(order.argv, _status(ended), message))
+        return Wrapped(_status(ended), message, job)
 
 
 class _Recorder:
@@ -98,6 +98,14 @@ class _Recorder:
         if message:
             shown += ("" if shown.endswith("\n") or not shown else "\n") + f"[{message}]\n"
         return {"status": status, "rawOutput": shown, "stderr": err, "command": shlex.join(argv)}
+
+
+TIMED_OUT = 124
+"""The exit status of a command whose time was over, as timeout(1) has it, whatever signal it took."""
+
+
+def _status(ended: Ended) -> int:
+    return TIMED_OUT if ended.timed_out else ended.status
 
 
 def _message(ended: Ended, order: Order) -> str | None:
@@ -167,7 +175,7 @@ def run_unrecorded(order: Order, paths: Sequence[str] | None, cwd: str) -> Wrapp
             report = close_jobs(closing, paths, _workspaces(order.argv, cwd))
         except StatehealError as error:  # the status is the command's all the same
             report = Report("heal", errors=(Problem("", f"its records were not looked at: {error}"),))
-        return Wrapped(ended.status, message, report=report)
+        return Wrapped(_status(ended), message, report=report)
 
 
 def _workspaces(argv: Sequence[str], cwd: str) -> list[str]:

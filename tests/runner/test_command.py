@@ -259,14 +259,14 @@ def test_who_leaves_the_group_is_not_waited_for() -> None:
 
 def test_a_timeout() -> None:
     done = run("--timeout", "300ms", "--", "sleep", "60")
-    assert (done.returncode, done.stderr) == (143, "stateheal: Timed out after 0.3 s\n")
+    assert (done.returncode, done.stderr) == (124, "stateheal: Timed out after 0.3 s\n")
     assert ending() == ("failed", "failed", "Timed out after 0.3 s")
 
 
 def test_a_timeout_ends_what_the_command_has_left_behind_too() -> None:
     begun = time.monotonic()
     done = run("--timeout", "500ms", "--", "sh", "-c", "sleep 60 & exit 0")
-    assert (done.returncode, time.monotonic() - begun < 20) == (143, True)
+    assert (done.returncode, time.monotonic() - begun < 20) == (124, True)
     assert ending() == ("failed", "failed", "Timed out after 0.5 s")
 
 
@@ -519,5 +519,5 @@ def test_the_commands_own_cwd_names_the_workspace_too(keeper: tuple[str, ...], t
 
 def test_a_timeout_without_a_record_of_our_own(keeper: tuple[str, ...]) -> None:
     done = run("--no-record", "--timeout", "1s", "--", *keeper, "task-1", "60")
-    assert done.returncode == 143 and done.stderr.startswith("stateheal: Timed out after 1 s\n")
+    assert done.returncode == 124 and done.stderr.startswith("stateheal: Timed out after 1 s\n")
     assert of("task-1") == ("failed", "terminated", "Terminated by SIGTERM")

@@ -26,7 +26,7 @@ UNREAD_STATE = Rule(
     "unread-state",
     Severity.NOTICE,
     "A directory among the plugins' data holds a state.json or jobs, and no companion is known that writes such. "
-    "Nothing in it was looked at: whether all is well there cannot be told.",
+    "Nothing in it was looked at: whether all is well there cannot be told. The same of a workspace that is a link.",
     "None.",
     find_unread,
 )
@@ -43,10 +43,16 @@ ROOT_RULES = (PLANTED_ROOT,)
 
 
 def place_findings(
-    unread: Iterable[Path], planted: Iterable[tuple[Path, str]], settings: Settings
+    unread: Iterable[Path],
+    planted: Iterable[tuple[Path, str]],
+    settings: Settings,
+    links: Iterable[Path] = (),
 ) -> tuple[Finding, ...]:
     """The notices about whole places that a request came upon, as far as their rules are switched on."""
     found = [_finding(UNREAD_STATE, path, _unread(str(path))) for path in unread]
+    for path in links:
+        message = f"{path} is a link, and links are not followed: what it leads to was not looked at"
+        found.append(_finding(UNREAD_STATE, path, message)._replace(evidence="name its target to look there"))
     for path, why in planted:
         message = f"{path} lies where anybody can put a directory, and {why}"
         helps = "the plugin would trust it, signal the processes and delete the paths that it names"
