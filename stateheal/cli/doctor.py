@@ -47,7 +47,7 @@ def doctor_command(output: Output) -> int:
             Report("doctor"),
             "promises",
             promises=[{"name": p.name, "kept": p.kept, "detail": p.detail} for p in promises],
-            looked=[{"path": str(each.path), "there": each.there} for each in looked],
+            looked={str(each.path): each.there for each in looked},
         )
     return 0
 

@@ -202,7 +202,7 @@ def _logs(plan: Plan, folders: Folders) -> Iterator[_Log]:
 
 
 def _log(folders: Folders, line: LogLine) -> _Log | None:
-    folder, name = folders.of(f"{JOBS}/{line.name}")
+    folder, name = folders.of(line.name)
     if not may_append(folder, name):
         return None
     log = log_state(folder, name)
@@ -210,7 +210,7 @@ def _log(folders: Folders, line: LogLine) -> _Log | None:
     added = text.encode("utf-8", "replace")
     before = State(log.sha256, log.info.size, mtime_ns=log.info.mtime_ns)
     after = State(log.sha256_with(added), log.info.size + len(added))
-    return _Log(Item(f"{JOBS}/{line.name}", "append", before, after, added.decode()), folder, name, log.info)
+    return _Log(Item(line.name, "append", before, after, added.decode()), folder, name, log.info)
 
 
 def _write_lines(logs: Sequence[_Log], written: list[str]) -> list[WriteError]:

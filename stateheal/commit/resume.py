@@ -67,7 +67,15 @@ def _second_names(directory: Directory) -> list[tuple[str, str]]:
     found = list(_second_names_in(directory, ""))
     with suppress(OSError), directory.sub(JOBS) as jobs:
         found += _second_names_in(jobs, JOBS + "/")
+        for name in _directories_in(jobs):
+            with jobs.sub(name) as folder:
+                found += _second_names_in(folder, f"{JOBS}/{name}/")
     return found
+
+
+def _directories_in(jobs: Directory) -> list[str]:
+    """Some companions keep a directory for each job."""
+    return [name for name, is_directory in jobs.listing().items() if is_directory]
 
 
 def _put_back(folders: Folders, second: str, item: Item, writer: RunWriter) -> None:
@@ -141,7 +149,8 @@ def _finish_lines(folders: Folders, archive: Archive, journal: Journal, writer: 
 def _rest(folders: Folders, item: Item, items: Sequence[Item]) -> _Rest | None:
     """What a log lacks, where its job's record is the one that this very run wrote."""
     healed = {each.name: each for each in items if each.action in ("replace", "create")}
-    record = healed.get(item.name.removesuffix(".log") + ".json") or healed.get(INDEX)
+    beside = (item.name.removesuffix(".log") + ".json", item.name.rpartition("/")[0] + "/job.json", INDEX)
+    record = next((healed[name] for name in beside if name in healed), None)
     if record is None or item.before is None or not _is_its_work(folders, record):
         return None
     try:
@@ -202,6 +211,9 @@ def remove_leftovers(directory: Directory, journal: Journal) -> None:
         _remove_leftovers(directory, "", directory, journal, runs)
         with directory.sub(JOBS) as jobs:
             _remove_leftovers(jobs, JOBS + "/", directory, journal, runs)
+            for name in _directories_in(jobs):
+                with jobs.sub(name) as folder:
+                    _remove_leftovers(folder, f"{JOBS}/{name}/", directory, journal, runs)
 
 
 def _remove_leftovers(

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from stateheal.formats.jsontext import Json
-from stateheal.model.disk import FINISHED, GATE_TITLE, INDEX, JOBS, Name, Place, Snapshot
+from stateheal.model.dialect import CODEX, Dialect
+from stateheal.model.disk import GATE_TITLE, INDEX, Name, Place, Snapshot
 from stateheal.model.findings import Violation
-from stateheal.model.records import IDENTITY, LOST_PHASES, entries_of, lacks_answer
+from stateheal.model.layout import log_name
+from stateheal.model.records import IDENTITY, LOST_PHASES, entries_of, is_finished, lacks_answer
 
 _IDENTITY = frozenset(IDENTITY)
 
@@ -22,13 +24,13 @@ def clean_jobs(
     records: Mapping[str, Snapshot],
     violations: Mapping[str, tuple[Violation, ...]],
     names: Sequence[Name],
+    dialect: Dialect = CODEX,
 ) -> frozenset[str]:
     """The jobs of a workspace of which there is nothing to find: their records are valid, and ``_is_clean`` says so."""
-    if not place.of_codex or index is None or not isinstance(index.value, dict):
+    if not place.of_codex or dialect.record is None or index is None or not isinstance(index.value, dict):
         return frozenset()
     broken = {violation.position for violation in violations.get(INDEX, ())}
     directories = {each.name for each in names if each.is_directory}
-    parent = place.jobs_path
     found: set[str] = set()
     seen: set[str] = set()
     for position, entry in enumerate(entries_of(index.value)):
@@ -42,20 +44,20 @@ def clean_jobs(
         record = records.get(ident)
         if record is None or record.name in violations or position in broken or not isinstance(record.value, dict):
             continue
-        if directories and f"{JOBS}/{ident}.log" in directories:
+        if directories and log_name(ident, dialect) in directories:
             continue
-        if _is_clean(ident, entry, record.value, f"{parent}/{ident}.log"):
+        if _is_clean(ident, entry, record.value, f"{place.directory}/{log_name(ident, dialect)}", dialect):
             found.add(ident)
     return frozenset(found)
 
 
-def _is_clean(ident: str, entry: dict[str, Json], record: dict[str, Json], log: str) -> bool:
+def _is_clean(ident: str, entry: dict[str, Json], record: dict[str, Json], log: str, dialect: Dialect) -> bool:
     """Whether no rule has anything to say of a job of a codex companion. ``log``: the one right path of its log."""
     index_field, file_field = entry.get, record.get
-    status = file_field("status")
+    status = str(file_field("status"))
     return (
-        status in FINISHED
-        and index_field("status") == status
+        is_finished(record, dialect)
+        and all(index_field(key) == file_field(key) for key in dialect.status)
         and file_field("id") == ident
         and index_field("pid") is None
         and file_field("pid") is None

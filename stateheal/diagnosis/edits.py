@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from stateheal.diagnosis.rule import on_disk
 from stateheal.diagnosis.view import View
 from stateheal.formats.jsontext import Json
-from stateheal.model.disk import INDEX, JOBS, job_file
+from stateheal.model.disk import INDEX
 from stateheal.model.findings import Edit
+from stateheal.model.layout import log_name, record_name
 from stateheal.model.plan import GONE, Change, Patch
 from stateheal.model.records import entries_of
 
@@ -18,13 +19,13 @@ _NOTHING = object()
 
 def edits_of(change: Change, view: View) -> tuple[Edit, ...]:
     """Every edit of a change that is made to the view's draft; pointers are ones into the files as they were read."""
-    return (*_of_record(change, view), *_of_index(change, view), *_of_other_files(change))
+    return (*_of_record(change, view), *_of_index(change, view), *_of_other_files(change, view))
 
 
 def _of_record(change: Change, view: View) -> Iterator[Edit]:
     if change.stem is None:
         return
-    name = job_file(change.stem)
+    name = record_name(change.stem, view.dialect)
     if change.rebuilt is not None:
         yield _edit(name, "", _NOTHING, dict(change.rebuilt), "replace")
     elif change.record:
@@ -45,11 +46,11 @@ def _of_index(change: Change, view: View) -> Iterator[Edit]:
         yield _edit(INDEX, "/jobs/0", _NOTHING, dict(change.add))
 
 
-def _of_other_files(change: Change) -> Iterator[Edit]:
+def _of_other_files(change: Change, view: View) -> Iterator[Edit]:
     if change.remove is not None:
         yield Edit(change.remove, "remove", "", None, None)
     if change.log and change.stem is not None:
-        yield Edit(f"{JOBS}/{change.stem}.log", "append", "", None, json.dumps(change.log))
+        yield Edit(log_name(change.stem, view.dialect), "append", "", None, json.dumps(change.log))
 
 
 def _patched(name: str, lead: str, record: Mapping[str, Json], patch: Patch) -> Iterator[Edit]:

@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import NamedTuple
 
 from stateheal.formats.jsontext import Json
-from stateheal.model.disk import JOBS
+from stateheal.model.dialect import CODEX, Dialect
+from stateheal.model.layout import record_name
 from stateheal.model.liveness import Owner, Verdict
 from stateheal.model.records import is_active
 
@@ -28,6 +29,7 @@ class Job:
     record: Record | None = None
     has_file: bool = False
     """A job file is there, even one that cannot be read or parsed."""
+    dialect: Dialect = CODEX
 
     @cached_property
     def sides(self) -> tuple[Record, ...]:
@@ -37,11 +39,17 @@ class Job:
     @cached_property
     def active(self) -> bool:
         """Active, as far as every side of it can be read."""
-        return bool(self.sides) and all(map(is_active, self.sides)) and (self.record is not None or not self.has_file)
+        readable = self.record is not None or not self.has_file
+        return bool(self.sides) and all(is_active(side, self.dialect) for side in self.sides) and readable
+
+    @cached_property
+    def any_active(self) -> bool:
+        """Whether one of its sides at least says that it is active."""
+        return any(is_active(side, self.dialect) for side in self.sides)
 
     @property
     def file(self) -> str:
-        return f"{JOBS}/{self.id}.json"
+        return record_name(self.id, self.dialect)
 
 
 class Judgement(NamedTuple):
@@ -62,12 +70,20 @@ class Known:
     jobs: dict[tuple[str, int | None, int, int, bool], Job] = field(default_factory=dict)
     judgements: dict[tuple[int, Rivals], tuple[Job, Judgement]] = field(default_factory=dict)
 
-    def job(self, ident: str, position: int | None, entry: Record | None, record: Record | None, has_file: bool) -> Job:
+    def job(
+        self,
+        ident: str,
+        position: int | None,
+        entry: Record | None,
+        record: Record | None,
+        has_file: bool,
+        dialect: Dialect,
+    ) -> Job:
         """The job with these sides: the very same one as long as they are."""
         key = (ident, position, id(entry), id(record), has_file)
         found = self.jobs.get(key)
         if found is None:  # it holds both sides, so that no other object can get their identities
-            found = self.jobs[key] = Job(ident, position, entry, record, has_file)
+            found = self.jobs[key] = Job(ident, position, entry, record, has_file, dialect)
         return found
 
     def judgement(self, job: Job, rivals: Rivals, judge: Callable[[Job], Judgement]) -> Judgement:

@@ -20,28 +20,28 @@ _PATHS = ("workspaceRoot", "logFile", "cwd")
 """Fields that tell which operating system a record was written on."""
 
 
-def owner_of(view: View, job: Job, side: Record) -> Owner:
-    """What one side of a job claims about the process that runs it."""
-    pid = side.get("pid")
+def owner_of(view: View, job: Job, side: Record, key: str) -> Owner:
+    """What one side of a job claims about the process that runs it, in the field of this ``key``."""
+    pid = side.get(key)
     # The other side fills gaps only where it speaks of the same process.
-    record = {**{k: v for other in job.sides if other.get("pid") == pid for k, v in other.items()}, **side}
+    record = {**{k: v for other in job.sides if other.get(key) == pid for k, v in other.items()}, **side}
     log = view.evidence.logs.get(job.id)
     before = None if view.evidence.earlier_sizes is None else view.evidence.earlier_sizes.get(job.id, 0)
     file = view.evidence.records.get(job.id) or view.evidence.index
     return Owner(
         job=job.id,
-        status=str(side.get("status")) if is_active(side) else "running",
+        status=str(side.get("status")) if is_active(side, job.dialect) else "running",
         pid=pid,
         created_at=time_of(record, "createdAt", view.now),
         started_at=time_of(record, "startedAt", view.now),
         updated_at=time_of(record, "updatedAt", view.now),
         last_sign=view.last_sign(job),
-        paths=tuple(path for key in _PATHS if (path := text_of(record, key))),
+        paths=tuple(path for each in _PATHS if (path := text_of(record, each))),
         elsewhere=is_elsewhere(view, job),
         last_word=view.last_word(job),
         hostname=hostname_of(record),
         identity=identity_of(record),
-        fork_ticks=fork_ticks_of(record),
+        fork_ticks=fork_ticks_of(record, job.dialect, key),
         shared_storage=view.evidence.shared_storage,
         rivals=view.rivals(job, pid_of(pid)),
         others=_others(view, job),

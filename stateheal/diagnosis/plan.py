@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from stateheal.diagnosis.catalogue import chosen
 from stateheal.diagnosis.change import apply
 from stateheal.diagnosis.edits import edits_of
+from stateheal.diagnosis.permitted import permitted
 from stateheal.diagnosis.reading import loss
 from stateheal.diagnosis.rule import Diagnosed
 from stateheal.diagnosis.rules.content import unknown_version
@@ -16,9 +17,11 @@ from stateheal.diagnosis.rules.torn import find_torn_index
 from stateheal.diagnosis.view import Validate, View, first_draft
 from stateheal.formats.jsonedit import rewrite
 from stateheal.formats.jsontext import Document, Json, says, write
-from stateheal.model.disk import INDEX, Snapshot, job_file, stem_of
+from stateheal.model.dialect import CODEX, Dialect
+from stateheal.model.disk import INDEX, Snapshot, stem_of
 from stateheal.model.evidence import Evidence
 from stateheal.model.findings import Finding, Outcome, Violation
+from stateheal.model.layout import log_name, record_name
 from stateheal.model.liveness import Owner
 from stateheal.model.plan import Change, Draft, FileChange, LogLine, Plan
 from stateheal.model.records import entries_of, text_of
@@ -37,18 +40,21 @@ class _Ledger:
     rest_on_index: set[str] = field(default_factory=set)
     tells_edits: bool = False
     """Whether each finding is to say what its repair changes."""
+    dialect: Dialect = CODEX
 
     def note(self, change: Change) -> None:
         if change.entry or change.drop or change.add is not None:
             self.owners_to_recheck.setdefault(INDEX, []).extend(change.owners_to_recheck)
         if (change.record or change.rebuilt is not None) and change.stem is not None:
-            self.owners_to_recheck.setdefault(job_file(change.stem), []).extend(change.owners_to_recheck)
+            self.owners_to_recheck.setdefault(record_name(change.stem, self.dialect), []).extend(
+                change.owners_to_recheck
+            )
         if change.remove is not None:
             self.owners_to_recheck.setdefault(change.remove, []).extend(change.owners_to_recheck)
         if change.requires_record is not None:
             self.preconditions[change.requires_record] = None
         if change.requires_index and change.stem is not None:
-            self.rest_on_index.add(job_file(change.stem))
+            self.rest_on_index.add(record_name(change.stem, self.dialect))
 
 
 def make_plan(evidence: Evidence, settings: Settings, validate: Validate, tells_edits: bool = False) -> Plan:
@@ -89,10 +95,11 @@ def _remembering(validate: Validate) -> Validate:
 
 def _plan(view: View, tells_edits: bool) -> tuple[Plan, str | None]:
     """The plan, and the job to blame where it is refused."""
-    ledger, evidence = _Ledger(tells_edits=tells_edits), view.evidence
+    evidence = view.evidence
+    ledger = _Ledger(tells_edits=tells_edits, dialect=evidence.dialect)
     findings, draft, last_word = _until_settled(view, ledger)
     files = tuple(_changes(evidence, draft, ledger))
-    logs = tuple(LogLine(f"{stem}.log", text) for stem, text in draft.logs.items() if stem in evidence.logs)
+    logs = _log_lines(view, draft)
     refusal, culprit = _check(view, draft, files, last_word) if files else (None, None)
     return Plan(evidence.place, tuple(findings), files, logs, draft.keeps, refusal), culprit
 
@@ -142,7 +149,8 @@ def _run_rules(view: View, ledger: _Ledger) -> tuple[list[Finding], Draft]:
     findings: list[Finding] = []
     for rule in rules:
         only = view.evidence.place.jobs
-        found = [each for each in rule.find(view) if only is None or each.finding.job in only]
+        asked = [each for each in rule.find(view) if only is None or each.finding.job in only]
+        found = list(permitted(view, asked))
         findings += [_with_edits(each, view) if ledger.tells_edits else each.finding for each in found]
         changes = [each.change for each in found if each.change is not None]
         if changes:
@@ -161,7 +169,7 @@ def _changes(evidence: Evidence, draft: Draft, ledger: _Ledger) -> Iterable[File
     for stem, value in draft.records.items():
         snapshot = evidence.records[stem]
         if value is not snapshot.value:
-            name = job_file(stem)
+            name = snapshot.name
             on_index = (evidence.index,) if evidence.index and name in ledger.rest_on_index else ()
             yield _file_change(name, snapshot, value, ledger, on_index)
     index = evidence.index
@@ -205,7 +213,7 @@ def _check(
     view: View, draft: Draft, files: Iterable[FileChange], again: Iterable[Finding]
 ) -> tuple[str | None, str | None]:
     """Why the plan must not be carried out, and which job is to blame; ``again``: what is found in its own result."""
-    values = {INDEX: draft.index, **{job_file(stem): value for stem, value in draft.records.items()}}
+    values = {INDEX: draft.index, **{record_name(stem, view.dialect): value for stem, value in draft.records.items()}}
     for change in files:
         if change.after is not None and not says(change.after, values[change.name]):
             return f"{change.name} would not read back as planned", None
@@ -219,7 +227,9 @@ def _check(
     before = {known[1:] for known in _violations(view)}  # in whichever of its two records a job has it already
     for name, *broken in sorted(_violations(result), key=str):
         job, pointer, message = broken
-        torn = _was_torn(view.evidence, name) or (job is not None and _was_torn(view.evidence, job_file(job)))
+        torn = _was_torn(view.evidence, name) or (
+            job is not None and _was_torn(view.evidence, record_name(job, view.dialect))
+        )
         if tuple(broken) not in before and not torn:
             return f"{name}{pointer}: the repair would break the schema: {message}", job
     return None, None
@@ -244,16 +254,24 @@ def _violations(view: View) -> set[tuple[str, str | None, str, str]]:
     return found
 
 
+def _log_lines(view: View, draft: Draft) -> tuple[LogLine, ...]:
+    lines = ((stem, text) for stem, text in draft.logs.items() if stem in view.evidence.logs)
+    return tuple(LogLine(log_name(stem, view.dialect), text) for stem, text in lines)
+
+
 def plan_asked_for(view: View, found: Sequence[Diagnosed]) -> Plan:
     """The plan of repairs that a person asked for, checked as every plan is: read back, diagnosed again, the schema."""
-    ledger = _Ledger()
-    changes = [each.change for each in found if each.change is not None]
+    ledger = _Ledger(dialect=view.dialect)
+    allowed = list(permitted(view, found))
+    changes = [each.change for each in allowed if each.change is not None]
     for change in changes:
         ledger.note(change)
     draft = apply(view.draft, changes)
     files = tuple(_changes(view.evidence, draft, ledger))
-    logs = tuple(LogLine(f"{stem}.log", text) for stem, text in draft.logs.items() if stem in view.evidence.logs)
+    logs = _log_lines(view, draft)
     before = {(each.rule, each.job) for each in _run_rules(view, _Ledger())[0]}
     again = _run_rules(replace(view, draft=draft), _Ledger())[0]
     refusal, _ = _check(view, draft, files, [each for each in again if (each.rule, each.job) not in before])
-    return Plan(view.evidence.place, tuple(each.finding for each in found), files, logs, draft.keeps, refusal)
+    if not changes and any(each.change is not None for each in found):
+        refusal = allowed[0].finding.evidence
+    return Plan(view.evidence.place, tuple(each.finding for each in allowed), files, logs, draft.keeps, refusal)

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 from stateheal.diagnosis.repairs import is_orphan_message
 from stateheal.formats.jsontext import Json, ParseFailure, same
-from stateheal.model.disk import INDEX, job_file
+from stateheal.model.dialect import CODEX, Dialect
+from stateheal.model.disk import INDEX
 from stateheal.model.evidence import Evidence
 from stateheal.model.plan import Draft
 from stateheal.model.records import ENDING, entries_of, is_file_name, is_finished, text_of
@@ -26,16 +27,16 @@ def loss(evidence: Evidence, draft: Draft) -> tuple[str, str | None] | None:
     for stem, record in evidence.records.items():
         after = draft.records.get(stem)
         if _is_out_of_reach(record.document) and after is not None:
-            return f"{job_file(stem)} cannot be judged here", stem
-        found = None if after is record.value else record_loss(record.value, after)
-        if found is not None or job_file(stem) in draft.removed:
-            return f"{job_file(stem)}: {found or 'it would be removed'}", stem
+            return f"{record.name} cannot be judged here", stem
+        found = None if after is record.value else record_loss(record.value, after, evidence.dialect)
+        if found is not None or record.name in draft.removed:
+            return f"{record.name}: {found or 'it would be removed'}", stem
     index = evidence.index
     if index is None or index.value is draft.index:
         return None
     if _is_out_of_reach(index.document):
         return f"{INDEX} cannot be judged here", None
-    missed = index_loss(index.value, draft.index)
+    missed = index_loss(index.value, draft.index, evidence.dialect)
     return None if missed is None else (f"{INDEX}: {missed[0]}", missed[1])
 
 
@@ -54,22 +55,22 @@ def answer_of(record: Record) -> str | None:
     return text_of(record, "rendered")
 
 
-def record_loss(before: Json, after: Json) -> str | None:
+def record_loss(before: Json, after: Json, dialect: Dialect = CODEX) -> str | None:
     """What the reader of a job's record would miss after a repair; ``None`` where nothing."""
     if not isinstance(before, dict):
         return None
     if not isinstance(after, dict):
         return "it could not be read any more"
-    return next(_losses(before, after), None)
+    return next(_losses(before, after, dialect), None)
 
 
-def _losses(before: Record, after: Record) -> Iterator[str]:
+def _losses(before: Record, after: Record, dialect: Dialect) -> Iterator[str]:
     answer = answer_of(before)
     if answer is not None and answer not in (answer_of(after) or ""):
         yield "the answer would not be shown any more"
-    if is_finished(before):
-        completed = before["status"] == "completed"
-        if after.get("status") != before["status"] and (completed or not is_finished(after)):
+    if is_finished(before, dialect):
+        completed = before.get("status") == "completed"
+        if after.get("status") != before.get("status") and (completed or not is_finished(after, dialect)):
             yield f"the end {before['status']!r} would be replaced by {after.get('status')!r}"
         message = text_of(before, "errorMessage") or ""
         replaced = is_orphan_message(before) if completed else after.get("status") == "completed"
@@ -78,12 +79,13 @@ def _losses(before: Record, after: Record) -> Iterator[str]:
     for key in ("threadId", "turnId"):
         if text_of(before, key) is not None and text_of(after, key) is None:
             yield f"{key} would be lost"
+    may_change = _MAY_CHANGE | dialect.orphan.keys() | {*dialect.orphan_time, *dialect.pids}
     for key, value in before.items():
-        if key not in _MAY_CHANGE and value is not None and not (key in after and same(value, after[key])):
+        if key not in may_change and value is not None and not (key in after and same(value, after[key])):
             yield f"{key} would be changed"
 
 
-def index_loss(before: Json, after: Json) -> tuple[str, str | None] | None:
+def index_loss(before: Json, after: Json, dialect: Dialect = CODEX) -> tuple[str, str | None] | None:
     """What the reader of an index would miss after a repair, and of which job; ``None`` where nothing."""
     if not isinstance(before, dict):
         return None
@@ -101,7 +103,7 @@ def index_loss(before: Json, after: Json) -> tuple[str, str | None] | None:
         shown = max(entries, key=lambda entry: text_of(entry, "updatedAt") or "")
         if len(entries) > 1:  # which of them the reader shows, and which it updates, was chance
             shown = {key: shown[key] for key in ("id", *ENDING, "threadId") if key in shown}
-        loss = record_loss(shown, now[ident][0])
+        loss = record_loss(shown, now[ident][0], dialect)
         if loss is not None:
             return loss, ident
     return None

@@ -11,7 +11,9 @@ from stateheal.diagnosis.job import Job, Record
 from stateheal.diagnosis.view import View
 from stateheal.formats.jsontext import Json
 from stateheal.formats.times import format_time, parse_time
+from stateheal.model.dialect import CODEX, Dialect
 from stateheal.model.disk import JOBS
+from stateheal.model.layout import log_name
 from stateheal.model.liveness import Liveness, Verdict
 from stateheal.model.plan import GONE, Change, Gone, Patch
 from stateheal.model.records import entries_of, is_active, pid_of, text_of, time_of
@@ -27,15 +29,15 @@ CAP = 50
 _PHASES = {"completed": "done", "failed": "failed", "cancelled": "cancelled"}
 
 
-def ending(source: Record, target: Record) -> Patch:
+def ending(source: Record, target: Record, dialect: Dialect = CODEX) -> Patch:
     """What ``target`` must change to end as ``source`` does. A thread or turn it knows is never forgotten."""
-    status = str(source["status"])
+    status = str(source.get("status"))
     wanted: dict[str, Json | Gone] = {"status": status, "pid": None}
     if "phase" in source or "phase" in target:
-        wanted["phase"] = text_of(source, "phase") or _PHASES[status]
+        wanted["phase"] = text_of(source, "phase") or _PHASES.get(status, status)
     if parse_time(source.get("completedAt")) is not None:
         wanted["completedAt"] = source["completedAt"]
-    for key in ("threadId", "turnId"):
+    for key in ("threadId", "turnId", *dialect.orphan, *dialect.orphan_time):
         if text_of(source, key) is not None:
             wanted[key] = source[key]
     message = text_of(source, "errorMessage")
@@ -70,7 +72,7 @@ def terminated_by(view: View, job: Job) -> Closing | None:
     closing = view.settings.closing
     if closing is None or closing.message is None:
         return None
-    pids = {pid_of(side.get("pid")) for side in job.sides if is_active(side)}
+    pids = {pid_of(side.get("pid")) for side in job.sides if is_active(side, job.dialect)}
     started = [time_of(side, key, view.now) for side in job.sides for key in ("startedAt", "createdAt")]
     own = all(moment is None or moment >= closing.began - _CLOCK for moment in started)
     return closing if pids <= closing.pids and own else None
@@ -89,20 +91,23 @@ def _orphaned(view: View, job: Job, side: Record | None, text: str) -> Patch:
     # The plugin shows completedAt - startedAt as the job's duration: never a time to come, never the healing's own.
     ended = max((sign for sign in view.signs(job) if sign <= view.now), default=view.now)
     closing = terminated_by(view, job)
-    return closed(side, "terminated" if closing else "orphaned", text, closing.ended if closing else ended)
+    phase = "terminated" if closing else "orphaned"
+    return closed(side, phase, text, closing.ended if closing else ended, job.dialect)
 
 
-def closed(side: Record | None, phase: str, text: str, ended: float) -> Patch:
+def closed(side: Record | None, phase: str, text: str, ended: float, dialect: Dialect = CODEX) -> Patch:
     """What ends one side of a job as failed; an earlier message is kept behind the new one (field guide section 3)."""
-    if side is None or not is_active(side):
+    if side is None or not is_active(side, dialect):
         return {}
-    before = text_of(side, "errorMessage")
+    before, moment = text_of(side, "errorMessage"), format_time(ended)
     return {
         "status": "failed",
         "phase": phase,
-        "pid": None,
-        "completedAt": format_time(ended),
+        **dict.fromkeys((key for key in dialect.pids if key in side or key == "pid"), None),
+        "completedAt": moment,
         "errorMessage": f"{text} (before: {before})" if before else text,
+        **dialect.orphan,
+        **dict.fromkeys(dialect.orphan_time, moment),
     }
 
 
@@ -113,7 +118,7 @@ def log_line(view: View, side: Record, text: str) -> str:
 
 def may_live(view: View, job: Job) -> bool:
     """Whether the job is active and not proven dead: then nothing of it is touched."""
-    return any(map(is_active, job.sides)) and view.judge(job).verdict.state is not Liveness.DEAD
+    return job.any_active and view.judge(job).verdict.state is not Liveness.DEAD
 
 
 def is_unsafe_log(view: View, job: Job, side: Record) -> bool:
@@ -123,15 +128,24 @@ def is_unsafe_log(view: View, job: Job, side: Record) -> bool:
         return False
     base = os.path.basename(log.replace("\\", "/"))
     if not is_inside_jobs(view, log):
-        return base != f"{job.id}.log"
+        return not _is_own_log(view, job, log)
     is_directory = any(name.name == f"{JOBS}/{base}" and name.is_directory for name in view.evidence.names)
     return is_directory or base.endswith(".json")
 
 
+def _is_own_log(view: View, job: Job, log: str) -> bool:
+    """Whether it is the job's own log by name: here, or where the tree has stood before."""
+    own = log_name(job.id, view.dialect).removeprefix(f"{JOBS}/")
+    return (log.replace("\\", "/") + "/").endswith(f"/{own}/")
+
+
 def is_inside_jobs(view: View, log: str) -> bool:
-    """Whether a path leads, every link resolved, to a name right in this workspace's ``jobs/``."""
+    """Whether a path leads, every link resolved, to where this workspace keeps its logs: a name right in ``jobs/``."""
     parent = os.path.dirname(log)
-    return view.evidence.real_parents.get(parent, parent) == view.evidence.place.jobs_path
+    real = view.evidence.real_parents.get(parent, parent)
+    return real == view.evidence.place.jobs_path or (
+        "/" in view.dialect.log.removeprefix(f"{JOBS}/") and os.path.dirname(real) == view.evidence.place.jobs_path
+    )
 
 
 def is_shape(view: View, pointer: str) -> bool:

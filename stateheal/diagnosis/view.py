@@ -6,7 +6,7 @@ rule decides on the work of the rules before it, and two findings on one job mak
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -17,9 +17,11 @@ from stateheal.diagnosis.owners import owner_of
 from stateheal.formats.jsonsalvage import version_in
 from stateheal.formats.jsontext import Document, Json
 from stateheal.formats.times import DAY, parse_time
-from stateheal.model.disk import BROKER, INDEX, JOBS
+from stateheal.model.dialect import CODEX, Dialect
+from stateheal.model.disk import INDEX, JOBS
 from stateheal.model.evidence import Evidence
 from stateheal.model.findings import Violation
+from stateheal.model.layout import knows_version, record_name
 from stateheal.model.liveness import Liveness, Owner
 from stateheal.model.plan import Draft
 from stateheal.model.records import entries_of, is_active, own_times, pid_of, text_of, time_of
@@ -48,13 +50,16 @@ class View:
     known: Known = field(default_factory=Known)
 
     @property
+    def dialect(self) -> Dialect:
+        return self.evidence.dialect
+
+    @property
     def now(self) -> float:
         return self.evidence.host.now
 
     @cached_property
     def hands_off(self) -> str | None:
         """Why nothing here may be repaired: what is unknown is not touched (field guide section 5)."""
-        index = self.draft.index
         if self.evidence.recognition is None:
             return "no companion is known that keeps such a tree"
         if self.unknown_version is not None:
@@ -64,20 +69,18 @@ class View:
         for problem in self.evidence.unreadable:
             if problem.name in (INDEX, JOBS):
                 return f"{problem.name} cannot be read"
-        if not self.evidence.place.of_codex and not _plain(index):
-            return "it belongs to another plugin and is not laid out as a codex companion's"
         return None
 
     @property
     def unknown_version(self) -> str | None:
-        """The index's version where it is not 1, as text."""
-        index, read = self.draft.index, self.evidence.index
-        if not self.evidence.place.of_codex:
+        """The index's version where its companion is not known to write it, as text."""
+        index, read, dialect = self.draft.index, self.evidence.index, self.dialect
+        if self.evidence.recognition is None:
             return None
         if isinstance(index, dict):
-            return None if _is_one(index.get("version", 1)) else str(index["version"])[:20]
+            return None if knows_version(index, dialect) else str(index.get("version"))[:20]
         said = version_in(read.data) if read is not None else None  # what stands readable in a torn one counts
-        return None if said in (None, "1") else printable(str(said))[:20]
+        return None if said in (None, *map(str, dialect.versions)) else printable(str(said))[:20]
 
     @cached_property
     def jobs(self) -> tuple[Job, ...]:
@@ -121,11 +124,13 @@ class View:
                 continue
             named.add(ident)
             record = self.draft.records.get(ident)
-            has_file = ident in self.evidence.records or f"{JOBS}/{ident}.json" in broken
-            yield self.known.job(ident, position, entry, record if isinstance(record, dict) else None, has_file)
+            has_file = ident in self.evidence.records or record_name(ident, self.dialect) in broken
+            yield self.known.job(
+                ident, position, entry, record if isinstance(record, dict) else None, has_file, self.dialect
+            )
         for stem, record in self.records_to_check.items():
             if stem not in named and isinstance(record, dict):
-                yield self.known.job(stem, None, None, record, True)
+                yield self.known.job(stem, None, None, record, True, self.dialect)
 
     def signs(self, job: Job) -> list[float]:
         """Every sign of life: the times of both its records, and when its log was last written."""
@@ -158,9 +163,13 @@ class View:
 
     def owners(self, job: Job) -> tuple[Owner, ...]:
         """What each side claims. A side without a pid claims nothing where another side names one."""
-        sides = [side for side in job.sides if is_active(side) or pid_of(side.get("pid")) is not None]
-        with_pid = [side for side in sides if side.get("pid") is not None]
-        return tuple(owner_of(self, job, side) for side in with_pid or sides)
+        keys = self.dialect.pids
+        sides = [side for side in job.sides if is_active(side, self.dialect) or self._names_process(side)]
+        claims = [(side, key) for side in sides for key in keys if side.get(key) is not None]
+        return tuple(owner_of(self, job, side, key) for side, key in claims or [(side, keys[0]) for side in sides])
+
+    def _names_process(self, side: dict[str, Json]) -> bool:
+        return any(pid_of(side.get(key)) is not None for key in self.dialect.pids)
 
     def rivals(self, job: Job, pid: int | None) -> tuple[float, ...]:
         """When the newest other job with this pid says that it started."""
@@ -172,11 +181,12 @@ class View:
         """By pid: when the active jobs that name it say they started, newest first; of each pid the newest two."""
         claims: dict[int | None, dict[str, float]] = {}
         for job in self._all_jobs:
-            for side in filter(is_active, job.sides):
+            for side in (each for each in job.sides if is_active(each, self.dialect)):
                 started = time_of(side, "startedAt", self.now)
                 if started is not None:
-                    known = claims.setdefault(pid_of(side.get("pid")), {})
-                    known[job.id] = max(started, known.get(job.id, started))
+                    for key in self.dialect.pids:
+                        known = claims.setdefault(pid_of(side.get(key)), {})
+                        known[job.id] = max(started, known.get(job.id, started))
         return {
             pid: sorted(((started, job) for job, started in jobs.items()), reverse=True)[:2]
             for pid, jobs in claims.items()
@@ -184,7 +194,7 @@ class View:
 
     def judge(self, job: Job) -> Judgement:
         """The job's verdict: alive beats unsure beats dead (field guide section 4)."""
-        rivals = tuple(self.rivals(job, pid_of(side.get("pid"))) for side in job.sides)
+        rivals = tuple(self.rivals(job, pid_of(side.get(key))) for side in job.sides for key in self.dialect.pids)
         return self.known.judgement(job, rivals, self._judge)
 
     def _judge(self, job: Job) -> Judgement:
@@ -201,7 +211,7 @@ class View:
     @cached_property
     def waits(self) -> bool:
         """Whether a verdict waits for a second look at a job's log."""
-        jobs = (job for job in self.jobs if any(map(is_active, job.sides)))
+        jobs = (job for job in self.jobs if job.any_active)
         return any(self.judge(job).verdict.row == LOOK_AGAIN for job in jobs)
 
     def violations(self) -> Iterator[tuple[str, Violation]]:
@@ -209,16 +219,25 @@ class View:
         evidence, draft = self.evidence, self.draft
         index = evidence.index
         if index is not None and index.value is draft.index:
-            yield from ((INDEX, violation) for violation in evidence.violations.get(INDEX, ()))
+            yield from ((INDEX, violation) for violation in self._of_index(evidence.violations.get(INDEX, ())))
         elif index is not None or draft.index is not None:
-            yield from ((INDEX, violation) for violation in self._in_index(draft.index))
+            yield from ((INDEX, violation) for violation in self._of_index(self._in_index(draft.index)))
         for stem, value in self.records_to_check.items():
-            snapshot, name = evidence.records.get(stem), f"{JOBS}/{stem}.json"
+            snapshot, name = evidence.records.get(stem), record_name(stem, self.dialect)
             as_read = snapshot is not None and snapshot.value is value
             found = evidence.violations.get(name, ()) if as_read else self.validate("job", value)
             yield from ((name, violation) for violation in found)
-        if evidence.broker is not None and BROKER not in draft.removed:
-            yield from ((BROKER, violation) for violation in evidence.violations.get(BROKER, ()))
+        broker = evidence.broker.snapshot.name if evidence.broker else None
+        if broker is not None and broker not in draft.removed:
+            yield from ((broker, violation) for violation in evidence.violations.get(broker, ()))
+
+    def _of_index(self, found: Iterable[Violation]) -> Iterator[Violation]:
+        """Whose version is known has none to be wrong, whatever the schema knows."""
+        index = self.draft.index
+        known = (
+            isinstance(index, dict) and self.dialect.versions != CODEX.versions and knows_version(index, self.dialect)
+        )
+        return (each for each in found if not (known and _is_about_version(each)))
 
     def _in_index(self, index: Json) -> Iterator[Violation]:
         """What a repair leaves, validated entry by entry; those of clean jobs are as they were, and those are valid."""
@@ -228,12 +247,8 @@ class View:
                 yield each._replace(pointer=f"/{JOBS}/{position}{each.pointer}")
 
 
-def _is_one(version: Json) -> bool:
-    return version == 1 and not isinstance(version, bool)
-
-
-def _plain(index: Json) -> bool:
-    return isinstance(index, dict) and _is_one(index.get("version")) and isinstance(index.get("jobs"), list)
+def _is_about_version(violation: Violation) -> bool:
+    return violation.pointer == "/version" or violation.message.startswith("'version'")
 
 
 def first_draft(evidence: Evidence) -> Draft:

@@ -33,14 +33,14 @@ class Word(NamedTuple):
 
 def closed_on_word(view: View, job: Job, word: Word) -> Diagnosed:
     """The closing of every active side of a job, as data. One side at least must be active."""
-    active = next(side for side in job.sides if is_active(side))
+    active = next(side for side in job.sides if is_active(side, job.dialect))
     message = f"recorded as {active.get('status')}; {word.message}"
     finding = job_finding(view, job, ON_REQUEST, message, repair=f"mark it failed/{word.phase}")
     change = Change(
         position=job.position,
-        entry=closed(job.entry, word.phase, word.message, word.ended),
+        entry=closed(job.entry, word.phase, word.message, word.ended, job.dialect),
         stem=job.id,
-        record=closed(job.record, word.phase, word.message, word.ended),
+        record=closed(job.record, word.phase, word.message, word.ended, job.dialect),
         log=log_line(view, active, word.message),
         owners_to_recheck=view.owners(job),
     )

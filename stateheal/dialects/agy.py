@@ -38,7 +38,7 @@ HANDONG66 = Dialect(
     finished=frozenset({"completed", "failed", "cancelled", "incomplete"}),
     orphan={"failureClass": "orphaned"},
     orphan_time=("endedAt",),
-    pids=("workerPid", "childPid"),
+    pids=("workerPid",),
     argv=(Argv(r"agy-companion.*"), Argv(r"job-worker\..?js", (), bare_id=True, no_command=True)),
     broker=None,
     temp=("agy-companion",),

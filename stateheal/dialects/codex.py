@@ -45,6 +45,7 @@ LUCASMCHT = Dialect(
     rebuilds=False,
     cap=None,
     active=frozenset({"queued", "running", "cancelling"}),
+    identities={"worker.startKey": "pid"},
     broker=None,
     locks=(
         Lock(

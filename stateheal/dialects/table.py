@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from stateheal.dialects import agy, claude, codex, gemini, grok, opencode, others
 from stateheal.formats.jsontext import Json
-from stateheal.model.dialect import Dialect, Recognition
+from stateheal.model.dialect import SLUG_16, Dialect, Recognition
 from stateheal.model.records import entries_of, text_of
 
 DIALECTS: tuple[Dialect, ...] = (
@@ -61,7 +61,9 @@ def recognise(sight: Sight) -> Recognition | None:
 
 def _is_plugin(dialect: Dialect, plugin: str | None) -> bool:
     """Whether a plugin's directory, or a temp root, goes by a name of this companion's."""
-    if plugin is None or re.fullmatch(dialect.plugins, plugin, re.IGNORECASE):
+    if plugin is None:  # then its directory's form alone has to tell
+        return dialect is codex.CODEX or dialect.directory != SLUG_16
+    if re.fullmatch(dialect.plugins, plugin, re.IGNORECASE):
         return True
     tops = (each.partition("/")[0] for each in dialect.temp)
     return any(re.fullmatch(re.escape(top).replace(r"\{uid\}", r"[0-9a-z]+"), plugin) for top in tops)
@@ -74,7 +76,8 @@ def _mark(dialect: Dialect, sight: Sight) -> str | None:
 
 def _marks(dialect: Dialect, sight: Sight) -> Iterator[str]:
     marks, index = dialect.marks, sight.index if isinstance(sight.index, dict) else {}
-    for pattern, names in ((marks.names, sight.names), (marks.job_names, sight.job_names)):
+    beside = sight.names if _is_plugin(dialect, sight.plugin) else frozenset[str]()
+    for pattern, names in ((marks.names, beside), (marks.job_names, sight.job_names)):
         if pattern:
             yield from (f"{name} stands in it" for name in sorted(names) if re.fullmatch(pattern, name))
     yield from (f"its index has the key {key!r}" for key in marks.top if key in index)

@@ -24,7 +24,7 @@ from stateheal.model.disk import Place
 from stateheal.model.findings import Outcome
 from stateheal.model.liveness import Liveness
 from stateheal.model.plan import Plan
-from stateheal.model.records import is_active, is_finished
+from stateheal.model.records import is_finished
 from stateheal.model.report import Report
 from stateheal.model.request import Request, Settings
 from stateheal.report.diff import diffs_of
@@ -90,7 +90,7 @@ def choose(job: str, request: Request, world: World | None = None) -> Chosen:
 
 def why_alive(view: View, job: Job) -> str | None:
     """Why the job is taken to live; ``None`` where it is dead, or cannot be told."""
-    if not any(map(is_active, job.sides)):
+    if not job.any_active:
         return None
     verdict = view.judge(job).verdict
     if verdict.state is not Liveness.ALIVE:
@@ -102,9 +102,9 @@ def why_not_closed(view: View, job: Job) -> str | None:
     """Why a record must not be closed on anybody's word; ``None`` where it may."""
     if view.hands_off is not None:
         return f"nothing of this workspace is touched: {view.hands_off}"
-    if not any(map(is_active, job.sides)):
+    if not job.any_active:
         return "its record is closed already"
-    if any(map(is_finished, job.sides)):
+    if any(is_finished(side, job.dialect) for side in job.sides):
         return "one of its two records has ended, the other has not: 'stateheal heal' brings them together"
     return why_alive(view, job)
 
@@ -153,7 +153,7 @@ def _until_written(chosen: Chosen, word: Word, directory: Directory, run: RunWri
                 raise
             chosen.world.sleep(_PAUSE * attempt)
         view, job = chosen.look()
-        if not any(map(is_active, job.sides)):
+        if not job.any_active:
             return plan  # whoever wrote has closed it
         plan = _plan(view, job, word, why_alive)  # one side may be closed already, by ourselves
     raise AssertionError("the loop above always returns")

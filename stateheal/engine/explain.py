@@ -18,7 +18,6 @@ from stateheal.evidence.schema import violations
 from stateheal.model.disk import Place
 from stateheal.model.jobs import Explanation
 from stateheal.model.liveness import Step, Trial
-from stateheal.model.records import is_active
 from stateheal.model.request import Request
 from stateheal.text import count_of
 
@@ -49,7 +48,7 @@ def _in_place(place: Place, job: str, auditor: Auditor) -> Iterator[Explanation]
     for each in view.jobs:
         if not each.id.startswith(job):
             continue
-        trials = tuple(_trials(view, each)) if any(map(is_active, each.sides)) else ()
+        trials = tuple(_trials(view, each)) if each.any_active else ()
         mine = tuple(finding for finding in result.findings if finding.job == each.id)
         last = view.last_sign(each)
         log = evidence.logs.get(each.id)

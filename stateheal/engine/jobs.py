@@ -64,7 +64,7 @@ def rows_of(evidence: Evidence, settings: Settings) -> Iterator[JobRow]:
 
 
 def _row(view: View, job: Job, torn: bool) -> JobRow:
-    active = any(map(is_active, job.sides))
+    active = job.any_active
     verdict = None if not active else _INDEX_UNREAD if torn else view.judge(job).verdict
     log = view.evidence.logs.get(job.id)
     last = view.last_sign(job)
@@ -87,7 +87,7 @@ def _row(view: View, job: Job, torn: bool) -> JobRow:
         max((moment for side in job.sides for moment in own_times(side, view.now)), default=None),
         log.mtime if log else None,
         last,
-        job.entry is not None and is_active(job.entry) and job.entry.get("jobClass") == "task",
+        job.entry is not None and is_active(job.entry, job.dialect) and job.entry.get("jobClass") == "task",
         thread,
         _needs(job.id, verdict, None if last is None else view.now - last),
     )

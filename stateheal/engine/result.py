@@ -26,7 +26,7 @@ from stateheal.model.disk import JOBS, Place
 from stateheal.model.evidence import Evidence, Recovery
 from stateheal.model.jobs import JobAnswer
 from stateheal.model.liveness import Liveness
-from stateheal.model.records import entries_of, is_active, text_of
+from stateheal.model.records import entries_of, text_of
 from stateheal.model.report import Problem
 from stateheal.model.request import Request
 from stateheal.text import count_of
@@ -85,7 +85,7 @@ def _answer(view: View, job: Job, world: World) -> JobAnswer:
     """The best that is left. What the job file holds is what the plugin would show, so it comes first."""
     evidence = view.evidence
     sides = job.sides
-    alive = any(map(is_active, sides)) and view.judge(job).verdict.state is not Liveness.DEAD
+    alive = job.any_active and view.judge(job).verdict.state is not Liveness.DEAD
     base = JobAnswer(
         evidence.place,
         job.id,

@@ -24,7 +24,7 @@ from stateheal.errors import Refused
 from stateheal.evidence.groups import ancestors_of, command_lines, directory_of, group_of, members_of, user_of
 from stateheal.model.disk import Place
 from stateheal.model.liveness import ProcessFacts
-from stateheal.model.records import is_active, is_finished, pid_of, text_of
+from stateheal.model.records import is_finished, pid_of, text_of
 from stateheal.model.report import Report
 from stateheal.model.request import Request
 
@@ -105,7 +105,7 @@ def others_in_group(pid: int) -> set[int]:
 
 def why_none(view: View, job: Job) -> str:
     """Why there is nothing to end, for a job of which no process is proven to be its own."""
-    if not any(map(is_active, job.sides)):
+    if not job.any_active:
         return f"it is recorded as {_status(job)}, and no process works on it"
     verdict = view.judge(job).verdict
     helps = {"dead": "'stateheal heal' closes it", "unsure": f"'stateheal close {job.id}' closes its record"}
@@ -149,9 +149,9 @@ def stop_process(pid: int, prove: Callable[[int], str | None], grace: float) -> 
 def _closed(chosen: Chosen, stopped: list[Stopped]) -> tuple[Report | None, str]:
     """What its process has not closed itself on the way out."""
     _, job = chosen.look()
-    if not any(map(is_active, job.sides)):
+    if not job.any_active:
         return None, f"its record says {_status(job)}"
-    if any(map(is_finished, job.sides)):  # it wrote one of its two records on the way out
+    if any(is_finished(side, job.dialect) for side in job.sides):  # it wrote one of its two records on the way out
         found = chosen.found._replace(places=(replace(chosen.place, jobs=frozenset({chosen.job})),))
         return heal_found(
             found, Request(job=chosen.job, settings=chosen.settings), world=chosen.world, command="stop"

@@ -23,7 +23,7 @@ from stateheal.evidence.discover import Discovery, discover
 from stateheal.evidence.groups import command_lines
 from stateheal.model.disk import BROKER, Place
 from stateheal.model.liveness import Liveness
-from stateheal.model.records import is_active, pid_of, text_of
+from stateheal.model.records import pid_of, text_of
 from stateheal.model.report import Report
 from stateheal.model.request import Request, Settings
 
@@ -61,7 +61,7 @@ def find_broker(workspace: str, settings: Settings, world: World) -> Broker:
     if evidence.broker is None or not isinstance(session, dict) or endpoint is None:
         raise UsageError(f"{places[0].directory / BROKER} names no endpoint")
     view = looking_at(evidence, settings)
-    live = [job.id for job in view.jobs if any(map(is_active, job.sides)) and _lives(view.judge(job).verdict.state)]
+    live = [job.id for job in view.jobs if job.any_active and _lives(view.judge(job).verdict.state)]
     refusal = f"{live[0]} lives and may work through it: stop that job first" if live else None
     target = _target(pid_of(session.get("pid")), endpoint, places[0], world)
     return Broker(found, places[0], evidence.home, endpoint, evidence.broker.answer.value, target, refusal)

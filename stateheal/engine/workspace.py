@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
@@ -24,9 +25,10 @@ from stateheal.evidence.schema import violations
 from stateheal.evidence.snapshot import max_bytes
 from stateheal.evidence.workspace import Sources, gather
 from stateheal.fs.directory import Directory, open_directory
-from stateheal.model.disk import INDEX, JOBS, Place, job_file
+from stateheal.model.disk import INDEX, JOBS, Place, stem_of
 from stateheal.model.evidence import Evidence
 from stateheal.model.findings import Finding, Outcome
+from stateheal.model.layout import record_name
 from stateheal.model.liveness import Liveness, Owner
 from stateheal.model.look import Look
 from stateheal.model.records import pid_of
@@ -209,17 +211,18 @@ def _as_written(result: WorkspaceResult, written: Sequence[str]) -> tuple[Findin
     planned = {change.name for change in result.plan.files}
     return tuple(
         finding._replace(outcome=Outcome.HEALED)
-        if finding.repair and finding.outcome is Outcome.FOUND and _files_of(finding) & planned <= set(written)
+        if finding.repair
+        and finding.outcome is Outcome.FOUND
+        and _files_of(finding, result.evidence) & planned <= set(written)
         else finding
         for finding in result.findings
     )
 
 
-def _files_of(finding: Finding) -> set[str]:
+def _files_of(finding: Finding, evidence: Evidence) -> set[str]:
     """The files that the repair of a finding may change."""
-    path = Path(finding.path)
-    own = f"{JOBS}/{path.name}" if path.parent.name == JOBS else path.name
-    return {own, INDEX, job_file(finding.job)} if finding.job else {own}
+    own = Path(os.path.relpath(finding.path, evidence.place.directory)).as_posix()
+    return {own, INDEX, record_name(finding.job, evidence.dialect)} if finding.job else {own}
 
 
 def _written_half(findings: Iterable[Finding], written: Sequence[str]) -> dict[str, Finding]:
@@ -227,7 +230,7 @@ def _written_half(findings: Iterable[Finding], written: Sequence[str]) -> dict[s
     return {
         finding.job: finding
         for finding in findings
-        if finding.repair and finding.job and job_file(finding.job) in written and INDEX not in written
+        if finding.repair and finding.job and finding.job in map(stem_of, written) and INDEX not in written
     }
 
 

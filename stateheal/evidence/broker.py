@@ -9,7 +9,7 @@ from collections.abc import Callable
 from stateheal.evidence.processes import ProcessTable
 from stateheal.evidence.snapshot import read_snapshot
 from stateheal.fs.directory import Directory
-from stateheal.model.disk import BROKER, Snapshot, Unreadable
+from stateheal.model.disk import Snapshot, Unreadable
 from stateheal.model.evidence import Answer, BrokerFacts
 from stateheal.model.records import pid_of
 
@@ -19,10 +19,10 @@ _NOBODY = (errno.ENOENT, errno.ECONNREFUSED)
 
 
 def read_broker(
-    directory: Directory, processes: ProcessTable, ask: Callable[[object], Answer]
+    directory: Directory, name: str | None, processes: ProcessTable, ask: Callable[[object], Answer]
 ) -> BrokerFacts | Unreadable | None:
     """The facts about a workspace's broker; ``None`` where it has none."""
-    found = read_snapshot(directory, BROKER, BROKER)
+    found = read_snapshot(directory, name, name) if name is not None else None
     if not isinstance(found, Snapshot):
         return found
     session = found.value if isinstance(found.value, dict) else {}

@@ -187,6 +187,12 @@ def why_not_ones_own(path: Path, strictly: bool = True) -> str | None:
     return None
 
 
+def is_in_sandbox(path: Path) -> bool:
+    """Whether only sandboxed commands fall back to it: below the temp directory that they are given."""
+    sandbox = _SANDBOX.format(uid=user())
+    return sandbox in path.parts and temp_root(os.environ).name != sandbox
+
+
 def unique(roots: Iterable[Root]) -> list[Root]:
     """Each real path once."""
     return list({root.path: root for root in roots}.values())

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
 from stateheal.evidence.broker import ask_endpoint, read_broker
 from stateheal.evidence.host import on_shared_storage
+from stateheal.evidence.jobs import kept, read_jobs, read_logs, read_twice
 from stateheal.evidence.leftovers import (
     Originals,
     absent_homes,
     home_of,
     read_leftovers,
-    read_pid,
     real_parents,
     size_of,
     stray_names,
@@ -24,22 +23,29 @@ from stateheal.evidence.recognition import recognised
 from stateheal.evidence.recoveries import ChooseTurn, answers_of, recoveries_of, turns_of
 from stateheal.evidence.rollouts import Rollouts
 from stateheal.evidence.schema import violations
-from stateheal.evidence.snapshot import is_record, read_log, read_snapshot, why_unreadable
 from stateheal.formats.jsonsalvage import Salvage, salvage
 from stateheal.formats.jsontext import Document, Json, ParseFailure
 from stateheal.fs.directory import Directory
-from stateheal.model.disk import INDEX, JOBS, LogFacts, Name, Place, Snapshot, Unreadable
+from stateheal.model.dialect import CODEX, Dialect
+from stateheal.model.disk import INDEX, Name, Place, Snapshot, Unreadable
 from stateheal.model.evidence import Answer, BrokerFacts, Evidence
 from stateheal.model.findings import Violation
 from stateheal.model.liveness import ProcessFacts
 from stateheal.model.look import Look
-from stateheal.model.records import NOT_RECORDS, entries_of, is_active, is_finished, pid_of
+from stateheal.model.records import entries_of, is_active, pid_of
 
 _FRESH = 5.0
 """Seconds for which a file that does not parse may simply be on its way."""
 Record = Mapping[str, Json]
 CleanJobs = Callable[
-    ["Place", "Snapshot | None", Mapping[str, Snapshot], Mapping[str, tuple[Violation, ...]], Sequence[Name]],
+    [
+        "Place",
+        "Snapshot | None",
+        Mapping[str, Snapshot],
+        Mapping[str, tuple[Violation, ...]],
+        Sequence[Name],
+        Dialect,
+    ],
     frozenset[str],
 ]
 Found = TypeVar("Found", Snapshot, BrokerFacts)
@@ -74,17 +80,19 @@ class Sources(NamedTuple):
 def gather(place: Place, directory: Directory, sources: Sources) -> Evidence:
     """Read one workspace. Files first, processes last: a dead verdict must be younger than the bytes it judges."""
     problems: list[Unreadable] = []
-    index = _kept(_read_twice(directory, INDEX, INDEX), problems)
+    index = kept(read_twice(directory, INDEX, INDEX), problems)
     salvaged = _salvage([index] if index else [])
     entries = [entry for entry in _entries(index, salvaged) if isinstance(entry, dict)]
-    jobs = _read_jobs(directory, entries, problems)
+    recognition = recognised(place, directory, index)
+    dialect = recognition.dialect if recognition else CODEX
+    jobs = read_jobs(directory, entries, problems, dialect)
     records = jobs.records
     salvaged |= _salvage(records.values())
     names = (*stray_names(directory, directory.listing(), ""), *jobs.strays)
-    broker = _kept(read_broker(directory, sources.processes, sources.ask), problems)
+    broker = kept(read_broker(directory, dialect.broker, sources.processes, sources.ask), problems)
     violations = _validate(index, records, broker)
-    clean = sources.clean_jobs(place, index, records, violations, names)
-    logs = _read_logs(directory, jobs.names, entries, records, clean, problems)
+    clean = sources.clean_jobs(place, index, records, violations, names, dialect)
+    logs = read_logs(directory, jobs, entries, clean, problems, dialect)
     host = sources.processes.host()
     to_check = [entry for entry in entries if str(entry.get("id")) not in clean]
     records_to_check = {stem: record for stem, record in records.items() if stem not in clean}
@@ -97,10 +105,10 @@ def gather(place: Place, directory: Directory, sources: Sources) -> Evidence:
         index=index,
         records=records,
         logs=logs,
-        processes=_probe(to_check, records_to_check, salvaged, sources.processes),
+        processes=_probe(to_check, records_to_check, salvaged, sources.processes, dialect),
         life=sources.life,
         violations=violations,
-        recognition=recognised(place, directory, index),
+        recognition=recognition,
         clean=clean,
         unreadable=tuple(problems),
         shared_storage=not host.initial_namespace and on_shared_storage(directory.path),
@@ -128,86 +136,6 @@ def gather(place: Place, directory: Directory, sources: Sources) -> Evidence:
 
 
 # --- files ---------------------------------------------------------------------------------------------------------
-
-
-def _read_twice(directory: Directory, name: str, shown: str) -> Snapshot | Unreadable | None:
-    """A file that does not parse is read once more: it may just have been written."""
-    found = read_snapshot(directory, name, shown)
-    if isinstance(found, Snapshot) and isinstance(found.document, ParseFailure):
-        return read_snapshot(directory, name, shown)
-    return found
-
-
-def _kept(found: Found | Unreadable | None, problems: list[Unreadable]) -> Found | None:
-    """What was read, or nothing, with the reason noted."""
-    if isinstance(found, Unreadable):
-        problems.append(found)
-        return None
-    return found
-
-
-class _Jobs(NamedTuple):
-    """What stands in ``jobs/``."""
-
-    records: dict[str, Snapshot]
-    names: Mapping[str, bool] = MappingProxyType({})
-    """Every name, and whether a directory stands under it."""
-    strays: tuple[Name, ...] = ()
-    sidecars: Mapping[str, int] = MappingProxyType({})
-    """By job: the pid in ``<id>.pid``."""
-
-
-def _read_jobs(directory: Directory, entries: Sequence[Record], problems: list[Unreadable]) -> _Jobs:
-    known = {str(entry.get("id")) for entry in entries}
-    records: dict[str, Snapshot] = {}
-    try:
-        with directory.sub(JOBS) as jobs:
-            names = jobs.listing()
-            for name in names:
-                if name.endswith(".json") and not name.endswith(NOT_RECORDS):
-                    stem = name[: -len(".json")]
-                    found = _kept(_read_twice(jobs, name, f"{JOBS}/{name}"), problems)
-                    if found and (stem in known or is_record(found, stem)):
-                        records[stem] = found
-            pids = {stem: read_pid(jobs, f"{stem}.pid") for stem in known | records.keys() if f"{stem}.pid" in names}
-            sidecars = {stem: pid for stem, pid in pids.items() if pid is not None}
-            return _Jobs(records, names, tuple(stray_names(jobs, names, JOBS + "/")), sidecars)
-    except FileNotFoundError:
-        pass  # a fresh workspace, or a fork that keeps no job files
-    except OSError as error:
-        problems.append(Unreadable(JOBS, why_unreadable(error)))
-    return _Jobs(records)
-
-
-def _read_logs(
-    directory: Directory,
-    names: Mapping[str, bool],
-    entries: Sequence[Record],
-    records: Mapping[str, Snapshot],
-    clean: frozenset[str],
-    problems: list[Unreadable],
-) -> dict[str, LogFacts]:
-    """What the logs tell of jobs that somebody may ask about."""
-    known = {ident: entry for entry in entries if (ident := str(entry.get("id"))) not in clean}
-    stems = sorted(stem for stem in {*known, *records} - clean if f"{stem}.log" in names)
-    wanted = [stem for stem in stems if not _is_history(known.get(stem), records.get(stem))]
-    if not wanted:
-        return {}
-    try:
-        with directory.sub(JOBS) as jobs:
-            found = {stem: read_log(jobs, f"{stem}.log") for stem in wanted}
-    except OSError as error:  # it was there a moment ago
-        problems.append(Unreadable(JOBS, why_unreadable(error)))
-        return {}
-    return {stem: log for stem, log in found.items() if log}
-
-
-def _is_history(entry: Record | None, record: Snapshot | None) -> bool:
-    """A job whose every side is finished, and not by an orphan's end: nobody asks for its log."""
-    sides = [entry, record.value if record else None]
-    return all(is_finished(side) and side.get("phase") != "orphaned" for side in sides if side is not None) and (
-        record is None or isinstance(record.value, dict)
-    )
 
 
 def _salvage(files: Iterable[Snapshot]) -> dict[str, Salvage]:
@@ -264,14 +192,15 @@ def _probe(
     records: Mapping[str, Snapshot],
     salvaged: Mapping[str, Salvage],
     processes: ProcessTable,
+    dialect: Dialect,
 ) -> dict[int, ProcessFacts]:
     """The facts about every pid that an active job names, on whichever side."""
-    active = {str(entry.get("id")) for entry in entries if is_active(entry)}
-    active |= {stem for stem, record in records.items() if is_active(record.value)}
+    active = {str(entry.get("id")) for entry in entries if is_active(entry, dialect)}
+    active |= {stem for stem, record in records.items() if is_active(record.value, dialect)}
     active |= {stem for stem, record in records.items() if not isinstance(record.value, dict)}
     sides = [entry for entry in entries if str(entry.get("id")) in active]
     sides += _values({stem: record for stem, record in records.items() if stem in active}, salvaged)
-    pids = {pid_of(side.get("pid")) for side in sides}
+    pids = {pid_of(side.get(key)) for side in sides for key in dialect.pids}
     return {pid: processes.facts(pid) for pid in pids if pid is not None and pid > 0}
 
 

@@ -244,12 +244,12 @@ def open_directory(path: Path) -> Iterator[Directory]:
 @contextmanager
 def folder_of(directory: Directory, name: str) -> Iterator[tuple[Directory, str]]:
     """The directory that a file of the workspace stands in, and its plain name there. Raises ``OSError``."""
-    head, _, tail = name.rpartition("/")
-    if head:
-        with directory.sub(head) as folder:
-            yield folder, tail
+    head, _, tail = name.partition("/")
+    if tail:
+        with directory.sub(head) as folder, folder_of(folder, tail) as found:
+            yield found
     else:
-        yield directory, tail
+        yield directory, head
 
 
 class Folders:

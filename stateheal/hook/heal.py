@@ -23,6 +23,7 @@ from stateheal.engine.commands import heal
 from stateheal.engine.configuration import configured_settings
 from stateheal.engine.world import World
 from stateheal.errors import StatehealError
+from stateheal.evidence.roots import default_roots, is_in_sandbox
 from stateheal.formats.digest import sha256
 from stateheal.formats.times import format_time
 from stateheal.model.findings import Finding, Outcome, Severity
@@ -51,7 +52,7 @@ def answer(event: str, cwd: str, late: Sequence[object], verbose: bool) -> str |
     """Heal the workspaces of a directory; what to print, if anything. ``late`` becomes true at the deadline."""
     world = World(stop=lambda: bool(late), whole_workspaces=True, wait=_WAIT)
     try:
-        request = Request(cwd=cwd, settings=configured_settings("heal"))
+        request = Request(_paths(event), cwd, settings=configured_settings("heal"))
         report = heal(request, world=world, command="hook")
     except StatehealError as error:
         note(str(error), verbose)
@@ -60,6 +61,13 @@ def answer(event: str, cwd: str, late: Sequence[object], verbose: bool) -> str |
         note(f"{problem.path}: {problem.message}", verbose)
     user, model = _texts(report)
     return _said(user, model, event) if user else None
+
+
+def _paths(event: str) -> tuple[str, ...] | None:
+    """Where to look. A session that begins uses no sandbox's state yet: that waits for a launch, or for the user."""
+    if event != "SessionStart":
+        return None
+    return tuple(str(root.path) for root in default_roots() if not is_in_sandbox(root.path))
 
 
 def _said(user: Sequence[str], model: Sequence[str], event: str) -> str:

@@ -18,7 +18,7 @@ from stateheal.model.disk import NEW_INDEX
 from stateheal.model.evidence import Answer
 from stateheal.model.findings import Finding, Severity
 from stateheal.model.liveness import Liveness
-from stateheal.model.records import entries_of, is_active, is_finished, is_plain_id, text_of
+from stateheal.model.records import entries_of, is_finished, is_plain_id, text_of
 
 
 class Request(NamedTuple):
@@ -77,7 +77,7 @@ def obstacle(view: View, findings: Iterable[Finding], name: str, known: Collecti
     if view.evidence.unreadable:
         return f"{name}: {view.evidence.unreadable[0].name} {view.evidence.unreadable[0].reason}"
     for job in view.jobs:
-        if any(map(is_active, job.sides)) and view.judge(job).verdict.state is not Liveness.DEAD:
+        if job.any_active and view.judge(job).verdict.state is not Liveness.DEAD:
             return f"{name}: {job.id} may be running: {view.judge(job).verdict.reason}"
     broker = view.evidence.broker
     if broker is not None and broker.answer is not Answer.NO:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from stateheal.formats.jsontext import Json
+from stateheal.model.dialect import CODEX, Dialect
 from stateheal.model.liveness import Identity
 from stateheal.model.records import pid_of, text_of
 
@@ -34,15 +35,27 @@ def identity_of(record: Mapping[str, Json]) -> Identity | None:
     return Identity(boot, namespace, ticks)
 
 
-def fork_ticks_of(record: Mapping[str, Json]) -> int | None:
-    """The start ticks that forks record as ``linux:<ticks>``; any other format is unknown and ignored."""
+def fork_ticks_of(record: Mapping[str, Json], dialect: Dialect = CODEX, pid: str = "pid") -> int | None:
+    """The start ticks that forks record as ``linux:<ticks>``; any other format is unknown and ignored.
+
+    Of a field that a companion is known to keep for this ``pid`` field, bare digits are ticks as well.
+    """
     owner = record.get("owner")
     for holder in (record, owner if isinstance(owner, dict) else {}):
         for key in ("pidStartTime", "pidIdentity"):
-            match = _TICKS.fullmatch(text_of(holder, key) or "")
+            match = _TICKS.fullmatch(text_of(holder, key) or "") if dialect.identities.get(key, pid) == pid else None
             if match:
                 return int(match[1])
-    return None
+    known = (_dotted(record, key) for key, named in dialect.identities.items() if named == pid)
+    ticks = (_TICKS.fullmatch(value if ":" in value else f"linux:{value}") for value in known if isinstance(value, str))
+    return next((int(match[1]) for match in ticks if match), None)
+
+
+def _dotted(record: Mapping[str, Json], path: str) -> Json:
+    """A field of the record, or of an object in it: ``worker.startKey``."""
+    first, _, rest = path.partition(".")
+    inner = record.get(first)
+    return inner.get(rest) if rest and isinstance(inner, dict) else None if rest else inner
 
 
 def other_pids(record: Mapping[str, Json]) -> Iterator[tuple[str, int]]:

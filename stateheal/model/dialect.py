@@ -20,7 +20,7 @@ class Marks(NamedTuple):
     """What a tree shows of its companion, whoever's directory it stands in; any one of them is enough."""
 
     names: str = ""
-    """Pattern of a name beside the index."""
+    """Pattern of a name beside the index; such names are not so rare that they tell anything in another's directory."""
     job_names: str = ""
     """Pattern of a name in ``jobs/``."""
     top: tuple[str, ...] = ()

@@ -46,8 +46,11 @@ def job_file(stem: str) -> str:
 
 
 def stem_of(name: str) -> str | None:
-    """The job whose file has this name; ``None`` for the index and the broker's file."""
-    return name[len(JOBS) + 1 : -len(".json")] if name.startswith(JOBS + "/") else None
+    """The job whose file has this name, ``jobs/<id>.json`` or ``jobs/<id>/job.json``; ``None`` for any other file."""
+    if not name.startswith(JOBS + "/"):
+        return None
+    inner = name[len(JOBS) + 1 :]
+    return inner.partition("/")[0] if "/" in inner else inner.removesuffix(".json")
 
 
 @dataclass(frozen=True)

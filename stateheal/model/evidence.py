@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from stateheal.formats.jsonsalvage import Salvage
 from stateheal.formats.jsontext import Json
-from stateheal.model.dialect import TAKEN_FOR_GRANTED, Recognition
+from stateheal.model.dialect import CODEX, TAKEN_FOR_GRANTED, Dialect, Recognition
 from stateheal.model.disk import LogFacts, Name, Place, Snapshot, Unreadable
 from stateheal.model.findings import Violation
 from stateheal.model.liveness import HostFacts, ProcessFacts
@@ -146,3 +146,8 @@ class Evidence:
     """By job id, for job files that do not parse: the answer from a rollout, or from the log."""
     turns: Mapping[tuple[str, str], TurnFacts] = field(default_factory=dict)
     """Rollouts' word on turns, by thread and turn id."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """Its companion's ways; the common ones where nobody knows it."""
+        return self.recognition.dialect if self.recognition else CODEX

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from stateheal.formats.jsontext import Json
 from stateheal.model.dialect import CODEX, Dialect
 
@@ -25,11 +27,7 @@ def status_of(record: Json, dialect: Dialect) -> str | None:
     return None
 
 
-def is_active(record: Json, dialect: Dialect = CODEX) -> bool:
-    """Whether the record says that its job is waiting or running."""
-    return status_of(record, dialect) in dialect.active
-
-
-def is_finished(record: Json, dialect: Dialect = CODEX) -> bool:
-    """Whether the record says that its job has ended."""
-    return status_of(record, dialect) in dialect.finished
+def knows_version(index: Mapping[str, Json], dialect: Dialect) -> bool:
+    """Whether the companion is known to write an index of this version; one without any passes for version 1."""
+    version = index.get("version", None if None in dialect.versions else 1)
+    return not isinstance(version, bool) and version in dialect.versions

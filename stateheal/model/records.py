@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 
 from stateheal.formats.jsontext import Json
 from stateheal.formats.times import DAY, parse_time
-from stateheal.model.disk import ACTIVE, FINISHED
+from stateheal.model.dialect import CODEX, Dialect
+from stateheal.model.layout import status_of
 from stateheal.text import shorten
 
 TIME_FIELDS = ("createdAt", "startedAt", "updatedAt", "completedAt", "cancelledAt")
@@ -79,16 +80,14 @@ def label_of(*sides: Mapping[str, Json]) -> str | None:
     return shorten(line) if line else None
 
 
-def is_active(record: Json) -> bool:
-    """Whether the record says ``queued`` or ``running``."""
-    status = record.get("status") if isinstance(record, dict) else None
-    return isinstance(status, str) and status in ACTIVE
+def is_active(record: Json, dialect: Dialect = CODEX) -> bool:
+    """Whether the record says that its job is waiting or running (``queued``, ``running``)."""
+    return status_of(record, dialect) in dialect.active
 
 
-def is_finished(record: Json) -> bool:
-    """Whether the record says ``completed``, ``failed`` or ``cancelled``."""
-    status = record.get("status") if isinstance(record, dict) else None
-    return isinstance(status, str) and status in FINISHED
+def is_finished(record: Json, dialect: Dialect = CODEX) -> bool:
+    """Whether the record says that its job has ended (``completed``, ``failed``, ``cancelled``)."""
+    return status_of(record, dialect) in dialect.finished
 
 
 def is_lost(record: Json) -> bool:

@@ -20,7 +20,8 @@ from stateheal.commit.swap import Replacement
 from stateheal.engine import workspace as visits
 from stateheal.engine.api import audit, heal
 from stateheal.engine.commands import undo
-from stateheal.evidence import workspace as gathering
+from stateheal.evidence import jobs as gathering
+from stateheal.evidence import workspace as workspace_of
 from stateheal.fs.directory import open_directory
 from stateheal.model.findings import Outcome, Severity
 from stateheal.model.liveness import ProcessFacts
@@ -351,7 +352,7 @@ def test_a_fresh_machine_has_nothing_to_heal() -> None:
 def test_containers_on_shared_storage_are_unsure_for_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tree = Tree(tmp_path / "tree").add(job("task-1"))
     inside = FakeProcesses(facts_of_host=HOST._replace(initial_namespace=False))
-    monkeypatch.setattr(gathering, "on_shared_storage", lambda path: True)
+    monkeypatch.setattr(workspace_of, "on_shared_storage", lambda path: True)
     report = heal([tree.root], world=world(inside), journal=journal_in(tmp_path))
     assert [f.severity for f in report.findings] == [Severity.UNSURE] and report.exit_status == 0
     local = stateheal.settings_of(assume_local=True)

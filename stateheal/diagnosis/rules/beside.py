@@ -13,7 +13,6 @@ from stateheal.diagnosis.rule import Diagnosed, Rule, file_finding
 from stateheal.diagnosis.view import View
 from stateheal.formats.jsontext import Json
 from stateheal.formats.times import DAY, MINUTE, describe_age
-from stateheal.model.disk import BROKER
 from stateheal.model.evidence import Answer, BrokerFacts
 from stateheal.model.findings import Severity
 from stateheal.model.liveness import Liveness, Owner, Verdict
@@ -36,18 +35,20 @@ def find_stale_broker(view: View) -> Iterator[Diagnosed]:
     message = f"the broker it names is gone: {verdict.reason}"
     if verdict.state is Liveness.UNSURE or broker.answer is Answer.UNKNOWN:
         doubt = f"its endpoint {broker.answer.value}"
-        yield Diagnosed(file_finding(view, STALE_BROKER, BROKER, message, doubt, severity=Severity.UNSURE))
+        yield Diagnosed(
+            file_finding(view, STALE_BROKER, broker.snapshot.name, message, doubt, severity=Severity.UNSURE)
+        )
         return
     finding = file_finding(
         view,
         STALE_BROKER,
-        BROKER,
+        broker.snapshot.name,
         message,
         "its endpoint does not answer; the plugin would signal that pid's process group at session end",
-        "remove broker.json; its session directory is not touched",
+        f"remove {broker.snapshot.name}; its session directory is not touched",
     )
     owners_to_recheck = (owner,) if by_pid else ()
-    yield Diagnosed(finding, Change(remove=BROKER, owners_to_recheck=owners_to_recheck))
+    yield Diagnosed(finding, Change(remove=broker.snapshot.name, owners_to_recheck=owners_to_recheck))
 
 
 def _owner(view: View, broker: BrokerFacts, session: dict[str, Json]) -> Owner:

@@ -8,8 +8,9 @@ from stateheal.diagnosis.repairs import is_shape
 from stateheal.diagnosis.rule import Diagnosed, Rule, file_finding, job_finding, on_disk
 from stateheal.diagnosis.view import View
 from stateheal.formats.jsontext import ParseFailure
-from stateheal.model.disk import ACTIVE, FINISHED, INDEX, stem_of
+from stateheal.model.disk import INDEX, stem_of
 from stateheal.model.findings import Finding, Severity, Violation
+from stateheal.model.layout import status_of
 from stateheal.model.records import entries_of, text_of
 
 
@@ -56,7 +57,8 @@ def _too_deep(view: View, name: str, reason: str) -> Iterator[Diagnosed]:
 
 def _unknown_statuses(view: View) -> Iterator[Diagnosed]:
     for job in view.jobs:
-        unknown = {text_of(side, "status") for side in job.sides} - ACTIVE - FINISHED - {None}
+        known = job.dialect.active | job.dialect.finished | {None}
+        unknown = {status_of(side, job.dialect) for side in job.sides} - known
         if unknown:
             shown = ", ".join(sorted(repr(status)[:40] for status in unknown))
             message = f"status {shown} is not known here; the job is left alone"

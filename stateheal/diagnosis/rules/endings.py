@@ -14,6 +14,7 @@ from stateheal.diagnosis.rule import Diagnosed, Rule, job_finding
 from stateheal.diagnosis.view import View
 from stateheal.formats.times import MINUTE
 from stateheal.model.findings import Finding, Severity
+from stateheal.model.layout import status_of
 from stateheal.model.liveness import Liveness, Owner
 from stateheal.model.plan import GONE, Change, Patch
 from stateheal.model.records import is_active, is_finished, text_of
@@ -22,16 +23,16 @@ from stateheal.model.records import is_active, is_finished, text_of
 def find_index_behind(view: View) -> Iterator[Diagnosed]:
     """The job file has the end, the index still says active."""
     for job in view.jobs:
-        if job.record is not None and is_finished(job.record) and is_active(job.entry):
-            status = job.record["status"]
+        if job.record is not None and is_finished(job.record, job.dialect) and is_active(job.entry, job.dialect):
+            status = status_of(job.record, job.dialect)
             yield from _behind(view, job, INDEX_BEHIND, f"the job file says {status}, the index still active")
 
 
 def find_file_behind(view: View) -> Iterator[Diagnosed]:
     """The index has the end, the job file still says active."""
     for job in view.jobs:
-        if job.entry is not None and is_finished(job.entry) and is_active(job.record):
-            status = job.entry["status"]
+        if job.entry is not None and is_finished(job.entry, job.dialect) and is_active(job.record, job.dialect):
+            status = status_of(job.entry, job.dialect)
             yield from _behind(view, job, FILE_BEHIND, f"the index says {status}, the job file still active")
 
 
@@ -68,34 +69,38 @@ def _missing_log_line(view: View, job: Job) -> str | None:
 def _adopting(job: Job, rule: Rule, owners_to_recheck: tuple[Owner, ...], log: str | None) -> Change:
     assert job.entry is not None and job.record is not None
     if rule is INDEX_BEHIND:
-        entry = ending(job.record, job.entry)
+        entry = ending(job.record, job.entry, job.dialect)
         return Change(job.position, entry, job.id, log=log, requires_record=job.id, owners_to_recheck=owners_to_recheck)
     return Change(
-        stem=job.id, record=ending(job.entry, job.record), requires_index=True, owners_to_recheck=owners_to_recheck
+        stem=job.id,
+        record=ending(job.entry, job.record, job.dialect),
+        requires_index=True,
+        owners_to_recheck=owners_to_recheck,
     )
 
 
 def find_ending_conflict(view: View) -> Iterator[Diagnosed]:
     """Both records are finished, and differently."""
     for job in view.jobs:
-        if job.entry is not None and job.record is not None and is_finished(job.entry) and is_finished(job.record):
+        ended = [side for side in job.sides if is_finished(side, job.dialect)]
+        if job.entry is not None and job.record is not None and len(ended) == 2:
             yield from _conflict(view, job, job.entry, job.record)
         elif len(job.sides) == 1 and not (job.has_file and job.record is None):
             yield from _leftover(view, job)
 
 
 def _conflict(view: View, job: Job, entry: Record, record: Record) -> Iterator[Diagnosed]:
-    ends = (entry["status"], record["status"])
+    ends = (entry.get("status"), record.get("status"))
     has_result = record.get("result") is not None
     if ends == ("failed", "completed") and has_result:
         message = "the index says failed, but the job file is completed and holds its result"
         leftover: Patch = {"errorMessage": GONE} if is_orphan_message(record) else {}
-        change = Change(job.position, ending(record, entry), job.id, leftover, requires_record=job.id)
+        change = Change(job.position, ending(record, entry, job.dialect), job.id, leftover, requires_record=job.id)
         yield Diagnosed(_finding(view, job, message, "the index takes over the job file's ending"), change)
     elif ends == ("completed", "failed") and has_result and is_orphan_message(record):
         message = "the job file was marked orphaned, but it holds a result and the index says completed"
         leftover = {"errorMessage": GONE} if is_orphan_message(entry) else {}
-        change = Change(job.position, leftover, job.id, ending(entry, record), requires_index=True)
+        change = Change(job.position, leftover, job.id, ending(entry, record, job.dialect), requires_index=True)
         yield Diagnosed(_finding(view, job, message, "the job file takes over the index's ending"), change)
     elif ends[0] != ends[1]:
         message = f"the index says {ends[0]}, the job file {ends[1]}; neither can be proven, so both are left"

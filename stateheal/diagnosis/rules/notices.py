@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator
 
 from stateheal.diagnosis.job import Job
-from stateheal.diagnosis.repairs import CAP, is_inside_jobs, is_unsafe_log
+from stateheal.diagnosis.repairs import is_inside_jobs, is_unsafe_log
 from stateheal.diagnosis.rule import Diagnosed, Rule, file_finding, job_finding
 from stateheal.diagnosis.view import View
 from stateheal.formats.times import HOUR, MINUTE, describe_age
@@ -15,7 +15,7 @@ from stateheal.model.disk import GATE_TITLE, INDEX, JOBS
 from stateheal.model.evidence import Answer, TurnEnd
 from stateheal.model.findings import Severity
 from stateheal.model.liveness import Liveness
-from stateheal.model.records import entries_of, is_active, is_lost, text_of
+from stateheal.model.records import entries_of, is_lost, text_of
 
 _SILENT = 2 * HOUR
 _STILL_WARM = 30 * MINUTE
@@ -139,20 +139,20 @@ def find_gone_workspace(view: View) -> Iterator[Diagnosed]:
 def find_silent(view: View) -> Iterator[Diagnosed]:
     """A live job that has written nothing for hours."""
     for job in view.jobs:
-        if not any(map(is_active, job.sides)) or view.judge(job).verdict.state is not Liveness.ALIVE:
+        if not job.any_active or view.judge(job).verdict.state is not Liveness.ALIVE:
             continue
         last = view.last_sign(job)
         if last is not None and view.now - last > _SILENT:
             message = f"its process lives, but its last sign of life was {describe_age(last, view.now)}"
-            helps = f"if it hangs: /codex:cancel {job.id}"
+            helps = f"if it hangs: {view.dialect.launch.cancel} {job.id}"
             yield Diagnosed(job_finding(view, job, SILENT, message, helps))
 
 
 def find_over_cap(view: View) -> Iterator[Diagnosed]:
     """More entries than the plugin keeps: its next write deletes the files of the oldest."""
-    count = len(entries_of(view.draft.index))
-    if count > CAP:
-        message = f"the index holds {count} entries; the plugin's next write deletes all but the {CAP} newest"
+    count, cap = len(entries_of(view.draft.index)), view.dialect.cap
+    if cap is not None and count > cap:
+        message = f"the index holds {count} entries; the plugin's next write deletes all but the {cap} newest"
         helps = f"copy what you need from {view.evidence.place.directory / JOBS} before you start another job"
         yield Diagnosed(file_finding(view, OVER_CAP, INDEX, message, helps, pointer="/jobs"))
 

@@ -12,10 +12,11 @@ from stateheal.diagnosis.repairs import orphan_change, terminated_by
 from stateheal.diagnosis.rule import Diagnosed, Rule, job_finding
 from stateheal.diagnosis.view import View
 from stateheal.formats.times import describe_age
+from stateheal.model.dialect import Dialect
 from stateheal.model.findings import Severity
 from stateheal.model.liveness import Liveness, Verdict
 from stateheal.model.plan import Change, Patch
-from stateheal.model.records import is_active, is_finished, pid_of
+from stateheal.model.records import is_finished, pid_of
 
 
 def _find_orphans(view: View, rule: Rule) -> Iterator[Diagnosed]:
@@ -44,12 +45,12 @@ def find_unsafe(view: View) -> Iterator[Diagnosed]:
     """Pids that are none, on any record: on active jobs as far as they are dead, on finished ones always."""
     yield from _find_orphans(view, UNSAFE_PID)
     for job in view.jobs:
-        if any(map(is_active, job.sides)):
+        if job.any_active:
             continue  # its other side may speak of a process that lives
-        entry = _nulled(job.entry)
-        record = _nulled(job.record)
+        entry = _nulled(job.entry, job.dialect)
+        record = _nulled(job.record, job.dialect)
         if entry or record:
-            shown = next(side["pid"] for side in job.sides if _nulled(side))
+            shown = next(side["pid"] for side in job.sides if _nulled(side, job.dialect))
             yield Diagnosed(
                 job_finding(
                     view,
@@ -63,8 +64,8 @@ def find_unsafe(view: View) -> Iterator[Diagnosed]:
             )
 
 
-def _nulled(side: Record | None) -> Patch:
-    if side is None or not is_finished(side) or side.get("pid") is None:
+def _nulled(side: Record | None, dialect: Dialect) -> Patch:
+    if side is None or not is_finished(side, dialect) or side.get("pid") is None:
         return {}
     pid = pid_of(side["pid"])
     sound = pid is not None and pid > 1 and not isinstance(side["pid"], str)

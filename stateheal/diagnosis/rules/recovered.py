@@ -64,8 +64,8 @@ def _is_lost(view: View, job: Job) -> bool:
         return view.judge(job).verdict.state is Liveness.DEAD
     return (
         bool(job.sides)
-        and all(is_lost(side) or is_active(side) for side in job.sides)
-        and (not any(map(is_active, job.sides)) or view.judge(job).verdict.state is Liveness.DEAD)
+        and all(is_lost(side) or is_active(side, job.dialect) for side in job.sides)
+        and (not job.any_active or view.judge(job).verdict.state is Liveness.DEAD)
     )
 
 
@@ -86,7 +86,7 @@ def _change(view: View, job: Job, recovery: Recovery) -> Change:
         stem=job.id,
         record={**_patch(job.record, both, recovery), "result": result, "rendered": recovery.message},
         log=log_line(view, job.sides[0], "Recovered the result of its turn from a rollout"),
-        owners_to_recheck=view.judge(job).owners if any(map(is_active, job.sides)) else (),
+        owners_to_recheck=view.judge(job).owners if job.any_active else (),
     )
 
 

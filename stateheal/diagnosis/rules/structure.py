@@ -15,8 +15,10 @@ from stateheal.diagnosis.rule import Diagnosed, Rule, file_finding, job_finding
 from stateheal.diagnosis.view import View
 from stateheal.formats.jsontext import Json
 from stateheal.formats.times import format_time
-from stateheal.model.disk import ACTIVE, FINISHED, INDEX
+from stateheal.model.dialect import Dialect
+from stateheal.model.disk import INDEX
 from stateheal.model.findings import Severity
+from stateheal.model.layout import status_of
 from stateheal.model.liveness import Liveness
 from stateheal.model.plan import Change
 from stateheal.model.records import (
@@ -68,7 +70,7 @@ def _leading_out(view: View, job: Job) -> Diagnosed:
     if may_live(view, job):
         return Diagnosed(job_finding(view, job, UNSAFE_PATH, message, "it may live", severity=Severity.UNSURE))
     finding = job_finding(view, job, UNSAFE_PATH, message, repair="take the entry out of the index")
-    owners = view.judge(job).owners if is_active(job.entry) else ()
+    owners = view.judge(job).owners if is_active(job.entry, job.dialect) else ()
     return Diagnosed(finding, Change(drop=frozenset({job.position}), owners_to_recheck=owners))
 
 
@@ -82,7 +84,7 @@ def _unsafe_log(view: View, job: Job, bad: list[Record]) -> Diagnosed:
         entry={"logFile": None} if any(side is job.entry for side in bad) else {},
         stem=job.id,
         record={"logFile": None} if any(side is job.record for side in bad) else {},
-        owners_to_recheck=view.judge(job).owners if any(map(is_active, job.sides)) else (),
+        owners_to_recheck=view.judge(job).owners if job.any_active else (),
     )
     return Diagnosed(finding, change)
 
@@ -107,16 +109,20 @@ def _doubled(view: View, jobs: list[Job]) -> Iterator[Diagnosed]:
         finding = job_finding(view, jobs[0], DUPLICATE_ID, message, "it may live", severity=Severity.UNSURE)
         yield Diagnosed(finding)
         return
-    winner = max(jobs, key=lambda job: (is_finished(job.entry), str((job.entry or {}).get("updatedAt") or "")))
+    winner = max(jobs, key=_weight)
     missing: Record = {}
     for loser in jobs:
         if loser is not winner:
             missing |= _only_in(loser.entry or {}, {**(winner.entry or {}), **missing})
     repair = "keep the finished or newer one, with the fields that only the other has"
     finding = job_finding(view, winner, DUPLICATE_ID, message, repair=repair)
-    owners = [owner for job in jobs if is_active(job.entry) for owner in view.judge(job).owners]
+    owners = [owner for job in jobs if is_active(job.entry, job.dialect) for owner in view.judge(job).owners]
     drop = frozenset(job.position for job in jobs if job is not winner and job.position is not None)
     yield Diagnosed(finding, Change(winner.position, missing, drop=drop, owners_to_recheck=tuple(owners)))
+
+
+def _weight(job: Job) -> tuple[bool, str]:
+    return is_finished(job.entry, job.dialect), str((job.entry or {}).get("updatedAt") or "")
 
 
 def _only_in(loser: Record, winner: Record) -> Record:
@@ -127,7 +133,7 @@ def _only_in(loser: Record, winner: Record) -> Record:
 
 def find_stubs(view: View) -> Iterator[Diagnosed]:
     """Entries that lost their row: an update of a row that was no longer there left only what it set."""
-    for job in view.jobs:
+    for job in view.jobs if view.dialect.stubs else ():
         if job.entry is None or job.record is None:
             continue
         lacking = [key for key in ("status", *IDENTITY) if text_of(job.record, key) and key not in job.entry]
@@ -138,23 +144,23 @@ def find_stubs(view: View) -> Iterator[Diagnosed]:
             yield Diagnosed(job_finding(view, job, STUB_ENTRY, message, "it may live", severity=Severity.UNSURE))
             continue
         finding = job_finding(view, job, STUB_ENTRY, message, repair="fill it in from the job file")
-        owners = view.judge(job).owners if any(map(is_active, job.sides)) else ()
+        owners = view.judge(job).owners if job.any_active else ()
         change = Change(
             position=job.position,
-            entry=_filling(job.entry, job.record),
+            entry=_filling(job.entry, job.record, job.dialect),
             requires_record=job.id,
             owners_to_recheck=owners,
         )
         yield Diagnosed(finding, change)
 
 
-def _filling(entry: Record, record: Record) -> Record:
+def _filling(entry: Record, record: Record, dialect: Dialect) -> Record:
     """What the entry lacks; one without a status also takes the file's end, or its process, over."""
     lacking = {key: value for key, value in record.items() if key not in entry and key not in ENTRY_LACKS}
     if "status" in entry:
         return {key: value for key, value in lacking.items() if key in IDENTITY and text_of(record, key)}
-    if is_finished(record):
-        return {**lacking, **{k: v for k, v in ending(record, entry).items() if isinstance(k, str)}}
+    if is_finished(record, dialect):
+        return {**lacking, **{k: v for k, v in ending(record, entry, dialect).items() if isinstance(k, str)}}
     return lacking
 
 
@@ -164,6 +170,8 @@ def _filling(entry: Record, record: Record) -> Record:
 def find_unindexed(view: View) -> Iterator[Diagnosed]:
     """Job files that the index does not know."""
     index = view.draft.index
+    if not (view.dialect.has_index and view.dialect.indexes_all):
+        return
     if view.evidence.index is not None and not (isinstance(index, dict) and isinstance(index.get("jobs"), list)):
         return  # torn and not being rebuilt now, or of a shape that nothing can be added to
     room = ROOM - len(entries_of(index))
@@ -173,7 +181,7 @@ def find_unindexed(view: View) -> Iterator[Diagnosed]:
         assert job.record is not None
         if not is_plain_id(job.id) or not {"kind", "jobClass"} & job.record.keys():
             continue
-        if text_of(job.record, "status") not in ACTIVE | FINISHED:
+        if status_of(job.record, job.dialect) not in job.dialect.active | job.dialect.finished:
             continue
         message = "its job file is there, but the index does not know it: the plugin cannot show it"
         if may_live(view, job):
@@ -187,7 +195,7 @@ def find_unindexed(view: View) -> Iterator[Diagnosed]:
         room -= 1
         new = "" if index is not None else " to a new index, which has the review gate off"
         finding = job_finding(view, job, UNINDEXED, message, repair=f"add an entry made from the file{new}")
-        owners = view.judge(job).owners if is_active(job.record) else ()
+        owners = view.judge(job).owners if is_active(job.record, job.dialect) else ()
         yield Diagnosed(
             finding, Change(stem=job.id, add=_entry_from(view, job), requires_record=job.id, owners_to_recheck=owners)
         )
@@ -213,11 +221,11 @@ def _entry_from(view: View, job: Job) -> Record:
 
 def find_missing_files(view: View) -> Iterator[Diagnosed]:
     """Entries without a job file."""
-    for job in view.jobs:
+    for job in view.jobs if view.dialect.record else ():
         if job.entry is None or job.has_file:
             continue
         message = "its job file is not there: the plugin has nothing to show but the index entry"
-        if is_finished(job.entry):
+        if is_finished(job.entry, job.dialect):
             yield Diagnosed(job_finding(view, job, MISSING_FILE, message, severity=Severity.NOTICE))
         elif job.active and view.judge(job).verdict.state is Liveness.DEAD:
             verdict = view.judge(job).verdict

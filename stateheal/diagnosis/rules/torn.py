@@ -56,6 +56,10 @@ def find_torn_index(view: View) -> Iterator[Diagnosed]:
         message = f"{INDEX} is {reason}, but was written just now: it may be on its way"
         yield Diagnosed(file_finding(view, TORN_INDEX, INDEX, message, severity=Severity.UNSURE))
         return
+    if not view.dialect.rebuilds:
+        message = f"{INDEX} is {reason}; its companion's own code is the one to rebuild it, or nobody"
+        yield Diagnosed(file_finding(view, TORN_INDEX, INDEX, message))
+        return
     rebuilt = _rebuilt_index(view, index)
     count = len(entries_of(rebuilt))
     message = f"{INDEX} is {reason}: the plugin sees no jobs, and its next write makes that final"
@@ -159,7 +163,9 @@ def find_torn_job(view: View) -> Iterator[Diagnosed]:
             continue
         reason = _why(snapshot)
         if reason is not None:
-            yield from _torn_job(view, entries.get(stem, Job(stem, has_file=True)), snapshot, reason)
+            yield from _torn_job(
+                view, entries.get(stem, Job(stem, has_file=True, dialect=view.dialect)), snapshot, reason
+            )
 
 
 def _torn_job(view: View, job: Job, snapshot: Snapshot, reason: str) -> Iterator[Diagnosed]:
@@ -168,7 +174,7 @@ def _torn_job(view: View, job: Job, snapshot: Snapshot, reason: str) -> Iterator
         message = f"{name} is {reason}, but was written just now: it may be on its way"
         yield Diagnosed(job_finding(view, job, TORN_JOB, message, severity=Severity.UNSURE))
         return
-    if is_active(job.entry) and view.judge(job).verdict.state is not Liveness.DEAD:
+    if is_active(job.entry, job.dialect) and view.judge(job).verdict.state is not Liveness.DEAD:
         message = f"{name} is {reason}; its process may live, so it is left alone"
         yield Diagnosed(job_finding(view, job, TORN_JOB, message, severity=Severity.UNSURE))
         return
@@ -182,7 +188,7 @@ def _torn_job(view: View, job: Job, snapshot: Snapshot, reason: str) -> Iterator
     has_result = rebuilt.get("result") is not None or rebuilt.get("rendered") is not None
     kept = whence or ("its answer can still be read and is kept" if has_result else "no answer can be read from it")
     finding = job_finding(view, job, TORN_JOB, message, kept, "rebuild it from the index and what can still be read")
-    owners_to_recheck = view.judge(job).owners if is_active(job.entry) else ()
+    owners_to_recheck = view.judge(job).owners if is_active(job.entry, job.dialect) else ()
     yield Diagnosed(finding, Change(stem=job.id, rebuilt=rebuilt, owners_to_recheck=owners_to_recheck))
 
 

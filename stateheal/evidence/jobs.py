@@ -1,0 +1,122 @@
+"""What stands in a workspace's ``jobs/``: the records of jobs, and what their logs tell (field guide section 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple, TypeVar
+
+from stateheal.evidence.leftovers import read_pid, stray_names
+from stateheal.evidence.snapshot import is_record, read_log, read_snapshot, why_unreadable
+from stateheal.formats.jsontext import Json, ParseFailure
+from stateheal.fs.directory import Directory, folder_of
+from stateheal.model.dialect import Dialect
+from stateheal.model.disk import JOBS, LogFacts, Name, Snapshot, Unreadable
+from stateheal.model.evidence import BrokerFacts
+from stateheal.model.layout import log_name, record_name
+from stateheal.model.records import NOT_RECORDS, is_finished
+
+Record = Mapping[str, Json]
+Found = TypeVar("Found", Snapshot, BrokerFacts)
+
+
+def read_twice(directory: Directory, name: str, shown: str) -> Snapshot | Unreadable | None:
+    """A file that does not parse is read once more: it may just have been written."""
+    found = read_snapshot(directory, name, shown)
+    if isinstance(found, Snapshot) and isinstance(found.document, ParseFailure):
+        return read_snapshot(directory, name, shown)
+    return found
+
+
+def kept(found: Found | Unreadable | None, problems: list[Unreadable]) -> Found | None:
+    """What was read, or nothing, with the reason noted."""
+    if isinstance(found, Unreadable):
+        problems.append(found)
+        return None
+    return found
+
+
+class Jobs(NamedTuple):
+    """What stands in ``jobs/``."""
+
+    records: dict[str, Snapshot]
+    names: Mapping[str, bool] = MappingProxyType({})
+    """Every name, and whether a directory stands under it."""
+    strays: tuple[Name, ...] = ()
+    sidecars: Mapping[str, int] = MappingProxyType({})
+    """By job: the pid in ``<id>.pid``."""
+
+
+def read_jobs(directory: Directory, entries: Sequence[Record], problems: list[Unreadable], dialect: Dialect) -> Jobs:
+    """The records, by stem, and what else may be of interest there; what cannot be read is noted in ``problems``."""
+    known = {str(entry.get("id")) for entry in entries}
+    records: dict[str, Snapshot] = {}
+    try:
+        with directory.sub(JOBS) as jobs:
+            names = jobs.listing()
+            strays = list(stray_names(jobs, names, JOBS + "/"))
+            for stem in _stems(names, dialect):
+                name = record_name(stem, dialect)
+                with folder_of(jobs, name.removeprefix(f"{JOBS}/")) as (folder, base):
+                    found = kept(read_twice(folder, base, name), problems)
+                    if folder is not jobs:
+                        strays += stray_names(folder, folder.listing(), f"{JOBS}/{stem}/")
+                if found and (stem in known or is_record(found, stem)):
+                    records[stem] = found
+            pids = {stem: read_pid(jobs, f"{stem}.pid") for stem in known | records.keys() if f"{stem}.pid" in names}
+            sidecars = {stem: pid for stem, pid in pids.items() if pid is not None}
+            return Jobs(records, names, tuple(strays), sidecars)
+    except FileNotFoundError:
+        pass  # a fresh workspace, or a fork that keeps no job files
+    except OSError as error:
+        problems.append(Unreadable(JOBS, why_unreadable(error)))
+    return Jobs(records)
+
+
+def _stems(names: Mapping[str, bool], dialect: Dialect) -> Iterator[str]:
+    """The jobs that have a record of their own, as far as names in ``jobs/`` tell."""
+    if dialect.record is None:
+        return
+    nested = dialect.record.count("/") > 1
+    for name, is_directory in names.items():
+        if nested and is_directory:
+            yield name
+        elif not nested and name.endswith(".json") and not name.endswith(NOT_RECORDS):
+            yield name[: -len(".json")]
+
+
+def read_logs(
+    directory: Directory,
+    jobs: Jobs,
+    entries: Sequence[Record],
+    clean: frozenset[str],
+    problems: list[Unreadable],
+    dialect: Dialect,
+) -> dict[str, LogFacts]:
+    """What the logs tell of jobs that somebody may ask about."""
+    known = {ident: entry for entry in entries if (ident := str(entry.get("id"))) not in clean}
+    stems = sorted(stem for stem in {*known, *jobs.records} - clean if _top(stem, dialect) in jobs.names)
+    wanted = [stem for stem in stems if not _is_history(known.get(stem), jobs.records.get(stem), dialect)]
+    if not wanted:
+        return {}
+    found: dict[str, LogFacts | None] = {}
+    try:
+        with directory.sub(JOBS) as folder:
+            for stem in wanted:
+                with folder_of(folder, log_name(stem, dialect).removeprefix(f"{JOBS}/")) as (place, name):
+                    found[stem] = read_log(place, name)
+    except OSError as error:  # it was there a moment ago
+        problems.append(Unreadable(JOBS, why_unreadable(error)))
+    return {stem: log for stem, log in found.items() if log}
+
+
+def _top(stem: str, dialect: Dialect) -> str:
+    """What stands in ``jobs/`` itself for a job's log: the log, or its directory."""
+    return log_name(stem, dialect).removeprefix(f"{JOBS}/").partition("/")[0]
+
+
+def _is_history(entry: Record | None, record: Snapshot | None, dialect: Dialect) -> bool:
+    """A job whose every side is finished, and not by an orphan's end: nobody asks for its log."""
+    sides = [side for side in (entry, record.value if record else None) if side is not None]
+    ended = all(is_finished(side, dialect) and side.get("phase") != "orphaned" for side in sides)
+    return ended and (record is None or isinstance(record.value, dict))
