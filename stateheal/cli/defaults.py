@@ -14,7 +14,21 @@ from stateheal.text import did_you_mean
 
 EACH_TIME = frozenset(
     [
-        *("yes", "purge", "archive", "from", "to", "workspace", "job", "cwd", "broker", "scope", "config"),
+        *(
+            "yes",
+            "purge",
+            "forget",
+            "keep_last",
+            "archive",
+            "from",
+            "to",
+            "workspace",
+            "job",
+            "cwd",
+            "broker",
+            "scope",
+            "config",
+        ),
         *("output", "html", "export", "title", "summary", "help", "version"),
     ]
 )

@@ -24,6 +24,8 @@ from stateheal.formats.times import format_time
 
 KEEP = 50
 """Runs that are kept unless the user says otherwise."""
+LAST_RUN = "last-run"
+"""The file that keeps the number of the latest run that was forgotten."""
 
 
 class Run(NamedTuple):
@@ -69,7 +71,7 @@ class Journal:
     def claim(self, now: float) -> Path:
         """Make the directory of a new run: numbered, so that their order does not depend on the clock."""
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
-        number = max((run_number(name) for name in os.listdir(self.runs_path)), default=0)
+        number = max(last_number(self.path), *map(run_number, os.listdir(self.runs_path)), 0)
         while True:
             number += 1
             folder = self.runs_path / f"{number:04d}-{stamp}"
@@ -172,19 +174,22 @@ class Journal:
         oldest = min((run_number(run.id) for run in kept), default=0)
         for name in names:
             if run_number(name) < oldest and not is_held_by_another(self.runs_path / name):
-                _remove_tree(self.runs_path / name)
-
-    def purge(self) -> int:
-        """Forget every run: nothing can be undone any more. Returns how many there were."""
-        count = len(self.runs())
-        _remove_tree(self.runs_path)
-        return count
+                remove_tree(self.runs_path / name)
 
 
-def _remove_tree(path: Path) -> None:
+def remove_tree(path: Path) -> None:
+    """Remove a run's directory, as far as that is possible."""
     import shutil  # only where something goes
 
     shutil.rmtree(path, ignore_errors=True)
+
+
+def last_number(journal: Path) -> int:
+    """The highest number of the runs that were forgotten: none is given twice."""
+    try:
+        return int((journal / LAST_RUN).read_bytes()[:20])
+    except (OSError, ValueError):
+        return 0
 
 
 def _has_open_end(folder: Path) -> bool:

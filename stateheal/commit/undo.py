@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -27,7 +27,7 @@ from stateheal.errors import Conflict, DamagedArchive, JournalError, Refused, St
 from stateheal.formats.digest import sha256
 from stateheal.fs.directory import TEMP_PREFIX, Directory, Folders, open_directory
 from stateheal.model.disk import INDEX, JOBS, FileStat
-from stateheal.model.report import Restored
+from stateheal.model.report import Diff, Restored
 
 _WITH_ORIGINAL = ("replace", "remove")
 """What was done to files whose bytes the archive holds for putting back."""
@@ -52,11 +52,11 @@ class _Step(NamedTuple):
     """``None`` where there was none, or where a line is to be cut off."""
 
 
-def find_run(journal: Journal, run: str | None) -> Run:
-    """The run of that id, or of an unambiguous beginning of it; the latest that was not undone for ``None``.
+def find_run(journal: Journal, run: str | None) -> Run | None:
+    """The run of that id, of that number, or of an unambiguous beginning; for ``None`` the latest that was not undone.
 
-    Raises ``UsageError`` where there is none, and ``JournalError`` where the latest cannot be told because a later one
-    cannot be read.
+    ``None`` where nothing is left to undo. Raises ``UsageError`` where there is no such run, and ``JournalError`` where
+    the latest cannot be told because a later one cannot be read.
     """
     runs = journal.runs()
     if run is None:
@@ -66,11 +66,15 @@ def find_run(journal: Journal, run: str | None) -> Run:
             why = journal.damaged_runs[max(later, key=run_number)]
             raise JournalError(f"{why}; what it did must be undone first ('stateheal undo RUN' reaches other runs)")
         if latest is None:
-            raise UsageError("there is nothing to undo")
+            return None
         return latest
     if not run:
         raise UsageError("an empty RUN names no run ('stateheal history' lists them)")
-    matching = [each for each in runs if each.id == run] or [each for each in runs if each.id.startswith(run)]
+    matching = (
+        [each for each in runs if each.id == run]
+        or [each for each in runs if run.isdecimal() and run_number(each.id) == int(run)]
+        or [each for each in runs if each.id.startswith(run)]
+    )
     if len(matching) != 1:
         problem = "there is no run" if not matching else "more than one run begins with"
         raise UsageError(f"{problem} {run!r} ('stateheal history' lists them)")
@@ -89,11 +93,7 @@ def undo_run(
     ``known_roots``: where this user's plugins keep state; asked for where a run does not say where it was at work.
     Raises ``JournalError`` where the journal cannot be written.
     """
-    by_workspace: dict[Path, list[Archive]] = {}
-    for archive in run.archives:
-        if archive.key not in run.undone:
-            by_workspace.setdefault(archive.workspace, []).append(archive)
-    for workspace, archives in reversed(list(by_workspace.items())):
+    for workspace, archives in _open_workspaces(run):
         try:
             for archive in archives:
                 _ensure_trusted(archive, known_roots)
@@ -102,11 +102,63 @@ def undo_run(
             if not isinstance(error, DamagedArchive):
                 raise
             journal.damaged_runs.setdefault(run.id, str(error))
-            yield Restored(workspace, 0, str(error))
-        except StatehealError as error:
-            yield Restored(workspace, 0, str(error))
-        except OSError as error:
-            yield Restored(workspace, 0, f"it cannot be opened: {error.strerror or error}")
+            yield _left_alone(workspace, archives, error)
+        except (StatehealError, OSError) as error:
+            yield _left_alone(workspace, archives, error)
+
+
+def _open_workspaces(run: Run) -> Iterator[tuple[Path, list[Archive]]]:
+    """The workspaces of a run that were not taken back, the last first."""
+    by_workspace: dict[Path, list[Archive]] = {}
+    for archive in run.archives:
+        if archive.key not in run.undone:
+            by_workspace.setdefault(archive.workspace, []).append(archive)
+    yield from reversed(list(by_workspace.items()))
+
+
+def preview_undo(
+    run: Run, known_roots: Callable[[], Collection[Path]] = lambda: ()
+) -> Iterator[tuple[Restored, list[Diff]]]:
+    """What ``undo_run`` would do, a workspace at a time, with the diff of each file; nothing is written."""
+    for workspace, archives in _open_workspaces(run):
+        try:
+            for archive in archives:
+                _ensure_trusted(archive, known_roots)
+            diffs = list(_diffs(workspace, archives))
+            yield Restored(workspace, len(diffs)), diffs
+        except (StatehealError, OSError) as error:
+            yield _left_alone(workspace, archives, error), []
+
+
+def _left_alone(workspace: Path, archives: Sequence[Archive], error: StatehealError | OSError) -> Restored:
+    """Why a workspace is not taken back, and the way on: which of its files differ, and where the originals are."""
+    why = f"it cannot be opened: {error.strerror or error}" if isinstance(error, OSError) else str(error)
+    differing = tuple(_differing(workspace, archives)) if isinstance(error, Refused) else ()
+    return Restored(workspace, 0, why, differing, tuple(archive.path for archive in archives))
+
+
+def _differing(workspace: Path, archives: Sequence[Archive]) -> Iterator[str]:
+    with suppress(StatehealError, OSError):
+        chains = list(_chains(archives).values())
+        with open_directory(workspace) as directory, Folders(directory) as folders:
+            for chain in chains:
+                try:
+                    list(_changed(folders, [chain]))
+                except (StatehealError, OSError):
+                    yield chain.item.name
+
+
+def _diffs(workspace: Path, archives: Sequence[Archive]) -> Iterator[Diff]:
+    if not os.path.lexists(workspace):  # the run removed it whole, or had made it
+        removed = [(archive, item) for archive in archives for item in _changes_of(archive) if item.action == "remove"]
+        for archive, item in removed:
+            yield Diff(f"{workspace.name}/{item.name}", None, archive.originals([item])[item.name])
+        return
+    with open_directory(workspace) as directory, Folders(directory) as folders:
+        for step in _steps(folders, archives):
+            before = step.current.data if step.current else None
+            after = b"" if step.original is None and step.item.before is not None else step.original
+            yield Diff(f"{workspace.name}/{step.item.name}", before, after)
 
 
 def _ensure_trusted(archive: Archive, known_roots: Callable[[], Collection[Path]]) -> None:
@@ -259,7 +311,7 @@ class _Chain(NamedTuple):
 
 def _steps(folders: Folders, archives: Sequence[Archive]) -> Iterator[_Step]:
     """The files to restore, the last written first. Raises ``Refused`` where one was changed since the run."""
-    changed = list(_changed(folders, archives))
+    changed = list(_changed(folders, reversed(list(_chains(archives).values()))))
     originals: dict[tuple[Path, str], bytes] = {}
     for archive in {chain.origin.path: chain.origin for chain, _ in changed}.values():
         wanted = [chain.item for chain, _ in changed if chain.origin.path == archive.path and _needs_original(chain)]
@@ -272,9 +324,9 @@ def _needs_original(chain: _Chain) -> bool:
     return chain.item.action in _WITH_ORIGINAL
 
 
-def _changed(folders: Folders, archives: Sequence[Archive]) -> Iterator[tuple[_Chain, _Current | None]]:
-    """What is to be put back, with what is there now."""
-    for chain in reversed(list(_chains(archives).values())):
+def _changed(folders: Folders, chains: Iterable[_Chain]) -> Iterator[tuple[_Chain, _Current | None]]:
+    """What is to be put back, with what is there now. Raises ``Refused`` for a file that was changed since the run."""
+    for chain in chains:
         item = chain.item
         folder, name = _folder(folders, item)
         if folder is None:

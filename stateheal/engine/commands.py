@@ -10,7 +10,8 @@ from pathlib import Path
 
 from stateheal.commit.journal import KEEP, Journal
 from stateheal.commit.location import journal_path
-from stateheal.commit.undo import find_run, undo_run
+from stateheal.commit.undo import preview_undo, undo_run
+from stateheal.engine.choose import run_to_undo
 from stateheal.engine.collect import ReportBuilder, WorkspaceResult, WorkspaceSummary
 from stateheal.engine.sequence import Do, each_workspace
 from stateheal.engine.workspace import Auditor, Healer
@@ -20,7 +21,7 @@ from stateheal.evidence.discover import Discovery, discover
 from stateheal.evidence.roots import default_roots
 from stateheal.model.disk import Place
 from stateheal.model.evidence import Evidence
-from stateheal.model.report import Problem, ProblemKind, Report
+from stateheal.model.report import Diff, Problem, ProblemKind, Report
 from stateheal.model.request import Request
 from stateheal.version import __version__
 
@@ -96,20 +97,41 @@ def heal_found(
     return builder.report(run.id if run.wrote else None, request.settings)
 
 
-def undo(run: str | None = None, *, journal: Journal | None = None, world: World | None = None) -> Report:
-    """Put back the bytes of a run, the latest that was not undone for ``None``.
+def undo(
+    run: str | None = None,
+    *,
+    dry_run: bool = False,
+    cwd: str | None = None,
+    job: str | None = None,
+    journal: Journal | None = None,
+    world: World | None = None,
+) -> Report:
+    """Put back the bytes of a run, by its id, its number or an unambiguous beginning; ``None``: of the latest that was
+    not undone. With nothing to undo the report names no run.
+
+    ``cwd`` narrows to the workspaces of a directory, ``job`` to those in which the run changed that job: a workspace
+    comes back whole or not at all. With ``dry_run`` nothing is written and the report holds the diffs.
 
     Raises ``UsageError`` where there is no such run, ``JournalError`` where the journal cannot be read.
     """
     world, journal = world or World(), journal or Journal(journal_path(), KEEP)
-    chosen = find_run(journal, run)
-    writer = journal.begin("undo", __version__, world.processes.host().now)
-    try:
-        restored = tuple(undo_run(journal, chosen, writer, world.wait, _known_roots))
-    finally:
-        writer.close()
+    chosen = run_to_undo(journal, run, cwd, job)
+    if chosen is None:
+        damaged = tuple(Problem("", each, ProblemKind.JOURNAL) for each in journal.damaged)
+        return Report("undo", dry_run, errors=damaged)
+    diffs: list[Diff] = []
+    if dry_run:
+        previews = list(preview_undo(chosen, _known_roots))
+        restored = tuple(each for each, _ in previews)
+        diffs = [diff for _, found in previews for diff in found]
+    else:
+        writer = journal.begin("undo", __version__, world.processes.host().now)
+        try:
+            restored = tuple(undo_run(journal, chosen, writer, world.wait, _known_roots))
+        finally:
+            writer.close()
     damaged = tuple(Problem("", each, ProblemKind.JOURNAL) for each in journal.damaged)
-    return Report("undo", run=chosen.id, restored=restored, errors=damaged)
+    return Report("undo", dry_run, chosen.id, restored=restored, diffs=tuple(diffs), errors=damaged)
 
 
 def _known_roots() -> frozenset[Path]:

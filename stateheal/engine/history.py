@@ -55,3 +55,41 @@ def past_run(run: Run) -> PastRun:
 
 def _stem(name: str) -> str:
     return name.rpartition("/")[2].rpartition(".")[0]
+
+
+class PastFile(NamedTuple):
+    """One file that a run changed, and how: the journal's word for it."""
+
+    name: str
+    action: str
+
+
+class PastWorkspace(NamedTuple):
+    """What a run changed in one workspace, and where the bytes from before it are."""
+
+    workspace: str
+    path: str
+    originals: str
+    """The tar archive."""
+    undone: bool
+    complete: bool
+    files: tuple[PastFile, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As 'stateheal history RUN --format json' has it."""
+        return {**self._asdict(), "files": [each._asdict() for each in self.files]}
+
+
+def changes_of(run: Run) -> list[PastWorkspace]:
+    """What a run changed, a workspace at a time."""
+    return [
+        PastWorkspace(
+            archive.workspace.name,
+            str(archive.workspace),
+            str(archive.path),
+            archive.key in run.undone,
+            archive.complete,
+            tuple(PastFile(item.name, item.action) for item in archive.items),
+        )
+        for archive in run.archives
+    ]

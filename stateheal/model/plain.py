@@ -39,8 +39,8 @@ def as_json(report: Report, **extra: Any) -> dict[str, Any]:
     if report.command == "migrate":
         whole["moved"] = [_moved(each) for each in report.moved]
     if report.command == "undo":
-        whole["restored"] = [_restored(each) for each in report.restored if each.refusal is None]
-        whole["refused"] = [_restored(each) for each in report.restored if each.refusal is not None]
+        whole["restored"] = [_restored(each, report) for each in report.restored if each.refusal is None]
+        whole["refused"] = [_restored(each, report) for each in report.restored if each.refusal is not None]
     return {**whole, **extra}
 
 
@@ -125,6 +125,14 @@ def _moved(each: Moved) -> dict[str, Any]:
     }
 
 
-def _restored(each: Restored) -> dict[str, Any]:
-    message = each.refusal or f"{count_of(each.files, 'file')} put back"
-    return {"workspace": each.workspace.name, "path": str(each.workspace), "files": each.files, "message": message}
+def _restored(each: Restored, report: Report) -> dict[str, Any]:
+    what = "would be put back" if report.dry_run else "put back"
+    told = {
+        "workspace": each.workspace.name,
+        "path": str(each.workspace),
+        "files": each.files,
+        "message": each.refusal or f"{count_of(each.files, 'file')} {what}",
+    }
+    if each.refusal is not None:
+        told |= {"differing": list(each.differing), "originals": [str(path) for path in each.originals]}
+    return told

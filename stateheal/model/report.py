@@ -60,6 +60,10 @@ class Restored(NamedTuple):
     workspace: Path
     files: int
     refusal: str | None = None
+    differing: tuple[str, ...] = ()
+    """Of one that was left alone: its files that were changed since the run."""
+    originals: tuple[Path, ...] = ()
+    """Of one that was left alone: the archives that hold the bytes from before the run."""
 
 
 class Moved(NamedTuple):

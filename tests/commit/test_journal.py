@@ -6,12 +6,16 @@ import json
 import os
 import shutil
 import stat
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
 import pytest
 
+from stateheal.commit.forgetting import forget, with_their_undos
 from stateheal.commit.journal import Journal
+from stateheal.commit.lock import hold
 from stateheal.commit.swap import Replacement, Swap
 from stateheal.engine.api import heal
 from stateheal.engine.commands import undo
@@ -140,8 +144,8 @@ def test_undo_twice_over_one_tree(tree: Tree) -> None:
     assert not undo(journal=journal).exit_status and not undo(journal=journal).exit_status
     assert files_in(tree.path) == original
     assert [run.undone_word for run in journal.runs()] == ["yes", "yes"]
-    with pytest.raises(UsageError, match="nothing to undo"):
-        undo(journal=journal)
+    report = undo(journal=journal)
+    assert (report.run, report.restored, report.exit_status) == (None, (), 0), "nothing to undo is no error"
 
 
 @pytest.mark.parametrize("changed", ["state.json", "jobs/task-1.json", "jobs/task-3.log"])
@@ -260,5 +264,56 @@ def test_only_the_newest_runs_are_kept(tree: Tree) -> None:
         runs.append(report.run)
     undo(journal=journal)
     assert {run.id for run in journal.runs()} <= set(runs) and len(journal.runs()) == 2
-    assert journal.purge() == 2
-    assert journal.runs() == []
+    assert forget(journal, journal.run_ids()) == [] and journal.runs() == []
+
+
+# --- forgetting ----------------------------------------------------------------------------------------------------
+
+
+def heals(tree: Tree, journal: Journal, count: int) -> list[str]:
+    """So many runs, the oldest first."""
+    runs = []
+    for _ in range(count):
+        tree.add(job(f"task-forgotten-{len(files_in(tree.path))}"))
+        runs.append(str(heal([tree.root], world=world(), journal=journal).run))
+    return runs
+
+
+def test_a_forgotten_number_is_never_given_again(tree: Tree) -> None:
+    journal = journal_in(tree.root.parent)
+    first = heals(tree, journal, 3)
+    assert forget(journal, journal.run_ids()) == [] and journal.runs() == []
+    (again,) = heals(tree, journal, 1)
+    assert int(again[:4]) == int(first[-1][:4]) + 1
+    forget(journal, [again])
+    assert int(heals(tree, journal, 1)[0][:4]) == int(again[:4]) + 1
+    (journal.path / "last-run").write_text("garbage")
+    forget(journal, journal.run_ids())
+    assert int(heals(tree, journal, 1)[0][:4]) == int(again[:4]) + 2
+
+
+def test_a_run_takes_its_undos_along_and_no_other(tree: Tree) -> None:
+    journal = journal_in(tree.root.parent)
+    first = str(heal([tree.root], job="task-1", world=world(), journal=journal).run)
+    second = str(heal([tree.root], job="task-3", world=world(), journal=journal).run)
+    undo(journal=journal)
+    undo(journal=journal)
+    undos = sorted(journal.run_ids() - {first, second})
+    assert with_their_undos(journal, [second]) == [second, undos[0]]
+    assert with_their_undos(journal, [first, second]) == [first, second, *undos]
+    forget(journal, with_their_undos(journal, [second]))
+    assert journal.run_ids() == {first, undos[1]} and [run.undone_word for run in journal.runs()] == ["yes"]
+
+
+def test_a_run_at_work_is_not_forgotten(tree: Tree) -> None:
+    journal = journal_in(tree.root.parent)
+    (run,) = heals(tree, journal, 1)
+    lock = hold(journal.runs_path / run)
+    code = (
+        "import sys; from pathlib import Path; from stateheal.commit.forgetting import forget\n"
+        "from stateheal.commit.journal import Journal; j = Journal(Path(sys.argv[1])); print(forget(j, j.run_ids()))"
+    )
+    command = [sys.executable, "-c", code, str(journal.path)]
+    assert subprocess.run(command, capture_output=True, text=True).stdout.strip() == f"['{run}']"
+    os.close(lock)
+    assert [each.id for each in journal.runs()] == [run]

@@ -1,0 +1,68 @@
+"""Which run an undo is about, and which of its workspaces."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+from stateheal.commit.archive import Archive
+from stateheal.commit.journal import Journal, Run
+from stateheal.commit.undo import find_run
+from stateheal.errors import StatehealError, UsageError
+from stateheal.evidence.hashes import hashes_of
+from stateheal.formats.jsontext import Json, parse, same
+from stateheal.model.disk import INDEX, JOBS
+from stateheal.model.records import entries_of
+
+
+def run_to_undo(journal: Journal, run: str | None, cwd: str | None = None, job: str | None = None) -> Run | None:
+    """The run, with those workspaces only that were asked for; ``None`` where nothing is left to undo.
+
+    Without ``run`` the latest that is not undone and has any such. Raises ``UsageError`` for a run that is not there or
+    has none, ``JournalError`` where the latest cannot be told.
+    """
+    found = find_run(journal, run)
+    if found is None or (cwd is None and job is None):
+        return found
+    if run is not None:
+        narrowed = _narrowed(found, cwd, job)
+        if not narrowed.archives:
+            raise UsageError(f"run {found.id} changed nothing of {job or cwd}")
+        return narrowed
+    candidates = (_narrowed(each, cwd, job) for each in journal.runs() if each.undone_word != "yes")
+    return next((each for each in candidates if each.archives and each.undone_word != "yes"), None)
+
+
+def _narrowed(run: Run, cwd: str | None, job: str | None) -> Run:
+    hashes = None if cwd is None else hashes_of(cwd, os.environ)
+    workspaces = {
+        archive.workspace
+        for archive in run.archives
+        if (hashes is None or _is_of(archive, hashes)) and (job is None or _changes(archive, job))
+    }
+    kept = tuple(archive for archive in run.archives if archive.workspace in workspaces)
+    return run._replace(archives=kept, undone=run.undone & {archive.key for archive in kept})
+
+
+def _is_of(archive: Archive, hashes: frozenset[str]) -> bool:
+    tail = archive.workspace.name.rpartition("-")[2]
+    return len(tail) >= 12 and any(each.startswith(tail) for each in hashes)
+
+
+def _changes(archive: Archive, job: str) -> bool:
+    """Whether a run changed a job: its files, or its entry in the index."""
+    names = {f"{JOBS}/{job}.json", f"{JOBS}/{job}.log"}
+    for item in archive.items:
+        if item.name in names and item.action != "keep":
+            return True
+        if item.name == INDEX and item.action == "replace":
+            with suppress(StatehealError, OSError):
+                before = archive.originals([item])[INDEX]
+                if not same(_entry(before, job), _entry((archive.workspace / INDEX).read_bytes(), job)):
+                    return True
+    return False
+
+
+def _entry(data: bytes, job: str) -> Json:
+    entries = entries_of(parse(data).value)
+    return next((each for each in entries if isinstance(each, dict) and each.get("id") == job), None)
