@@ -1,7 +1,7 @@
 """What an audit and a heal cost, in ratios to a bare node walk over the same files in the same run (``walk.mjs``).
 
-``python -m tests.bench.speed [--sizes 50x50,1000x50] [--runs 9] [--clean] [--stateheal PATH]``. Measured is the console
-script beside this interpreter. Each round runs each command once; medians of wall time, the greatest peak memory of any
+``python -m tests.bench.speed [--sizes 50x50,1000x50] [--runs 9] [--damage 18] [--stateheal PATH]``. Measured is the
+console script beside this interpreter. Each round runs each command once; medians of wall time, the greatest peak memory of any
 process. Ends with the exponent of time in files, from a quarter of the largest tree to the whole of it. Needs node.
 """
 
@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import psutil
 
-from tests.bench.trees import make_tree
+from tests.bench.trees import MANY, make_tree
 
 WALK = Path(__file__).with_name("walk.mjs")
 GOALS = {"audit --format json": {50: 2.5, 1000: 1.5}, "audit": {50: 3.5, 1000: 2.5}, "heal": {50: 16.0}}
@@ -77,12 +77,12 @@ def environment(home: Path) -> dict[str, str]:
     return {**environ, "HOME": str(home), "STATEHEAL_STATE_DIR": str(home / "journal"), "COLUMNS": "100"}
 
 
-def measure(size: tuple[int, int], runs: int, program: str, *, damaged: bool = True) -> dict[str, list[Cost]]:
+def measure(size: tuple[int, int], runs: int, program: str, *, damage: int) -> dict[str, list[Cost]]:
     """Every run's cost by what was run, over a tree of so many workspaces and jobs."""
     costs: dict[str, list[Cost]] = {}
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        config, environ = make_tree(home / "tree", *size, damaged=damaged), environment(home)
+        config, environ = make_tree(home / "tree", *size, damage=damage), environment(home)
         state = config / "plugins/data/codex-openai-codex/state"
         commands = {
             "node walk": ["node", str(WALK), str(state)],
@@ -93,9 +93,9 @@ def measure(size: tuple[int, int], runs: int, program: str, *, damaged: bool = T
         for number in range(runs):
             for name, command in commands.items():
                 costs.setdefault(name, []).append(once(command, environ, watch=number == 0 and name != "node walk"))
-        if damaged and size[0] <= 100:
+        if damage and size[0] <= 100:
             for number in range(min(runs, 5)):
-                polluted = make_tree(home / f"damaged-{number}", *size)
+                polluted = make_tree(home / f"damaged-{number}", *size, damage=damage)
                 costs.setdefault("heal", []).append(once([program, "heal", str(polluted)], environ))
                 shutil.rmtree(home / f"damaged-{number}")
     return costs
@@ -117,14 +117,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", default="50x50,1000x50")
     parser.add_argument("--runs", type=int, default=9)
-    parser.add_argument("--clean", action="store_true", help="trees without damage")
+    parser.add_argument("--damage", type=int, default=MANY, help="damaged jobs in each workspace; 0 for sound trees")
     parser.add_argument("--stateheal", default=str(Path(sys.executable).parent / "stateheal"))
     given = parser.parse_args()
     sizes = [(int(a), int(b)) for a, b in (each.split("x") for each in given.sizes.split(","))]
     for size in sizes:
-        last = show(size, measure(size, given.runs, given.stateheal, damaged=not given.clean))
+        last = show(size, measure(size, given.runs, given.stateheal, damage=given.damage))
     quarter = (sizes[-1][0] // 4, sizes[-1][1])
-    small = show(quarter, measure(quarter, given.runs, given.stateheal, damaged=not given.clean))
+    small = show(quarter, measure(quarter, given.runs, given.stateheal, damage=given.damage))
     print(f"time grows with files to the power of {math.log(last / small) / math.log(4):.2f}")
 
 

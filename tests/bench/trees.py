@@ -1,6 +1,6 @@
 """Trees of any size, as the plugin writes them, with every kind of damage: what the benchmarks measure.
 
-``python -m tests.bench.trees DIRECTORY [--workspaces 50] [--jobs 50] [--clean]``. Same arguments, same tree,
+``python -m tests.bench.trees DIRECTORY [--workspaces 50] [--jobs 50] [--damage 6]``. Same arguments, same tree,
 but for times (relative to now) and two pids: one of a process that is gone, one of a process that lives.
 """
 
@@ -159,26 +159,30 @@ DAMAGE: dict[str, Callable[[Workspace, int], Any]] = {
     "gate-lost": lambda w, n: w.entries[n].update(title="Codex Stop Gate Review"),
 }
 """What is done to a workspace, and to the job at a place of its index."""
-PER_WORKSPACE = 6
+PER_WORKSPACE, MANY = 6, 18
+"""Damaged jobs of a workspace."""
 TORN_INDEX_EVERY, GONE_PROJECT_EVERY = 10, 20
 
 
-def make_tree(root: Path, workspaces: int = 50, jobs: int = 50, *, damaged: bool = True, alive: int = 0) -> Path:
-    """A config directory below ``root``; ``alive`` is the pid that recycled records name. Returns its path."""
+def make_tree(root: Path, workspaces: int = 50, jobs: int = 50, *, damage: int = PER_WORKSPACE, alive: int = 0) -> Path:
+    """A config directory below ``root``; ``damage``: how many jobs of each workspace are damaged, none for sound ones.
+
+    ``alive`` is the pid that recycled records name. Returns its path.
+    """
     chance, now, gone = random.Random(workspaces * 1000 + jobs), time.time(), dead_pid()
     state = root / "config/plugins/data/codex-openai-codex/state"
     kinds = list(DAMAGE)
     for number in range(workspaces):
         project = (root / "projects" / f"project-{number:05}").resolve()
-        if not damaged or number % GONE_PROJECT_EVERY != GONE_PROJECT_EVERY - 1:
+        if not damage or number % GONE_PROJECT_EVERY != GONE_PROJECT_EVERY - 1:
             project.mkdir(parents=True)
         path = state.resolve() / f"{slug(str(project))}-{workspace_hash(str(project))}"
         workspace = Workspace(path, str(project), now, chance, gone, alive or os.getpid())
         workspace.fill(jobs)
-        for step in range(PER_WORKSPACE if damaged and jobs > 10 else 0):
-            kind = kinds[(number * PER_WORKSPACE + step) % len(kinds)]
+        for step in range(damage if jobs > 10 else 0):
+            kind = kinds[(number * damage + step) % len(kinds)]
             DAMAGE[kind](workspace, step)
-        if damaged and number % TORN_INDEX_EVERY == TORN_INDEX_EVERY - 1:
+        if damage and number % TORN_INDEX_EVERY == TORN_INDEX_EVERY - 1:
             torn = _bytes({"version": 1, "config": workspace.config, "jobs": workspace.entries})
             workspace.extra["state.json"] = torn[: len(torn) * 2 // 3]
         workspace.write()
@@ -190,9 +194,9 @@ def main() -> None:
     parser.add_argument("directory", type=Path)
     parser.add_argument("--workspaces", type=int, default=50)
     parser.add_argument("--jobs", type=int, default=50)
-    parser.add_argument("--clean", action="store_true", help="no damage")
+    parser.add_argument("--damage", type=int, default=PER_WORKSPACE, help="damaged jobs in each workspace; 18 is a lot")
     given = parser.parse_args()
-    print(make_tree(given.directory, given.workspaces, given.jobs, damaged=not given.clean, alive=os.getppid()))
+    print(make_tree(given.directory, given.workspaces, given.jobs, damage=given.damage, alive=os.getppid()))
 
 
 if __name__ == "__main__":
