@@ -14,9 +14,10 @@ from stateheal.diagnosis.plan import plan_asked_for
 from stateheal.diagnosis.view import View, first_draft
 from stateheal.diagnosis.word import Word, closed_on_word
 from stateheal.engine.commands import asked_for
+from stateheal.engine.retry import until_agreed
 from stateheal.engine.workspace import Auditor
 from stateheal.engine.world import World, never
-from stateheal.errors import Conflict, Refused, UsageError
+from stateheal.errors import Refused, UsageError
 from stateheal.evidence.discover import Discovery
 from stateheal.evidence.schema import violations
 from stateheal.fs.directory import Directory, open_directory
@@ -31,8 +32,6 @@ from stateheal.report.diff import diffs_of
 from stateheal.text import count_of
 from stateheal.version import __version__
 
-_ATTEMPTS = 5
-_PAUSE = 0.05
 _SETTLING = 0.5
 """Seconds after which a file that was being written must be whole."""
 WhyNot = Callable[[View, Job], "str | None"]
@@ -143,20 +142,18 @@ def _plan(view: View, job: Job, word: Word, why_not: WhyNot = why_not_closed) ->
 
 def _until_written(chosen: Chosen, word: Word, directory: Directory, run: RunWriter) -> Plan:
     """Plan and write; anew where somebody else writes meanwhile. The job is judged again directly before each write."""
-    plan = _plan(*chosen.look(), word)
-    for attempt in range(1, _ATTEMPTS + 1):
-        try:
-            carry_out(plan, directory, run, lambda owners: why_alive(*chosen.look()), never, [])
-            return plan
-        except Conflict:
-            if attempt == _ATTEMPTS:
-                raise
-            chosen.world.sleep(_PAUSE * attempt)
+    plans: list[Plan] = []
+
+    def attempt(first: bool) -> Plan:
         view, job = chosen.look()
-        if not job.any_active:
-            return plan  # whoever wrote has closed it
-        plan = _plan(view, job, word, why_alive)  # one side may be closed already, by ourselves
-    raise AssertionError("the loop above always returns")
+        if plans and not job.any_active:
+            return plans[-1]  # whoever wrote has closed it
+        # After a conflict one side may be closed already, by ourselves.
+        plans.append(_plan(view, job, word, why_not_closed if first else why_alive))
+        carry_out(plans[-1], directory, run, lambda owners: why_alive(*chosen.look()), never, [])
+        return plans[-1]
+
+    return until_agreed(attempt, chosen.world.sleep)
 
 
 def _report(chosen: Chosen, command: str, plan: Plan, outcome: Outcome, run: str | None) -> Report:

@@ -18,6 +18,7 @@ from stateheal.diagnosis.liveness import judge
 from stateheal.diagnosis.plan import make_plan
 from stateheal.diagnosis.turns import choose_turn
 from stateheal.engine.collect import WorkspaceResult
+from stateheal.engine.retry import until_agreed
 from stateheal.engine.world import World, never
 from stateheal.errors import Conflict, JournalError, Refused, StatehealError
 from stateheal.evidence.discover import Discovery
@@ -36,11 +37,8 @@ from stateheal.model.report import Problem, ProblemKind
 from stateheal.model.request import Settings
 from stateheal.report.diff import diffs_of
 
-_PAUSE = 0.002
 _LOOK_AGE = 0.1
 """Seconds for which a look at the process table is fresh enough to write by."""
-_ATTEMPTS = 7
-"""How often a workspace is read and planned anew when somebody else writes to it meanwhile."""
 
 
 class Auditor:
@@ -121,28 +119,36 @@ class Healer:
         progress = _Progress()
         with open_directory(place.directory) as directory, workspace_lock(directory, self.run.journal.path, world.wait):
             resume_interrupted(directory, self.run.journal, self.run, self.interrupted)
-            for attempt in range(1, _ATTEMPTS + 1):
-                result = self.auditor.examine(place, directory, earlier, self.auditor.runs)
-                if result.postponed and attempt == 1:
-                    return result
-                written: list[str] = []
-                try:
-                    if attempt > 1:
-                        _ensure_settled(result)
-                    finished = self._carry_out(result, directory, written)
-                except Conflict as error:
-                    progress.note(result, written)
-                    if attempt == _ATTEMPTS:
-                        return progress.complete(_failed(result, error, written))
-                    world.sleep(_PAUSE * 2**attempt)
-                except StatehealError as error:
-                    return progress.complete(_failed(result, error, written))
-                else:
-                    found = tuple(_as_begun(finding, progress.begun) for finding in result.findings)
-                    result = result._replace(findings=found, stopped=not finished)
-                    now = _with_outcome(found, Outcome.HEALED) if finished else _as_written(result, written)
-                    return progress.complete(result._replace(findings=now))
-        raise AssertionError("the loop above always returns")
+
+            def attempt(first: bool) -> WorkspaceResult:
+                progress.latest = self.auditor.examine(place, directory, earlier, self.auditor.runs)
+                if progress.latest.postponed and first:
+                    return progress.latest
+                return progress.complete(self._attempt(progress, directory, first))
+
+            try:
+                return until_agreed(attempt, world.sleep)
+            except StatehealError as error:
+                if progress.latest is None:
+                    raise
+                return progress.complete(_failed(progress.latest, error, progress.written))
+
+    def _attempt(self, progress: _Progress, directory: Directory, first: bool) -> WorkspaceResult:
+        """Carry out what was planned last. Raises ``Conflict`` and other errors; what was written is noted."""
+        result = progress.latest
+        assert result is not None
+        progress.written = []
+        try:
+            if not first:
+                _ensure_settled(result)
+            finished = self._carry_out(result, directory, progress.written)
+        except Conflict:
+            progress.note(result, progress.written)
+            raise
+        found = tuple(_as_begun(finding, progress.begun) for finding in result.findings)
+        result = result._replace(findings=found, stopped=not finished)
+        now = _with_outcome(found, Outcome.HEALED) if finished else _as_written(result, progress.written)
+        return result._replace(findings=now)
 
     def _carry_out(self, result: WorkspaceResult, directory: Directory, written: list[str]) -> bool:
         if result.plan.refusal:
@@ -245,6 +251,10 @@ class _Progress:
     def __init__(self) -> None:
         self.healed: list[Finding] = []
         self.begun: dict[str, Finding] = {}
+        self.latest: WorkspaceResult | None = None
+        """What the latest attempt found and planned."""
+        self.written: list[str] = []
+        """What the latest attempt has written."""
 
     def note(self, result: WorkspaceResult, written: Sequence[str]) -> None:
         """Add what an attempt wrote that did not come to its end."""

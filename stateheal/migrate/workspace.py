@@ -17,9 +17,10 @@ from stateheal.commit.journal import Journal, RunWriter
 from stateheal.commit.lock import workspace_lock
 from stateheal.diagnosis.change import patched
 from stateheal.diagnosis.view import View, first_draft
+from stateheal.engine.retry import until_agreed
 from stateheal.engine.workspace import Auditor
 from stateheal.engine.world import World
-from stateheal.errors import Conflict, Refused
+from stateheal.errors import Refused
 from stateheal.evidence.discover import Discovery
 from stateheal.evidence.schema import violations
 from stateheal.formats.jsontext import Json
@@ -33,8 +34,6 @@ from stateheal.model.plan import FileChange, Plan
 from stateheal.model.records import entries_of
 from stateheal.model.report import Diff, Moved, Problem
 from stateheal.model.request import Settings
-
-_ATTEMPTS = 7
 
 
 class Options(NamedTuple):
@@ -75,21 +74,14 @@ class Mover:
         """One pair; planned anew when somebody else writes meanwhile. Raises ``Refused``, ``Conflict``, ``OSError``."""
         if not os.path.lexists(pair.source):
             raise Refused(f"{pair.source} is not there any more")
-        for attempts_left in reversed(range(_ATTEMPTS)):
-            exists = os.path.lexists(pair.target)
-            if exists and not stat.S_ISDIR(pair.target.lstat().st_mode):
-                raise Refused(f"{pair.target} is not a directory")
-            for path in (pair.source, pair.target if exists else _existing_parent(pair.target)):
-                _ensure_own(path)
-            try:
-                return self._move_once(pair, exists)
-            except Conflict:
-                if attempts_left == 0:
-                    raise
-                self._world.sleep(0.01)
-        raise AssertionError("the loop above always returns")
+        return until_agreed(lambda first: self._move_once(pair), self._world.sleep)
 
-    def _move_once(self, pair: Pair, exists: bool) -> Moved:
+    def _move_once(self, pair: Pair) -> Moved:
+        exists = os.path.lexists(pair.target)
+        if exists and not stat.S_ISDIR(pair.target.lstat().st_mode):
+            raise Refused(f"{pair.target} is not a directory")
+        for path in (pair.source, pair.target if exists else _existing_parent(pair.target)):
+            _ensure_own(path)
         with ExitStack() as stack:
             paths = [pair.source, *([pair.target] if exists and pair.target != pair.source else [])]
             opened = {path: stack.enter_context(open_directory(path)) for path in sorted(paths)}

@@ -1,8 +1,8 @@
 """What an audit and a heal cost, in ratios to a bare node walk over the same files in the same run (``walk.mjs``).
 
 ``python -m tests.bench.speed [--sizes 50x50,1000x50] [--runs 9] [--damage 18] [--stateheal PATH]``. Measured is the
-console script beside this interpreter. Each round runs each command once; medians of wall time, the greatest peak memory of any
-process. Ends with the exponent of time in files, from a quarter of the largest tree to the whole of it. Needs node.
+console script beside this interpreter. Each round runs each command once; medians of wall time, the greatest peak
+memory of any process. Ends with the exponent of time in files, from a quarter of the largest tree to the whole.
 """
 
 from __future__ import annotations

@@ -17,9 +17,9 @@ import pytest
 import stateheal
 from stateheal.commit.lock import workspace_lock
 from stateheal.commit.swap import Replacement
-from stateheal.engine import workspace as visits
 from stateheal.engine.api import audit, heal
 from stateheal.engine.commands import undo
+from stateheal.engine.retry import ATTEMPTS
 from stateheal.evidence import jobs as gathering
 from stateheal.evidence import workspace as workspace_of
 from stateheal.fs.directory import open_directory
@@ -180,7 +180,7 @@ def test_an_index_that_changes_all_the_time_is_reported_as_not_done(
     report = heal([tree.root], world=world(), journal=journal_in(tmp_path))
     assert {f.outcome for f in report.findings} == {Outcome.REFUSED}
     assert report.exit_status == 3 and "changed by somebody else" in report.errors[0].message
-    assert tree.read_index()["config"]["n"] == visits._ATTEMPTS, "none of the other writer's updates is lost"
+    assert tree.read_index()["config"]["n"] == ATTEMPTS, "none of the other writer's updates is lost"
     monkeypatch.undo()
     assert heal([tree.root], world=world(), journal=journal_in(tmp_path)).exit_status == 0
     assert tree.entry("task-1")["phase"] == "orphaned"

@@ -20,8 +20,10 @@ from stateheal.engine.collect import WorkspaceSummary
 from stateheal.engine.parallel import processors, spread
 from stateheal.engine.world import World
 from stateheal.evidence.discover import discover
+from stateheal.evidence.processes import SystemProcesses
 from stateheal.model.disk import Place
 from stateheal.model.findings import Finding, Severity
+from stateheal.model.liveness import HostFacts
 from stateheal.model.plain import as_json
 from tests.bench.trees import make_tree
 from tests.support import files_in, journal_in
@@ -41,6 +43,16 @@ def places_of(config: Path) -> Sequence[Place]:
     return discover([config]).places
 
 
+class Still(SystemProcesses):
+    """This machine at one moment: a repair's line for a log says when it was written."""
+
+    def host(self) -> HostFacts:
+        return super().host()._replace(now=NOW)
+
+
+NOW = time.time()
+
+
 @pytest.mark.parametrize("workers", [2, 3, 25])
 def test_the_report_is_the_same(config: Path, tmp_path: Path, workers: int) -> None:
     seen: list[tuple[int, int]] = []
@@ -50,9 +62,9 @@ def test_the_report_is_the_same(config: Path, tmp_path: Path, workers: int) -> N
         seen.append((done, of))
 
     for one in (lambda world: audit([config], world=world), lambda world: heal([config], dry_run=True, world=world)):
-        alone = one(World())
+        alone = one(World(Still()))
         seen.clear()
-        together = one(World(workers=workers, progress=progress))
+        together = one(World(Still(), workers=workers, progress=progress))
         assert together == alone and alone.workspaces == alone.reached == 20
         assert seen == [(n, 20) for n in range(1, 21)]
     assert as_json(together) == as_json(alone)
