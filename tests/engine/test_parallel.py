@@ -67,7 +67,7 @@ def test_the_report_is_the_same(config: Path, tmp_path: Path, workers: int) -> N
         together = one(World(Still(), workers=workers, progress=progress))
         assert together == alone and alone.workspaces == alone.reached == 20
         assert seen == [(n, 20) for n in range(1, 21)]
-    assert as_json(together) == as_json(alone)
+    assert {**as_json(together), "time": ""} == {**as_json(alone), "time": ""}
     assert files_in(config) == before
 
 
