@@ -12,14 +12,16 @@ from contextlib import ExitStack
 from typing import NamedTuple
 
 from stateheal.commit.attributes import read_attributes
+from stateheal.commit.creation import Creation
 from stateheal.commit.files import Target, ensure_unchanged, named_errors, new_stat, opened, read_plain
 from stateheal.commit.journal import RunWriter
 from stateheal.commit.logs import append_line, log_state, may_append
 from stateheal.commit.manifest import PERMISSIONS, Item, State, state_of
-from stateheal.commit.swap import Creation, Discard, Removal, Replacement, Swap
+from stateheal.commit.removal import Discard, Removal
+from stateheal.commit.swap import Replacement, Swap
 from stateheal.errors import Conflict, Refused, StatehealError, WriteError
 from stateheal.fs.directory import Directory, Folders, parse_own_name
-from stateheal.model.disk import JOBS, FileStat
+from stateheal.model.disk import INDEX, JOBS, FileStat
 from stateheal.model.liveness import Owner
 from stateheal.model.plan import FileChange, LogLine, Plan
 
@@ -51,11 +53,13 @@ def carry_out(
         items = [*(item for item in items if not _is_leftover_of_a_run(item.name)), *kept]
         archive = run.record(directory.path, items, root=plan.place.root) if items else None
         left: list[WriteError] = []
+        whole = False
         try:
-            if not _put_in_place(plan.files, swaps, folders, confirm, stop, written):
-                return False
-            trouble = _sync(folders, plan.place.name)
-            left = _write_lines(logs, written)
+            try:
+                whole = _put_in_place(plan.files, swaps, folders, confirm, stop, written)
+            finally:
+                trouble = _sync(folders, plan.place.name) if written[already:] else []
+                left = _write_lines(logs if whole else _due(logs, written[already:]), written)
         finally:
             if left:
                 run.leave_open()  # the next run finishes the lines
@@ -63,7 +67,7 @@ def carry_out(
                 run.finish(archive, {*written[already:]} & {item.name for item in items})
     if trouble or left:
         raise [*trouble, *left][0]
-    return True
+    return whole
 
 
 def _put_in_place(
@@ -211,6 +215,11 @@ def _log(folders: Folders, line: LogLine) -> _Log | None:
     before = State(log.sha256, log.info.size, mtime_ns=log.info.mtime_ns)
     after = State(log.sha256_with(added), log.info.size + len(added))
     return _Log(Item(line.name, "append", before, after, added.decode()), folder, name, log.info)
+
+
+def _due(logs: Sequence[_Log], written: Sequence[str]) -> list[_Log]:
+    """Of a repair that did not come to its end, the lines of jobs whose record was written."""
+    return [log for log in logs if INDEX in written or log.item.name.removesuffix(".log") + ".json" in written]
 
 
 def _write_lines(logs: Sequence[_Log], written: list[str]) -> list[WriteError]:

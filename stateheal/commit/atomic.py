@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from stateheal.commit.creation import Creation
 from stateheal.commit.files import Target, named_errors
-from stateheal.commit.swap import Creation, Removal, Replacement, Swap
+from stateheal.commit.removal import Removal
+from stateheal.commit.swap import Replacement, Swap
 from stateheal.fs.directory import Directory
 
 

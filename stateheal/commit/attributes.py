@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from stateheal.errors import Refused
 
 _NONE_HERE = (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EPERM, errno.EACCES, errno.EINVAL)
-_OF_THE_BYTES = ("security.ima", "security.evm")
-"""Digests and signatures of the bytes: the kernel's own business, and wrong for other bytes."""
+_NOT_KEPT = ("security.ima", "security.evm", "security.capability", "trusted.")
+"""Digests and signatures of the bytes, wrong for other bytes; powers of programs; what only the system sets."""
 
 
 def read_attributes(fd: int) -> dict[str, bytes]:
@@ -27,7 +27,7 @@ def read_attributes(fd: int) -> dict[str, bytes]:
         if error.errno in _NONE_HERE:
             return {}
         raise
-    return {name: value for name in names if name not in _OF_THE_BYTES and (value := _value(fd, name)) is not None}
+    return {name: value for name in names if not name.startswith(_NOT_KEPT) and (value := _value(fd, name)) is not None}
 
 
 def _value(fd: int, name: str) -> bytes | None:

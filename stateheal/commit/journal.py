@@ -115,8 +115,13 @@ class Journal:
 
     def interrupted(self) -> list[Archive]:
         """Archives of runs that never came to their end, oldest first; none where the journal cannot be read."""
-        names = [name for name in sorted(self.run_ids(), key=run_number) if _has_open_end(self.runs_path / name)]
-        return [archive for name in names for archive in self._readable(name) if not archive.complete]
+        open_ends = [
+            path
+            for name in sorted(self.run_ids(), key=run_number)
+            for path in sorted((self.runs_path / name).glob("*.tar"))
+            if not path.with_suffix(".done").exists()
+        ]
+        return list(_loaded(open_ends))
 
     def originals(self, run: str, workspace: Path) -> dict[str, frozenset[str]]:
         """The digests of the bytes that each file of a workspace had before a run."""
@@ -146,9 +151,7 @@ class Journal:
 
     def _readable(self, run: str) -> Iterator[Archive]:
         """The archives of a run, damaged ones left out."""
-        for path in sorted((self.runs_path / run).glob("*.tar")):
-            with suppress(JournalError):
-                yield load(path)
+        yield from _loaded(sorted((self.runs_path / run).glob("*.tar")))
 
     def make(self) -> None:
         """Make the directory, readable by nobody else: records hold prompts. Raises ``JournalError``."""
@@ -192,8 +195,10 @@ def last_number(journal: Path) -> int:
         return 0
 
 
-def _has_open_end(folder: Path) -> bool:
-    return any(not path.with_suffix(".done").exists() for path in folder.glob("*.tar"))
+def _loaded(paths: Iterable[Path]) -> Iterator[Archive]:
+    for path in paths:
+        with suppress(JournalError):
+            yield load(path)
 
 
 def is_later(name: str, than: str) -> bool:

@@ -23,6 +23,8 @@ _ENDINGS = (".json", ".log", ".lock")
 _OF_WHOLE_WORKSPACES = ("migrate", "prune", "undo")
 """Commands that take away, or bring back, whatever stands in a workspace's two directories."""
 _KEPT = "kept/"
+_OF_THE_SYSTEM = ("security.capability", "trusted.")
+"""Attributes that no file of a workspace needs."""
 _DEEPEST = 3
 _LONGEST = 255
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -129,7 +131,7 @@ def _item(raw: Any, command: str) -> Item:
     if action not in _ACTIONS or not isinstance(line, (str, type(None))):
         raise ValueError(f"{name!a} is changed in no known way")
     if not _is_ours_to_write(name.removeprefix(_KEPT) if action == "keep" else name, command):
-        raise ValueError(f"{name!a} is no name that a run writes")
+        raise ValueError(f"{name[:80]!a} is no name that a run writes")
     before, after = _state(raw.get("before"), name), _state(raw.get("after"), name)
     wanted = {"create": (False, True), "remove": (True, False)}.get(action, (True, True))
     if (before is not None, after is not None) != wanted:
@@ -166,6 +168,8 @@ def _state(raw: Any, name: str) -> State | None:
         if not isinstance(attributes, dict):
             raise ValueError(f"a state of {name!a} has odd attributes")
         attributes_of(state)  # or they do not decode
+        if any(key.startswith(_OF_THE_SYSTEM) for key in attributes):
+            raise ValueError(f"a state of {name!a} has attributes that give powers")
     return state._replace(mode=None if state.mode is None else state.mode & PERMISSIONS)
 
 

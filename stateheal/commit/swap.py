@@ -37,7 +37,7 @@ _PERMISSIONS = 0o7777
 _PATIENCE = 2.0
 """Seconds to wait for a writer that holds a file without a second name."""
 _PAUSE = 0.002
-_SYSTEM_FAILED = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.ENOMEM)
+SYSTEM_FAILED = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.ENOMEM)
 """What is no sign of a file system without hard links."""
 SwapT = TypeVar("SwapT", bound="Swap")
 
@@ -247,154 +247,6 @@ class Replacement(Swap):
             back.perform()
 
 
-class Creation(Replacement):
-    """A file under a name that nobody has; the target's stat says whose it is to be and with which mode."""
-
-    def __init__(
-        self,
-        folder: Directory,
-        target: Target,
-        data: bytes,
-        tag: str,
-        mtime_ns: int | None = None,
-        attributes: Mapping[str, bytes] | None = None,
-    ) -> None:
-        super().__init__(folder, target, data, tag, mtime_ns)
-        self._given = attributes
-
-    def _look(self) -> None:
-        self.attributes = self._given or {}
-
-    def _give_attributes(self, fd: int) -> None:
-        if self._given is not None:
-            super()._give_attributes(fd)
-
-    def _swap(self) -> None:
-        name = self.target.name
-        try:
-            self.landed = True
-            self.folder.link(self._temp, name)
-        except FileExistsError as error:
-            self.landed = False
-            raise Conflict(f"{name} was made by somebody else meanwhile") from error
-        except OSError as error:
-            if error.errno in _SYSTEM_FAILED:
-                raise
-            self._swap_with_nothing()
-
-    def _swap_with_nothing(self) -> None:
-        """Without hard links: an empty file of our own, which nobody had, is replaced as any other."""
-        name = self.target.name
-        try:
-            fd = self.folder.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        except FileExistsError as error:
-            self.landed = False
-            raise Conflict(f"{name} was made by somebody else meanwhile") from error
-        try:
-            empty = Target(name, b"", file_stat(os.fstat(fd)))
-            self.attributes = read_attributes(fd)
-        finally:
-            os.close(fd)
-        try:
-            self._exchange(empty, self._temp)
-        except (StatehealError, OSError):
-            with suppress(OSError):
-                now = self.folder.stat(name)
-                if (now.st_ino, now.st_size) == (empty.stat.inode, 0):
-                    self.folder.unlink(name)
-            raise
-        self._has_temp = False
-
-    def _take_back(self) -> None:
-        assert self._made is not None and self._data is not None
-        ours = Target(self.target.name, self._data, self._made)
-        with Removal(self.folder, ours, None, self._tag) as back:
-            back.prepare()
-            back.perform()
-
-
-class Removal(Swap):
-    """A file goes: first to a second name, and for good when it is certain that nobody has written to it."""
-
-    def _look(self) -> None:
-        with opened(self.folder, self.target.name) as (fd, _):
-            self.attributes = read_attributes(fd)
-
-    def _swap(self) -> None:
-        name = self.target.name
-        if closed.REQUIRED:
-            self._swap_closed()
-            return
-        with opened(self.folder, name) as (fd, info):
-            with read_lease(fd, name) as writer_waits:
-                ensure_same_file(self.folder, self.target, fd, info, self.attributes)
-                self.landed = True
-                self.folder.replace(name, self._second)
-                self._has_second = True
-                waits = writer_waits()
-            if waits or is_open_for_writing(fd) or read_again(fd) != self.target.data:
-                self._take_back()
-                self.landed = False
-                raise Conflict(f"{name} was written by somebody else while it was removed")
-
-    def _swap_closed(self) -> None:
-        name = self.target.name
-        closed.check(self.folder, self.target, self.attributes)
-        self.landed = True
-        closed.move(self.folder, name, self._second)
-        self._has_second = True
-        if not closed.is_still(self.folder, self._second, self.target.data):
-            self._take_back()
-            self.landed = False
-            raise Conflict(f"{name} was written by somebody else while it was removed")
-
-    def _is_in_place(self) -> bool:
-        try:
-            self.folder.stat(self.target.name)
-        except FileNotFoundError:
-            return True
-        except OSError:
-            return True
-        return False
-
-    def _take_back(self) -> None:
-        """Back under its name, unless somebody has made a new file there: then it keeps the second one."""
-        self._has_second = False
-        try:
-            self.folder.link(self._second, self.target.name)
-        except FileExistsError as error:
-            raise Conflict(f"{self.target.name} was made by somebody else meanwhile") from error
-        except OSError as error:
-            if error.errno in _SYSTEM_FAILED:
-                raise
-            self.folder.replace(self._second, self.target.name)
-            return
-        self.folder.unlink(self._second)
-
-
-class Discard(Swap):
-    """A temporary file or second name that a killed run of ours has left goes; what it holds is known elsewhere."""
-
-    def _look(self) -> None:
-        with opened(self.folder, self.target.name) as (fd, _):
-            self.attributes = read_attributes(fd)
-
-    def _swap(self) -> None:
-        name = self.target.name
-        if closed.REQUIRED:
-            closed.check(self.folder, self.target, self.attributes)
-            closed.remove(self.folder, name)
-            self.landed = True
-            return
-        with opened(self.folder, name) as (fd, info), read_lease(fd, name):
-            ensure_same_file(self.folder, self.target, fd, info, self.attributes)
-            self.folder.unlink(name)
-            self.landed = True
-
-    def _take_back(self) -> None:
-        """Nobody misses it."""
-
-
 def _has_links(folder: Directory, name: str, second: str) -> bool:
     """Give a file a second name; ``False`` where the file system has none to give."""
     try:
@@ -402,7 +254,7 @@ def _has_links(folder: Directory, name: str, second: str) -> bool:
     except FileNotFoundError as error:
         raise Conflict(f"{name} is not there any more") from error
     except OSError as error:
-        if error.errno in _SYSTEM_FAILED:
+        if error.errno in SYSTEM_FAILED:
             raise
         return False
     return True

@@ -11,7 +11,7 @@ from pathlib import Path
 from stateheal.commit.apply import carry_out
 from stateheal.commit.journal import Journal, RunWriter
 from stateheal.commit.lock import is_held, workspace_lock
-from stateheal.commit.resume import resume_interrupted
+from stateheal.commit.resume import remove_leftovers, resume_interrupted
 from stateheal.diagnosis.case import Case
 from stateheal.diagnosis.clean import clean_jobs
 from stateheal.diagnosis.liveness import judge
@@ -119,6 +119,8 @@ class Healer:
         progress = _Progress()
         with open_directory(place.directory) as directory, workspace_lock(directory, self.run.journal.path, world.wait):
             resume_interrupted(directory, self.run.journal, self.run, self.interrupted)
+            if self.auditor.settings.select:  # else the rule of that name finds them, and tells
+                remove_leftovers(directory, self.run.journal)
 
             def attempt(first: bool) -> WorkspaceResult:
                 progress.latest = self.auditor.examine(place, directory, earlier, self.auditor.runs)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from stateheal.commit.apply import carry_out
 from stateheal.commit.journal import Journal, RunWriter
 from stateheal.commit.lock import workspace_lock
+from stateheal.commit.resume import remove_leftovers
 from stateheal.diagnosis.change import patched
 from stateheal.diagnosis.view import View, first_draft
 from stateheal.engine.retry import until_agreed
@@ -88,6 +89,7 @@ class Mover:
             if not self._options.dry_run:
                 for path in sorted(paths):
                     stack.enter_context(workspace_lock(opened[path], self._journal.path, self._world.wait))
+                    remove_leftovers(opened[path], self._journal)
             source = self._view(opened[pair.source])
             if pair.target == pair.source:
                 return self._upgrade(pair, source, opened[pair.source])

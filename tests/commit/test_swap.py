@@ -14,7 +14,8 @@ import pytest
 
 from stateheal.commit.atomic import create_file, remove_file, replace_file
 from stateheal.commit.files import Target, new_stat, read_plain
-from stateheal.commit.swap import Removal, Replacement
+from stateheal.commit.removal import Removal
+from stateheal.commit.swap import Replacement
 from stateheal.engine.api import heal
 from stateheal.engine.commands import undo
 from stateheal.errors import Conflict, Refused

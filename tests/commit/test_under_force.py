@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
-from stateheal.engine.api import heal
+from stateheal.engine.commands import undo
+from stateheal.errors import JournalError
+from tests.stress import every_call
 from tests.stress.kill_points import (
     build,
     check_old_or_new,
@@ -17,10 +20,12 @@ from tests.stress.kill_points import (
     enumerate_kills,
     fail_at,
     run_heal,
+    undo_all,
     without_ours,
 )
 from tests.stress.live_writer import heal_beside, replace_beside
-from tests.support import files_in, journal_in, world
+from tests.stress.random_kills import rounds
+from tests.support import files_in, journal_in
 
 pytestmark = [pytest.mark.processes, pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")]
 
@@ -42,7 +47,7 @@ def test_whatever_operation_fails_the_rest_is_done_and_nothing_is_half_written(t
         tree = copy_of(pristine, tmp_path / "work")
         restore = fail_at(count, number)
         try:
-            report = heal([tree.root], world=world(), journal=journal_in(tmp_path / "work"))
+            report = run_heal(tree)
         finally:
             restore()
         check_old_or_new(without_ours(files_in(tree.root)), old, new)
@@ -53,6 +58,47 @@ def test_whatever_operation_fails_the_rest_is_done_and_nothing_is_half_written(t
         if report.exit_status == 0 and files_in(tree.root) == new and count > 100:
             break
     assert failures > 30
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
+def test_whatever_operation_fails_an_undo_is_whole_or_not_at_all(tmp_path: Path, number: int) -> None:
+    """Each workspace is as it was before the run, or as the run left it, but for the last lines of logs."""
+    pristine = build(tmp_path / "pristine", 1)
+    old, refused = files_in(pristine.root), 0
+    for count in range(1, 400):
+        tree = copy_of(pristine, tmp_path / "work")
+        run_heal(tree)
+        healed = files_in(tree.root)
+        restore = fail_at(count, number)
+        try:
+            report = undo(journal=journal_in(tmp_path / "work"))
+        except JournalError:
+            report = None
+        finally:
+            restore()
+        now = without_ours(files_in(tree.root))
+        assert now in (old, healed), [name for name in healed if now.get(name) != healed[name]]
+        refused += report is None or report.exit_status != 0
+        if now == healed:
+            assert undo(journal=journal_in(tmp_path / "work")).exit_status == 0
+        undo_all(tree)
+        assert files_in(tree.root) == old
+        if report is not None and report.exit_status == 0 and count > 80:
+            break
+    assert refused > 20
+
+
+def test_sequences_of_killed_heals_and_undos_lead_back(tmp_path: Path) -> None:
+    counted = rounds(tmp_path, 12, seed=3)
+    assert counted["heal killed"] and counted["undo killed"]
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+@pytest.mark.parametrize("case", every_call.CASES, ids=lambda case: case.name)
+def test_system_calls_that_fail_or_are_the_last(tmp_path: Path, case: every_call.Case) -> None:
+    """A few of them; ``python -m tests.stress.every_call`` goes through them all."""
+    looked = list(every_call.every_point(case, tmp_path, slice(1, None, 23), ("EIO", "KILL")))
+    assert looked and not [each for each in looked if each[2]]
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="without leases a window of microseconds is left")

@@ -36,9 +36,10 @@ from stateheal import cli
 from stateheal.__main__ import main as main_of_stateheal
 from stateheal.commit.journal import Journal
 from stateheal.engine.commands import undo
-from stateheal.errors import UsageError
 from stateheal.evidence import roots
+from stateheal.evidence.processes import SystemProcesses
 from stateheal.fs.directory import TEMP_PREFIX
+from stateheal.model.liveness import ProcessFacts
 from tests.support import Tree, at, done, entry_of, files_in, job, settle, write_json
 
 CALLS = (
@@ -50,6 +51,8 @@ FAULTS = ("EIO", "ENOSPC", "EACCES", "KILL")
 _CALL = re.compile(r"^(?:\d+ +)?(\w+)\((.*)")
 _WRITING = re.compile(r"O_CREAT|O_WRONLY|O_RDWR")
 _STREAM = re.compile(r"[0-2],")
+DEAD = 4242
+"""The pid of every dead process here."""
 assert cli, "imported once, for every command"
 THREAD = "019d8b1c-3a7e-7d40-b8a1-9e2f4c6d8e11"
 
@@ -128,6 +131,7 @@ class Box:
             sys.stdin, sys.stdout, sys.stderr = (os.fdopen(fd, mode) for fd, mode in ((0, "r"), (1, "w"), (2, "w")))
             tempfile.tempdir = None
             roots.SYSTEM_TEMP = self.path / "tmp"
+            SystemProcesses.facts = _gone(DEAD, SystemProcesses.facts)  # type: ignore[method-assign]
             if stops:
                 os.kill(os.getpid(), signal.SIGSTOP)
             status = int(main_of_stateheal() or 0)
@@ -156,11 +160,11 @@ def _lay_out(box: Box) -> None:
 def with_damage(box: Box) -> None:
     """Dead jobs on both sides, one without entry, a stale broker."""
     _lay_out(box)
-    pid = _unused_pid()
-    tree = box.tree.add(job("task-1", pid=pid)).add(done("task-2"))
-    record = done("task-3")
+    pid = DEAD
+    tree = box.tree.add(job("task-call-1", pid=pid)).add(done("task-call-2"))
+    record = done("task-call-3")
     tree.file(record).index(*tree.read_index()["jobs"], entry_of(record, status="running", pid=pid))
-    tree.file(job("task-lost", pid=pid)).log("task-lost")
+    tree.file(job("task-call-lost", pid=pid)).log("task-call-lost")
     write_json(tree.path / "broker.json", {"endpoint": "unix:/nonexistent/b.sock", "pid": pid})
     settle(box.claude)
 
@@ -176,7 +180,7 @@ def recoverable(box: Box) -> None:
     _lay_out(box)
     closed = {"status": "failed", "phase": "orphaned", "pid": None, "completedAt": at(-7100)}
     turns = {"threadId": THREAD, "turnId": "turn_1", "errorMessage": "Orphaned: pid 4242 no longer alive"}
-    box.tree.add(job("task-1", **{**closed, **turns}))
+    box.tree.add(job("task-call-1", **{**closed, **turns}))
     rollout = box.home / f".codex/sessions/2026/11/23/rollout-2026-11-23T05-00-00-{THREAD}.jsonl"
     rollout.parent.mkdir(parents=True)
     told = (
@@ -192,8 +196,8 @@ def recoverable(box: Box) -> None:
 def two_roots(box: Box) -> None:
     """The same workspace under two plugins."""
     _lay_out(box)
-    Tree(box.claude, box.tree.project, "codex-inline").add(done("task-1")).add(done("task-2"))
-    box.tree.add(done("task-3"))
+    Tree(box.claude, box.tree.project, "codex-inline").add(done("task-call-1")).add(done("task-call-2"))
+    box.tree.add(done("task-call-3"))
     settle(box.claude)
 
 
@@ -219,15 +223,13 @@ CASES = (
 )
 
 
-def _unused_pid() -> int:
-    for pid in range(30_000, 300, -1):
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return pid
-        except PermissionError:
-            continue
-    raise AssertionError("every pid is in use")
+def _gone(pid: int, real: Callable[[SystemProcesses, int], ProcessFacts]) -> Callable[..., ProcessFacts]:
+    """A process table in which one pid is nobody's: on a busy machine none stays unused for as long as this takes."""
+
+    def facts(self: SystemProcesses, asked: int) -> ProcessFacts:
+        return ProcessFacts(pid, exists=False, why="no such process") if asked == pid else real(self, asked)
+
+    return facts
 
 
 # --- one point -----------------------------------------------------------------------------------------------------
@@ -282,9 +284,8 @@ def undo_all(box: Box) -> None:
     """Repeated undo, to the very beginning, in this process."""
     journal = Journal(box.journal)
     while True:
-        try:
-            report = undo(journal=journal)
-        except UsageError:
+        report = undo(journal=journal)
+        if report.run is None:
             return
         assert report.exit_status == 0, [each.refusal for each in report.restored] + [str(e) for e in report.errors]
 

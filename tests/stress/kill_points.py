@@ -17,10 +17,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from stateheal.engine.api import heal
+from stateheal.engine.api import heal, settings_of
 from stateheal.engine.commands import undo
-from stateheal.errors import UsageError
 from stateheal.fs.directory import TEMP_PREFIX
+from stateheal.model.report import Report
 from tests.support import Tree, done, entry_of, files_in, job, journal_in, world, write_json
 
 OPERATIONS = ("open", "write", "fsync", "link", "replace", "unlink", "ftruncate", "utime", "fchmod", "mkdir", "rmdir")
@@ -102,7 +102,7 @@ def _patch(wrap: Callable[[str, Callable[..., Any]], Callable[..., Any]]) -> Non
         setattr(os, name, patched)
 
 
-def in_child(work: Callable[[], None], count: int, moment: str) -> tuple[bool, int]:
+def in_child(work: Callable[[], object], count: int, moment: str) -> tuple[bool, int]:
     """Do the work in a child that ends at the count-th operation: whether it did, and how many there were."""
     reader, writer = os.pipe()
     child = os.fork()
@@ -121,8 +121,10 @@ def in_child(work: Callable[[], None], count: int, moment: str) -> tuple[bool, i
     return status == KILLED, int(said or 0)
 
 
-def run_heal(tree: Tree) -> None:
-    heal([tree.root], world=world(), journal=journal_in(tree.root.parent))
+def run_heal(tree: Tree) -> Report:
+    """A heal of a copied tree: its records name logs elsewhere, as those of a container do."""
+    here = settings_of(assume_local=True)
+    return heal([tree.root], settings=here, world=world(), journal=journal_in(tree.root.parent))
 
 
 def run_undo(tree: Tree) -> None:
@@ -154,9 +156,8 @@ def undo_all(tree: Tree) -> int:
     """Repeated undo, to the very beginning."""
     runs = 0
     while True:
-        try:
-            report = undo(journal=journal_in(tree.root.parent))
-        except UsageError:
+        report = undo(journal=journal_in(tree.root.parent))
+        if report.run is None:
             return runs
         assert report.exit_status == 0, [each.refusal for each in report.restored]
         runs += 1
