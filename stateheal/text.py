@@ -62,6 +62,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {near}?" if near else ""
 
 
+def size_of(count: int) -> str:
+    """Bytes as a person reads them: ``812 bytes``, ``40 kB``, ``12 MB``."""
+    return f"{count} bytes" if count < 10_000 else f"{count // 1000} kB" if count < 10**7 else f"{count // 10**6} MB"
+
+
 def count_of(count: int, noun: str) -> str:
     """A number and its noun: ``1 job``, ``2,500 jobs``."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -70,6 +70,7 @@ class Bench:
             table,
             rollouts=FakeRollouts(self.told.get("turns", {})),
             ask=lambda endpoint: Answer.YES if endpoint in answers else ask_endpoint(endpoint),
+            greet=lambda endpoint: endpoint not in self.told.get("mute_brokers", []),
         )
 
     def lay_out(self) -> Bench:

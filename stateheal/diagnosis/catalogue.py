@@ -12,7 +12,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from stateheal.diagnosis.rule import Rule
-from stateheal.diagnosis.rules import beside, content, endings, notices, orphans, places, recovered, structure, torn
+from stateheal.diagnosis.rules import (
+    beside,
+    content,
+    endings,
+    hung,
+    notices,
+    orphans,
+    places,
+    recovered,
+    structure,
+    torn,
+)
 from stateheal.errors import UsageError
 from stateheal.model.request import Settings
 from stateheal.text import did_you_mean
@@ -45,6 +56,12 @@ RULES: tuple[Rule, ...] = (
     notices.FOREIGN_PLUGIN,
     notices.GONE_WORKSPACE,
     notices.SILENT,
+    hung.LIVES_ON,
+    hung.STUCK_WORKER,
+    hung.LEAKED_BROKER,
+    hung.MUTE_BROKER,
+    hung.AGENT_LIVES,
+    hung.UNRECORDED,
     notices.OVER_CAP,
     places.UNREAD_STATE,
     places.PLANTED_ROOT,

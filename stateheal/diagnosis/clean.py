@@ -16,6 +16,8 @@ from stateheal.model.layout import log_name
 from stateheal.model.records import IDENTITY, LOST_PHASES, entries_of, is_finished, lacks_answer
 
 _IDENTITY = frozenset(IDENTITY)
+_FURTHER = ("agentPid", "bridgePid", "childPid", "workerPid", "ownerPid")
+"""Where forks name further processes, which may outlive the job."""
 
 
 def clean_jobs(
@@ -69,6 +71,8 @@ def _is_clean(ident: str, entry: dict[str, Json], record: dict[str, Json], log: 
         and (index_field("phase") not in LOST_PHASES and file_field("phase") not in LOST_PHASES)
         and (entry.keys() >= _IDENTITY or not any(file_field(key) and key not in entry for key in IDENTITY))
         and not (status == "completed" and file_field("threadId") and lacks_answer(record))
+        and entry.keys().isdisjoint(_FURTHER)
+        and record.keys().isdisjoint(_FURTHER)
         and not ("\\" in ident or ident in (".", ".."))
     )
 

@@ -91,6 +91,7 @@ class Auditor:
                 choose_turn,
                 self.life,
                 world.ask,
+                world.greet,
                 runs,
                 self.originals,
                 twins,

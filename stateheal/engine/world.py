@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from stateheal.commit.lock import WAIT
-from stateheal.evidence.broker import ask_endpoint
+from stateheal.evidence.broker import ask_endpoint, greets
 from stateheal.evidence.processes import ProcessTable, SystemProcesses
 from stateheal.evidence.rollouts import Rollouts
 from stateheal.model.disk import Place
@@ -30,6 +30,8 @@ class World:
     rollouts: Rollouts = field(default_factory=Rollouts)
     ask: Callable[[object], Answer] = ask_endpoint
     """Connects to a broker's endpoint."""
+    greet: Callable[[str], bool | None] = greets
+    """Asks a broker that answers a harmless question; ``None`` where it is not asked."""
     stop: Callable[[], bool] = never
     """Asked between two files: whether the user wants an end."""
     whole_workspaces: bool = False

@@ -14,12 +14,24 @@ from stateheal.model.evidence import Answer, BrokerFacts
 from stateheal.model.records import pid_of
 
 _PATIENCE = 0.2  # seconds
+_TO_ANSWER = 1.0
+"""Seconds that a broker gets for a question that it answers by itself."""
+_QUESTION = (
+    b'{"id":1,"method":"initialize","params":'
+    b'{"clientInfo":{"title":"stateheal","name":"stateheal","version":"1"},"capabilities":{}}}\n'
+)
+"""The first line of every client's own. The plugin's broker answers it itself (``app-server-broker.mjs``): nothing goes
+on to Codex, and no other client is told that the broker is busy, as any further request would make it."""
 _PIPES = "\\\\.\\pipe\\"
 _NOBODY = (errno.ENOENT, errno.ECONNREFUSED)
 
 
 def read_broker(
-    directory: Directory, name: str | None, processes: ProcessTable, ask: Callable[[object], Answer]
+    directory: Directory,
+    name: str | None,
+    processes: ProcessTable,
+    ask: Callable[[object], Answer],
+    greet: Callable[[str], bool | None],
 ) -> BrokerFacts | Unreadable | None:
     """The facts about a workspace's broker; ``None`` where it has none."""
     found = read_snapshot(directory, name, name) if name is not None else None
@@ -28,7 +40,29 @@ def read_broker(
     session = found.value if isinstance(found.value, dict) else {}
     pid = pid_of(session.get("pid"))
     process = processes.facts(pid) if pid is not None and pid > 0 else None
-    return BrokerFacts(found, ask(session.get("endpoint")), process)
+    endpoint = session.get("endpoint")
+    answer = ask(endpoint)
+    own = isinstance(endpoint, str) and process is not None and endpoint in (process.argv or ())
+    greets = greet(endpoint) if own and isinstance(endpoint, str) and answer is Answer.YES else None
+    return BrokerFacts(found, answer, process, greets)
+
+
+def greets(endpoint: str) -> bool | None:
+    """Whether a broker answers ``initialize`` within a second; ``None`` where it hangs up, or cannot be asked."""
+    import socket
+
+    if not hasattr(socket, "AF_UNIX") or not endpoint.startswith("unix:/"):
+        return None
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(_TO_ANSWER)
+        try:
+            client.connect(endpoint[len("unix:") :])
+            client.sendall(_QUESTION)
+            return True if client.recv(1) else None
+        except TimeoutError:
+            return False
+        except (OSError, ValueError):
+            return None
 
 
 def ask_endpoint(endpoint: object) -> Answer:

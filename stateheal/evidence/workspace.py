@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from stateheal.evidence.broker import ask_endpoint, read_broker
+from stateheal.evidence.broker import ask_endpoint, greets, read_broker
 from stateheal.evidence.host import on_shared_storage
 from stateheal.evidence.jobs import kept, read_jobs, read_logs, read_twice
 from stateheal.evidence.leftovers import (
@@ -67,6 +67,8 @@ class Sources(NamedTuple):
     """Looks at the whole process table, or hands out what an earlier look in this run saw."""
     ask: Callable[[object], Answer] = ask_endpoint
     """Connects to a broker's endpoint."""
+    greet: Callable[[str], bool | None] = greets
+    """Asks a broker a harmless question."""
     finished_runs: frozenset[str] = frozenset()
     """Runs in our journal that are over: what they left behind may go."""
     originals: Originals = _nothing_known
@@ -89,7 +91,7 @@ def gather(place: Place, directory: Directory, sources: Sources) -> Evidence:
     records = jobs.records
     salvaged |= _salvage(records.values())
     names = (*stray_names(directory, directory.listing(), ""), *jobs.strays)
-    broker = kept(read_broker(directory, dialect.broker, sources.processes, sources.ask), problems)
+    broker = kept(read_broker(directory, dialect.broker, sources.processes, sources.ask, sources.greet), problems)
     violations = _validate(index, records, broker)
     clean = sources.clean_jobs(place, index, records, violations, names, dialect)
     logs = read_logs(directory, jobs, entries, clean, problems, dialect)

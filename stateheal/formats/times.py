@@ -69,6 +69,14 @@ def describe_duration(seconds: float) -> str:
     return f"{int(seconds)} s"
 
 
+def describe_activity(recorded: float | None, log: float | None, now: float) -> str:
+    """When something was last at work by its own records, and when its log was touched where that is another time."""
+    parts = [] if log is None else [f"log touched {describe_age(log, now)}"]
+    if recorded is not None and (log is None or abs(log - recorded) >= 1):
+        parts.append(f"last recorded activity {describe_age(recorded, now)}")
+    return ", ".join(parts)
+
+
 def describe_age(then: float, now: float) -> str:
     """How long ago ``then`` was, or how far ahead it lies: ``3 d ago``, ``in 2 h``, ``now``."""
     if abs(now - then) < 1:

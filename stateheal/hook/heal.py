@@ -50,7 +50,7 @@ _MOST_JOBS = 20
 
 def answer(event: str, cwd: str, late: Sequence[object], verbose: bool) -> str | None:
     """Heal the workspaces of a directory; what to print, if anything. ``late`` becomes true at the deadline."""
-    world = World(stop=lambda: bool(late), whole_workspaces=True, wait=_WAIT)
+    world = World(stop=lambda: bool(late), whole_workspaces=True, wait=_WAIT, greet=lambda endpoint: None)
     try:
         request = Request(_paths(event), cwd, settings=configured_settings("heal"))
         report = heal(request, world=world, command="hook")

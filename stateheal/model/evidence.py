@@ -30,6 +30,8 @@ class BrokerFacts(NamedTuple):
     snapshot: Snapshot
     answer: Answer
     process: ProcessFacts | None
+    greets: bool | None = None
+    """Whether it answers a harmless question in time; ``None`` where it was not asked, or the answer tells nothing."""
 
 
 class TurnEnd(str, Enum):

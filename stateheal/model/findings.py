@@ -65,6 +65,10 @@ class Finding(NamedTuple):
     """When the job last showed any life."""
     edits: tuple[Edit, ...] = ()
     """What its repair changes, or would, where that was asked for."""
+    resume: str | None = None
+    """The command that goes on with the job in Codex."""
+    size: int = 0
+    """Bytes that it is about, where their number matters."""
 
     @property
     def repairable(self) -> bool:

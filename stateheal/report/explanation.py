@@ -12,9 +12,16 @@ from stateheal.formats.jsontext import Json
 from stateheal.formats.times import describe_age, format_time
 from stateheal.model.jobs import Explanation
 from stateheal.model.liveness import Liveness, ProcessFacts, Trial
+from stateheal.model.records import label_of, text_of
 from stateheal.text import printable
 
 _STYLES = {Liveness.ALIVE: "green", Liveness.DEAD: "red", Liveness.UNSURE: "yellow"}
+_STRENGTH = (Liveness.DEAD, Liveness.UNSURE, Liveness.ALIVE)
+_HELPS = {
+    Liveness.DEAD: "; stateheal heal --job {job} closes it",
+    Liveness.UNSURE: "; stateheal close {job} closes it on your word",
+    Liveness.ALIVE: "; stateheal stop {job} ends it",
+}
 _FIELDS = (
     *("status", "phase", "pid", "createdAt", "startedAt", "updatedAt", "completedAt", "threadId", "turnId"),
     *("errorMessage", "workspaceRoot", "logFile", "owner", "pidStartTime", "pidIdentity"),
@@ -24,7 +31,7 @@ _FIELDS = (
 def explanation_lines(explanation: Explanation) -> Iterator[str | Text]:
     """What was read, what the system said, which row decided, and what follows."""
     host = explanation.host
-    yield Text(printable(explanation.job), style="bold")
+    yield from _verdict_lines(explanation)
     yield f"  in {printable(str(explanation.place.directory))}"
     for name, side in (("index entry", explanation.entry), ("job file", explanation.record)):
         yield f"  {name}:" if side is not None else f"  {name}: none that can be read"
@@ -47,6 +54,25 @@ def explanation_lines(explanation: Explanation) -> Iterator[str | Text]:
         yield f"    repair: {printable(finding.repair or 'none')}"
     if not explanation.findings:
         yield "  nothing is wrong with it"
+
+
+def _verdict_lines(explanation: Explanation) -> Iterator[str | Text]:
+    """What it comes to: alive, dead or unsure, why, and what to do about it; then what the job is."""
+    sides = [side for side in (explanation.record, explanation.entry) if side is not None]
+    status = next((text for side in reversed(sides) if (text := text_of(side, "status"))), "unknown")
+    head = Text(printable(explanation.job), style="bold").append(f"  {printable(status)}", style="not bold")
+    lasts = [trial.steps[-1] for trial in explanation.trials]
+    step = max(lasts, key=lambda step: _STRENGTH.index(step.state), default=None)
+    if step is not None:
+        head.append(", ").append(step.state.value, style=_STYLES[step.state])
+    yield head
+    notice = next((finding.message for finding in explanation.findings), "nothing is wrong with it")
+    why = notice if step is None else step.reason or ""
+    helps = "" if step is None else _HELPS[step.state].format(job=explanation.job)
+    yield f"  {printable(why)}{printable(helps)}"
+    title = label_of(*sides)
+    if title:
+        yield Text(f'  "{printable(title)}"', style="italic")
 
 
 def _side_lines(side: Mapping[str, Json]) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
-from stateheal.formats.times import describe_age, describe_duration, format_time
+from stateheal.formats.times import describe_activity, describe_age, describe_duration, format_time
 from stateheal.model.jobs import JobRow
 from stateheal.model.liveness import Liveness
 from stateheal.model.report import Report
@@ -44,7 +44,9 @@ def _lines(row: JobRow, now: float, width: int, paint: Paint, quiet: bool) -> It
         yield _DEEPER + paint(f'"{cut(printable(title), room - 2)}"', "italic")
     if quiet:
         return
-    for told in filter(None, (_why(row), activity(row.last_activity, row.log_written, now) if row.active else "")):
+    for told in filter(
+        None, (_why(row), describe_activity(row.last_activity, row.log_written, now) if row.active else "")
+    ):
         yield from (_DEEPER + line for line in folded(told, room))
     if row.resume:
         yield _DEEPER + paint(row.resume, "dim")
@@ -62,14 +64,6 @@ def _span(row: JobRow, now: float) -> str:
 def _why(row: JobRow) -> str:
     blocks = "its session's tasks cannot be resumed while it stands as active" if row.blocks else ""
     return "; ".join(filter(None, (printable(row.reason), blocks)))
-
-
-def activity(recorded: float | None, log: float | None, now: float) -> str:
-    """When a job was last at work by its own records, and when its log was touched where that is another time."""
-    parts = [] if log is None else [f"log touched {describe_age(log, now)}"]
-    if recorded is not None and (log is None or abs(log - recorded) >= 1):
-        parts.append(f"last recorded activity {describe_age(recorded, now)}")
-    return ", ".join(parts)
 
 
 def job_summary(rows: Sequence[JobRow], shown: int, report: Report, scope: str) -> Iterator[str]:

@@ -117,6 +117,11 @@ def _interrupted(report: Report) -> str:
 
 def _next(report: Report, journal: str, scope: Scope) -> Iterator[str]:
     same = printable(scope.command)
+    waiting = sum(finding.rule == "recoverable" and not finding.repair for finding in report.findings)
+    if waiting and report.command in ("audit", "heal") and "--recover" not in same:
+        answers = "1 answer waits" if waiting == 1 else f"{waiting:,} answers wait"
+        yield f"{answers} in Codex rollouts; to put them into their jobs:"
+        yield f"{COMMAND}heal --recover{same}"
     if report.run:
         yield f"{ORIGINALS}{printable(journal)}/runs/{report.run}"
         yield "'stateheal undo' puts them back."

@@ -15,6 +15,7 @@ from stateheal.report.diff import painted_diff
 from stateheal.report.paint import Paint, cut, folded, painter, width_of
 from stateheal.report.places import looked_lines
 from stateheal.report.summary import WHOLE, directory_of, in_one_line, summary, worst_first
+from stateheal.report.vanished import split_vanished, vanished_lines
 from stateheal.text import printable
 
 _STYLES = {Severity.DAMAGE: "red", Severity.UNSURE: "yellow", Severity.NOTICE: "cyan"}
@@ -45,12 +46,14 @@ def print_report(
         return
     if not quiet:
         several = len(report.roots) > 1
-        shown = _gathered(report.findings) if report.command == "recover" else report.findings
-        for directory, findings in _workspaces(shown):
+        shown = list(_gathered(report.findings)) if report.command == "recover" else report.findings
+        told, vanished = (shown, []) if verbose else split_vanished(shown)
+        for directory, findings in _workspaces(told):
             name = findings[0].workspace
             place = _short(directory) if several else name
             lines = _workspace_lines(place, report.homes.get(name), findings, console.width, verbose, paint)
             write_lines(console, [*lines, ""])
+        write_lines(console, vanished_lines(vanished))
         print_diffs(console, report.diffs)
     if verbose and report.workspaces and report.looked:
         write_lines(console, ["Looked at:", *looked_lines(report.looked)])
@@ -120,6 +123,8 @@ def _workspace_lines(
         else:
             yield head.rstrip(" ")
         yield from (margin + line for line in lines)
+        if finding.resume:
+            yield 2 * _INDENT + paint(finding.resume, "dim")
 
 
 def heading(place: str, home: str | None, width: int, paint: Paint) -> Iterator[str]:

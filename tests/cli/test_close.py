@@ -51,12 +51,12 @@ def test_it_asks(run: Any, tree: Tree) -> None:
 
 
 def test_a_job_that_lives_is_refused_and_stop_is_named(run: Any, tmp_path: Path, tree: Tree) -> None:
-    with worker(tmp_path, "task-live") as process:
-        tree.add(job("task-live", pid=process.pid, **started(60)))
+    with worker(tmp_path, "task-close-live") as process:
+        tree.add(job("task-close-live", pid=process.pid, **started(60)))
         before = files_in(tree.path)
         for options in (["--yes"], ["-n"]):
-            said = run("close", "task-live", tree.root, *options)
-            assert said.status == 1 and "it lives" in said.err and "stateheal stop task-live" in said.err
+            said = run("close", "task-close-live", tree.root, *options)
+            assert said.status == 1 and "it lives" in said.err and "stateheal stop task-close-live" in said.err
         assert files_in(tree.path) == before and lives(process)
 
 
@@ -64,13 +64,13 @@ def test_a_job_that_comes_to_life_before_the_write_is_refused(
     run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The verdict is taken again directly before each write."""
-    with worker(tmp_path, "task-1") as process:
-        tree = Tree(tmp_path / "tree").add(job("task-1", pid=process.pid, **started(60)))
+    with worker(tmp_path, "task-close-1") as process:
+        tree = Tree(tmp_path / "tree").add(job("task-close-1", pid=process.pid, **started(60)))
         before = files_in(tree.path)
         answers = iter([None, None])
         real = close.why_alive
         monkeypatch.setattr(close, "why_alive", lambda view, found: next(answers, real(view, found)))
-        said = run("close", "task-1", tree.root, "--yes")
+        said = run("close", "task-close-1", tree.root, "--yes")
         assert said.status == 3 and "it lives" in said.err
         assert files_in(tree.path) == before
 

@@ -133,6 +133,8 @@ def lines_of(document: Path) -> list[tuple[str, list[str]]]:
 
 def parse(arguments: list[str]) -> None:
     """Let click read a command line, and run nothing. Raises click's errors."""
+    if not arguments:
+        return  # the package's name behind another program
     try:
         if arguments[:1] and arguments[0].startswith("-"):
             group.make_context("stateheal", list(arguments))

@@ -26,6 +26,8 @@ pytestmark = [
     pytest.mark.processes,
     pytest.mark.skipif(not ending.HAS_HANDLES, reason="no handles on processes here"),
 ]
+JOB, OTHER = f"task-stop{os.getpid()}", f"task-other{os.getpid()}"
+"""Other processes of the tests must not name the same jobs on their command lines."""
 STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); {WAITS}"
 NOBODY = 65534
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
@@ -48,28 +50,28 @@ def lives(process: subprocess.Popen[bytes]) -> bool:
 def test_a_job_is_ended_and_its_record_closed_and_undo_restores_the_record(
     run: Any, tmp_path: Path, tree: Tree
 ) -> None:
-    with worker(tmp_path, "task-1") as process:
-        tree.add(job("task-1", pid=process.pid, **started(60)))
+    with worker(tmp_path, JOB) as process:
+        tree.add(job(JOB, pid=process.pid, **started(60)))
         before = files_in(tree.path)
-        said = run("stop", "-n", "task-1", tree.root)
-        assert said.status == 1 and str(process.pid) in said.out and "--job-id task-1" in said.out
+        said = run("stop", "-n", JOB, tree.root)
+        assert said.status == 1 and str(process.pid) in said.out and f"--job-id {JOB}" in said.out
         assert lives(process) and files_in(tree.path) == before
-        said = run("stop", "task-1", tree.root, "--yes")
+        said = run("stop", JOB, tree.root, "--yes")
         assert said.status == 0 and is_over(process) and process.returncode == -signal.SIGTERM
         assert "ended after SIGTERM" in said.out and "stateheal undo" in said.out
-    for side in (tree.entry("task-1"), tree.record("task-1")):
+    for side in (tree.entry(JOB), tree.record(JOB)):
         assert (side["status"], side["phase"], side["pid"]) == ("failed", "terminated", None)
         assert side["errorMessage"] == "Terminated by SIGTERM (stateheal stop)" and side["completedAt"]
-    assert "Terminated by SIGTERM" in (tree.path / "jobs/task-1.log").read_text()
+    assert "Terminated by SIGTERM" in (tree.path / f"jobs/{JOB}.log").read_text()
     assert "stop" in run("history").out
     assert run("undo").status == 0 and files_in(tree.path) == before
     assert run("heal", tree.root).status == 0
 
 
 def test_nobody_is_signalled_without_yes_where_nobody_can_be_asked(run: Any, tmp_path: Path, tree: Tree) -> None:
-    with worker(tmp_path, "task-1") as process:
-        tree.add(job("task-1", pid=process.pid, **started(60)))
-        said = run("stop", "task-1", tree.root)
+    with worker(tmp_path, JOB) as process:
+        tree.add(job(JOB, pid=process.pid, **started(60)))
+        said = run("stop", JOB, tree.root)
         assert said.status == 2 and "--yes" in said.err and lives(process)
 
 
@@ -79,17 +81,17 @@ def test_children_that_ignore_sigterm_are_killed_with_the_group(run: Any, tmp_pa
         f"import subprocess, sys; kids = [subprocess.Popen([sys.executable, {str(child)!r}]) for _ in 'ab']\n"
         f"open({str(tmp_path / 'kids')!r}, 'w').write(' '.join(str(kid.pid) for kid in kids))\n{WAITS}"
     )
-    with worker(tmp_path, "task-1", text) as process:
+    with worker(tmp_path, JOB, text) as process:
         assert wait_for(lambda: (tmp_path / "kids").exists() and len((tmp_path / "kids").read_text().split()) == 2)
         time.sleep(0.5)
         kids = [int(pid) for pid in (tmp_path / "kids").read_text().split()]
-        tree.add(job("task-1", pid=process.pid, **started(60)))
-        said = run("stop", "task-1", tree.root, "--yes", "--grace", "300ms", "--format", "json")
+        tree.add(job(JOB, pid=process.pid, **started(60)))
+        said = run("stop", JOB, tree.root, "--yes", "--grace", "300ms", "--format", "json")
         assert violations("report", said.json) == ()
         (told,) = said.json["processes"]
         assert told["ended"] and told["signal"] == "SIGKILL" and set(kids) <= set(told["group"])
         assert is_over(process) and wait_for(lambda: not any(map(_is_running, kids)))
-    assert tree.record("task-1")["errorMessage"] == "Terminated by SIGKILL (stateheal stop)"
+    assert tree.record(JOB)["errorMessage"] == "Terminated by SIGKILL (stateheal stop)"
 
 
 def _is_running(pid: int) -> bool:
@@ -100,43 +102,43 @@ def _is_running(pid: int) -> bool:
 
 
 def test_a_stopped_process_is_ended_too(run: Any, tmp_path: Path, tree: Tree) -> None:
-    with worker(tmp_path, "task-1") as process:
+    with worker(tmp_path, JOB) as process:
         os.kill(process.pid, signal.SIGSTOP)
-        tree.add(job("task-1", pid=process.pid, **started(60)))
-        assert "SIGTERM" in run("stop", "task-1", tree.root, "--yes").out and is_over(process)
+        tree.add(job(JOB, pid=process.pid, **started(60)))
+        assert "SIGTERM" in run("stop", JOB, tree.root, "--yes").out and is_over(process)
 
 
 def test_who_shares_a_group_that_is_not_the_jobs_own_is_spared(run: Any, tmp_path: Path, tree: Tree) -> None:
-    with worker(tmp_path, "task-1", alone=False) as process, worker(tmp_path, "task-2", alone=False) as other:
-        tree.add(job("task-1", pid=process.pid, **started(60)))
-        assert run("stop", "task-1", tree.root, "--yes").status == 0
+    with worker(tmp_path, JOB, alone=False) as process, worker(tmp_path, OTHER, alone=False) as other:
+        tree.add(job(JOB, pid=process.pid, **started(60)))
+        assert run("stop", JOB, tree.root, "--yes").status == 0
         assert is_over(process) and lives(other)
 
 
 @pytest.mark.parametrize(
     "argv",
     [
-        ["codex-companion.mjs", "task-worker", "--job-id", "task-10"],
+        ["codex-companion.mjs", "task-worker", "--job-id", f"{JOB}0"],
         ["codex-companion.mjs", "task"],
-        ["codex-companion.mjs", "status", "--job-id", "task-1"],
-        ["tail.py", "--job-id", "task-1"],
-        ["server.py", "task-1"],
+        ["codex-companion.mjs", "status", "--job-id", JOB],
+        ["tail.py", "--job-id", JOB],
+        ["server.py", JOB],
     ],
     ids=lambda argv: " ".join(argv),
 )
 def test_what_is_not_proven_to_be_its_own_is_left(run: Any, tmp_path: Path, tree: Tree, argv: list[str]) -> None:
     with running(script(tmp_path, argv[0], WAITS), *argv[1:]) as process:
-        tree.add(job("task-1", pid=process.pid, **started(60)))
+        tree.add(job(JOB, pid=process.pid, **started(60)))
         before = files_in(tree.path)
-        said = run("stop", "task-1", tree.root, "--yes")
+        said = run("stop", JOB, tree.root, "--yes")
         assert said.status == 1 and "no process here is proven to be its own" in said.err
         assert lives(process) and files_in(tree.path) == before
 
 
 def test_a_recycled_pid_is_not_hit(run: Any, tmp_path: Path, tree: Tree) -> None:
     with running(script(tmp_path, "innocent.py", WAITS)) as innocent:
-        tree.add(job("task-1", pid=innocent.pid, **started(7200)))
-        said = run("stop", "task-1", tree.root, "--yes")
+        tree.add(job(JOB, pid=innocent.pid, **started(7200)))
+        said = run("stop", JOB, tree.root, "--yes")
         assert said.status == 1 and "stateheal heal" in said.err and lives(innocent)
 
 
@@ -145,8 +147,8 @@ def test_the_recorded_identity_is_a_proof(run: Any, tmp_path: Path, tree: Tree, 
     with running(script(tmp_path, "anything.py", WAITS)) as process:
         ticks = (start_ticks(process.pid) or 0) + (0 if own else 1)
         owner = {"tool": "stateheal", "bootId": boot_id(), "pidNamespace": pid_namespace(), "startTicks": ticks}
-        tree.add(job("task-1", pid=process.pid, owner=owner, **started(0)))
-        said = run("stop", "task-1", tree.root, "--yes")
+        tree.add(job(JOB, pid=process.pid, owner=owner, **started(0)))
+        said = run("stop", JOB, tree.root, "--yes")
         assert said.status == (0 if own else 1)
         assert is_over(process) if own else lives(process)
 
@@ -154,8 +156,8 @@ def test_the_recorded_identity_is_a_proof(run: Any, tmp_path: Path, tree: Tree, 
 def test_a_process_that_ends_between_proof_and_signal(
     run: Any, tmp_path: Path, tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with worker(tmp_path, "task-1") as process:
-        tree.add(job("task-1", pid=process.pid, **started(60)))
+    with worker(tmp_path, JOB) as process:
+        tree.add(job(JOB, pid=process.pid, **started(60)))
         real = stop.held
         sent: list[int] = []
         monkeypatch.setattr(signal, "pidfd_send_signal", lambda fd, signum, *more: sent.append(signum))
@@ -166,17 +168,17 @@ def test_a_process_that_ends_between_proof_and_signal(
             return real(pid)
 
         monkeypatch.setattr(stop, "held", late)
-        said = run("stop", "task-1", tree.root, "--yes")
+        said = run("stop", JOB, tree.root, "--yes")
         assert said.status == 0 and "had ended by itself" in said.out and sent == []
-    assert tree.record("task-1")["status"] == "failed"
+    assert tree.record(JOB)["status"] == "failed"
 
 
 def test_a_pid_that_changes_hands_between_proof_and_handle(
     run: Any, tmp_path: Path, tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The handle is opened on whoever has the pid by then: the second proof fails, and nobody is signalled."""
-    with worker(tmp_path, "task-1") as process, running(script(tmp_path, "innocent.py", WAITS)) as innocent:
-        tree.add(job("task-1", pid=process.pid, **started(60)))
+    with worker(tmp_path, JOB) as process, running(script(tmp_path, "innocent.py", WAITS)) as innocent:
+        tree.add(job(JOB, pid=process.pid, **started(60)))
         real = stop._proof
         asked: list[int] = []
 
@@ -186,49 +188,49 @@ def test_a_pid_that_changes_hands_between_proof_and_handle(
             return real(chosen, view, found, process.pid if first else innocent.pid)
 
         monkeypatch.setattr(stop, "_proof", proof)
-        said = run("stop", "task-1", tree.root, "--yes")
+        said = run("stop", JOB, tree.root, "--yes")
         assert said.status == 1 and "not proven to be the one any more" in said.err
         assert lives(process) and lives(innocent)
-    assert tree.record("task-1")["status"] == "running"
+    assert tree.record(JOB)["status"] == "running"
 
 
 def test_a_job_that_is_recorded_as_cancelled_and_lives_on(run: Any, tmp_path: Path, tree: Tree) -> None:
-    with worker(tmp_path, "task-1") as process:
-        tree.add(done("task-1", status="cancelled", phase="cancelled", workspaceRoot=str(tmp_path)))
+    with worker(tmp_path, JOB) as process:
+        tree.add(done(JOB, status="cancelled", phase="cancelled", workspaceRoot=str(tmp_path)))
         before = files_in(tree.path)
-        said = run("stop", "task-1", tree.root, "--yes")
+        said = run("stop", JOB, tree.root, "--yes")
         assert said.status == 0 and is_over(process) and "its record says cancelled" in said.out
     assert files_in(tree.path) == before
-    assert "no process works on it" in run("stop", "task-1", tree.root, "--yes").err
+    assert "no process works on it" in run("stop", JOB, tree.root, "--yes").err
 
 
 def test_a_queued_job_without_pid_is_found_by_its_command_line(run: Any, tmp_path: Path, tree: Tree) -> None:
-    with worker(tmp_path, "task-1") as process:
+    with worker(tmp_path, JOB) as process:
         times = {"createdAt": started(60)["createdAt"], "startedAt": ...}
-        tree.add(job("task-1", status="queued", pid=None, workspaceRoot=str(tmp_path), **times))
-        assert run("stop", "task-1", tree.root, "--yes").status == 0 and is_over(process)
-    assert tree.entry("task-1")["status"] == "failed"
+        tree.add(job(JOB, status="queued", pid=None, workspaceRoot=str(tmp_path), **times))
+        assert run("stop", JOB, tree.root, "--yes").status == 0 and is_over(process)
+    assert tree.entry(JOB)["status"] == "failed"
 
 
 def test_a_worker_of_another_project_with_the_same_id_is_left(run: Any, tmp_path: Path, tree: Tree) -> None:
-    with worker(tmp_path, "task-1") as process:
-        tree.add(job("task-1", pid=gone_pid(), workspaceRoot="/home/dev/projects/other", **started(60)))
-        assert run("stop", "task-1", tree.root, "--yes").status == 1 and lives(process)
+    with worker(tmp_path, JOB) as process:
+        tree.add(job(JOB, pid=gone_pid(), workspaceRoot="/home/dev/projects/other", **started(60)))
+        assert run("stop", JOB, tree.root, "--yes").status == 1 and lives(process)
 
 
 def test_a_worker_that_writes_its_own_end_has_the_last_word(run: Any, tmp_path: Path, tree: Tree) -> None:
-    path = tree.path / "jobs/task-1.json"
+    path = tree.path / f"jobs/{JOB}.json"
     text = (
         "import signal, sys, json\ndef bye(*a):\n"
         f"    r = json.load(open({str(path)!r})); r.update(status='completed', phase='done', pid=None)\n"
         f"    json.dump(r, open({str(path)!r}, 'w'), indent=2); sys.exit(0)\n"
         f"signal.signal(signal.SIGTERM, bye); print('set', flush=True)\n{WAITS}"
     )
-    with worker(tmp_path, "task-1", text) as process:
+    with worker(tmp_path, JOB, text) as process:
         assert process.stdout is not None and process.stdout.readline() == b"set\n"
-        tree.add(job("task-1", pid=process.pid, **started(60)))
-        assert run("stop", "task-1", tree.root, "--yes").status == 0 and is_over(process)
-    assert tree.record("task-1")["status"] == tree.entry("task-1")["status"] == "completed"
+        tree.add(job(JOB, pid=process.pid, **started(60)))
+        assert run("stop", JOB, tree.root, "--yes").status == 0 and is_over(process)
+    assert tree.record(JOB)["status"] == tree.entry(JOB)["status"] == "completed"
 
 
 @as_root
@@ -238,11 +240,11 @@ def test_another_users_process_with_the_right_words_is_not_the_jobs(run: Any, tm
         os.chmod(folder, 0o755)
         program = Path(folder) / "codex-companion.mjs"
         program.write_text("sleep 300\n")
-        argv = ["/bin/sh", str(program), "task-worker", "--job-id", "task-1"]
+        argv = ["/bin/sh", str(program), "task-worker", "--job-id", JOB]
         with subprocess.Popen(argv, user=NOBODY, start_new_session=True) as process:
             try:
-                tree.add(job("task-1", pid=process.pid, **started(60)))
-                assert run("stop", "task-1", tree.root, "--yes").status == 1 and lives(process)
+                tree.add(job(JOB, pid=process.pid, **started(60)))
+                assert run("stop", JOB, tree.root, "--yes").status == 1 and lives(process)
             finally:
                 os.killpg(process.pid, signal.SIGKILL)
 
@@ -255,7 +257,7 @@ def test_a_process_that_may_not_be_signalled_is_refused(tmp_path: Path) -> None:
         f"os.setuid({NOBODY})\nwith held(int(sys.argv[1])) as handle:\n"
         "    try:\n        end(handle, tuple, 1)\n    except Refused as error:\n        print(error)\n"
     )
-    with worker(tmp_path, "task-1") as process:
+    with worker(tmp_path, JOB) as process:
         said = subprocess.run([sys.executable, "-c", code, str(process.pid)], capture_output=True, text=True)
         assert "belongs to another user" in said.stdout and said.stderr == "" and lives(process)
 
@@ -268,12 +270,12 @@ def _namespaces() -> bool:
 class TestNamespaces:
     def test_a_job_in_an_inner_namespace_is_ended_by_its_outer_pid(self, run: Any, tmp_path: Path, tree: Tree) -> None:
         path = script(tmp_path, "codex-companion.mjs", WAITS)
-        command = ["unshare", "-pf", "--kill-child", sys.executable, str(path), "task-worker", "--job-id", "task-1"]
+        command = ["unshare", "-pf", "--kill-child", sys.executable, str(path), "task-worker", "--job-id", JOB]
         outer = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True, cwd=tmp_path)
         try:
             assert outer.stdout is not None and outer.stdout.readline() == b"ready\n"
-            tree.add(job("task-1", pid=1, workspaceRoot=str(tmp_path), **started(60)))
-            said = run("stop", "task-1", tree.root, "--yes", "--grace", "300ms")
+            tree.add(job(JOB, pid=1, workspaceRoot=str(tmp_path), **started(60)))
+            said = run("stop", JOB, tree.root, "--yes", "--grace", "300ms")
             assert said.status == 0 and is_over(outer), said
         finally:
             outer.kill()
@@ -283,19 +285,19 @@ class TestNamespaces:
     def test_from_within_a_namespace_what_is_outside_cannot_be_hit(
         self, tmp_path: Path, tree: Tree, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        with worker(tmp_path, "task-1") as process:
-            tree.add(job("task-1", pid=process.pid, **started(60)))
-            command = ["unshare", "-rpf", "--mount-proc", sys.executable, "-m", "stateheal", "stop", "task-1", "--yes"]
+        with worker(tmp_path, JOB) as process:
+            tree.add(job(JOB, pid=process.pid, **started(60)))
+            command = ["unshare", "-rpf", "--mount-proc", sys.executable, "-m", "stateheal", "stop", JOB, "--yes"]
             said = subprocess.run([*command, str(tree.root)], capture_output=True, text=True)
             assert said.returncode == 1 and "no process here is proven" in said.stderr and lives(process)
-        assert tree.record("task-1")["status"] == "running"
+        assert tree.record(JOB)["status"] == "running"
 
 
 @pytest.mark.parametrize(("keys", "ended"), [(b"y\n", True), (b"n\n", False), (b"\n", False)])
 def test_on_a_terminal_it_asks(tmp_path: Path, tree: Tree, keys: bytes, ended: bool) -> None:
-    with worker(tmp_path, "task-1") as process:
-        tree.add(job("task-1", pid=process.pid, **started(60)))
-        screen, status = on_terminal(keys, "stop", "task-1", str(tree.root))
+    with worker(tmp_path, JOB) as process:
+        tree.add(job(JOB, pid=process.pid, **started(60)))
+        screen, status = on_terminal(keys, "stop", JOB, str(tree.root))
         assert "End it? [y/N]" in screen and str(process.pid) in screen
         assert status == (0 if ended else 1)
         assert is_over(process) if ended else lives(process)
@@ -326,11 +328,11 @@ def on_terminal(keys: bytes, *args: str) -> tuple[str, int]:
 
 
 def test_usage(run: Any, tree: Tree) -> None:
-    tree.add(job("task-1", pid=gone_pid())).add(job("task-2", pid=gone_pid()))
-    for args in ([], ["task-1", "--broker", "x"], ["task-9", tree.root], ["task", tree.root], ["--broker", "/nowhere"]):
+    tree.add(job(JOB, pid=gone_pid())).add(job(OTHER, pid=gone_pid()))
+    for args in ([], [JOB, "--broker", "x"], ["task-9", tree.root], ["task", tree.root], ["--broker", "/nowhere"]):
         said = run("stop", *args)
         assert said.status == 2 and said.out == "", args
-    said = run("stop", "task-1", tree.root, "--yes")
+    said = run("stop", JOB, tree.root, "--yes")
     assert said.status == 1 and "'stateheal heal' closes it" in said.err
 
 
@@ -348,7 +350,7 @@ def broker_in(tree: Tree, folder: Path, **more: Any) -> Any:
 
 
 def test_a_broker_is_ended_and_its_file_removed(run: Any, tmp_path: Path, tree: Tree) -> None:
-    tree.add(done("task-1"))
+    tree.add(done(JOB))
     endpoint, starting = broker_in(tree, tmp_path)
     with starting as process:
         assert process.stdout.readline() == b"up\n"
@@ -364,15 +366,15 @@ def test_a_broker_is_ended_and_its_file_removed(run: Any, tmp_path: Path, tree: 
 
 def test_a_broker_that_a_live_job_may_work_through_is_left(run: Any, tmp_path: Path, tree: Tree) -> None:
     endpoint, starting = broker_in(tree, tmp_path)
-    with starting as process, worker(tmp_path, "task-1") as working:
-        tree.add(job("task-1", pid=working.pid, **started(60)))
+    with starting as process, worker(tmp_path, JOB) as working:
+        tree.add(job(JOB, pid=working.pid, **started(60)))
         (tree.path / "broker.json").write_text(json.dumps({"endpoint": endpoint, "pid": process.pid}))
         said = run("stop", "--broker", tree.path, "--yes")
-        assert said.status == 1 and "task-1 lives" in said.err and lives(process) and lives(working)
+        assert said.status == 1 and f"{JOB} lives" in said.err and lives(process) and lives(working)
 
 
 def test_a_recycled_brokers_pid_is_not_hit(run: Any, tmp_path: Path, tree: Tree) -> None:
-    tree.add(done("task-1"))
+    tree.add(done(JOB))
     with running(script(tmp_path, "innocent.py", WAITS)) as innocent:
         (tree.path / "broker.json").write_text(
             json.dumps({"endpoint": f"unix:{tmp_path}/none.sock", "pid": innocent.pid})

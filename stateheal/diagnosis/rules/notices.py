@@ -16,6 +16,7 @@ from stateheal.model.evidence import Answer, TurnEnd
 from stateheal.model.findings import Severity
 from stateheal.model.liveness import Liveness
 from stateheal.model.records import entries_of, is_lost, text_of
+from stateheal.text import size_of
 
 _SILENT = 2 * HOUR
 _STILL_WARM = 30 * MINUTE
@@ -96,8 +97,7 @@ def find_split_root(view: View) -> Iterator[Diagnosed]:
 
 
 def _size(view: View, directory: str) -> str:
-    size = view.evidence.sizes.get(directory, 0)
-    return f"{size} bytes" if size < 10_000 else f"{size // 1000} kB" if size < 10**7 else f"{size // 10**6} MB"
+    return size_of(view.evidence.sizes.get(directory, 0))
 
 
 def _migration(view: View) -> str:
@@ -132,8 +132,9 @@ def find_gone_workspace(view: View) -> Iterator[Diagnosed]:
         message = f"the project directory {home} that this state ({size}) belongs to is not there any more"
         root = shlex.quote(str(view.evidence.place.root))
         command = f"stateheal migrate --from {root} --workspace {shlex.quote(home)} NEW"
-        helps = f"if it was moved: {command}; else its state can be deleted"
-        yield Diagnosed(file_finding(view, GONE_WORKSPACE, "", message, helps))
+        helps = f"if it was moved: {command}; if it was deleted: stateheal prune --gone"
+        finding = file_finding(view, GONE_WORKSPACE, "", message, helps)
+        yield Diagnosed(finding._replace(size=view.evidence.sizes.get(str(view.evidence.place.directory), 0)))
 
 
 def find_silent(view: View) -> Iterator[Diagnosed]:
@@ -144,7 +145,7 @@ def find_silent(view: View) -> Iterator[Diagnosed]:
         last = view.last_sign(job)
         if last is not None and view.now - last > _SILENT:
             message = f"its process lives, but its last sign of life was {describe_age(last, view.now)}"
-            helps = f"if it hangs: {view.dialect.launch.cancel} {job.id}"
+            helps = f"if it hangs: stateheal stop {shlex.quote(job.id)}, or {view.dialect.launch.cancel} {job.id}"
             yield Diagnosed(job_finding(view, job, SILENT, message, helps))
 
 
@@ -203,14 +204,14 @@ GONE_WORKSPACE = Rule(
     Severity.NOTICE,
     "The project directory that the state belongs to is not there any more.",
     "None by 'heal'. If the project was moved, 'stateheal migrate --workspace OLD NEW' brings its state along; if "
-    "it was deleted, so can its state be.",
+    "it was deleted, 'stateheal prune --gone' archives and removes it.",
     find_gone_workspace,
 )
 SILENT = Rule(
     "silent",
     Severity.NOTICE,
     "A job whose process lives, but that has written nothing for two hours.",
-    "None. '/codex:cancel JOB' ends it, if it hangs.",
+    "None. 'stateheal stop JOB' ends it, or '/codex:cancel JOB', if it hangs.",
     find_silent,
 )
 OVER_CAP = Rule(

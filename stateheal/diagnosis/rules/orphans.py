@@ -11,12 +11,13 @@ from stateheal.diagnosis.job import Job, Record
 from stateheal.diagnosis.repairs import orphan_change, terminated_by
 from stateheal.diagnosis.rule import Diagnosed, Rule, job_finding
 from stateheal.diagnosis.view import View
-from stateheal.formats.times import describe_age
+from stateheal.formats.times import MINUTE, describe_activity, describe_age
 from stateheal.model.dialect import Dialect
 from stateheal.model.findings import Severity
+from stateheal.model.jobs import resume_command
 from stateheal.model.liveness import Liveness, Verdict
 from stateheal.model.plan import Change, Patch
-from stateheal.model.records import is_finished, pid_of
+from stateheal.model.records import is_finished, own_times, pid_of, text_of
 
 
 def _find_orphans(view: View, rule: Rule) -> Iterator[Diagnosed]:
@@ -81,7 +82,11 @@ def _rule_of(job: Job, verdict: Verdict) -> str:
 def _diagnose(view: View, job: Job, rule: Rule) -> Iterator[Diagnosed]:
     verdict = view.judge(job).verdict
     last = view.last_sign(job)
+    log = view.evidence.logs.get(job.id)
+    recorded = max((moment for side in job.sides for moment in own_times(side, view.now)), default=None)
     evidence = "no sign of life is recorded" if last is None else f"last sign of life {describe_age(last, view.now)}"
+    if log is not None and recorded is not None and abs(log.mtime - recorded) > MINUTE:
+        evidence = describe_activity(recorded, log.mtime, view.now)
     status = str(job.sides[0].get("status"))
     if verdict.state is Liveness.UNSURE:
         message = f"{status}, and whether its process lives cannot be told: {verdict.reason}"
@@ -91,7 +96,13 @@ def _diagnose(view: View, job: Job, rule: Rule) -> Iterator[Diagnosed]:
         only = "" if job.entry and job.record else " in the index" if job.entry else " in the job file"
         repair = f"mark it failed/{'terminated' if terminated_by(view, job) else 'orphaned'}{only}"
         finding = job_finding(view, job, rule, f"{status}, but {verdict.reason}", evidence, repair)
-        yield Diagnosed(finding, orphan_change(view, job))
+        yield Diagnosed(finding._replace(resume=_resume(job)), orphan_change(view, job))
+
+
+def _resume(job: Job) -> str | None:
+    """What goes on with a task's conversation; a review's ends with its process."""
+    threads = (text_of(side, "threadId") for side in job.sides if side.get("jobClass") == "task")
+    return resume_command(next(filter(None, threads), None))
 
 
 UNSAFE_PID = Rule(
