@@ -187,7 +187,7 @@ def _changes(evidence: Evidence, draft: Draft, ledger: _Ledger) -> Iterable[File
 def _snapshot_named(evidence: Evidence, name: str) -> Snapshot:
     if evidence.broker is not None and name == evidence.broker.snapshot.name:
         return evidence.broker.snapshot
-    return evidence.leftovers[name]
+    return evidence.locks[name][0] if name in evidence.locks else evidence.leftovers[name]
 
 
 def _file_change(

@@ -52,6 +52,7 @@ LUCASMCHT = Dialect(
             r"state-lock/(?:ticket-[0-9]{12}|choosing)-[0-9a-f-]+\.json",
             "a ticket in state-lock/; it removes those of processes that are gone, and fails on any other",
             pid="pid",
+            removable=False,
         ),
     ),
     temp=("codex-companion-{uid}/state",),

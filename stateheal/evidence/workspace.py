@@ -18,6 +18,7 @@ from stateheal.evidence.leftovers import (
     size_of,
     stray_names,
 )
+from stateheal.evidence.locks import holders_of, read_locks
 from stateheal.evidence.processes import ProcessTable
 from stateheal.evidence.recognition import recognised
 from stateheal.evidence.recoveries import ChooseTurn, answers_of, recoveries_of, turns_of
@@ -92,6 +93,7 @@ def gather(place: Place, directory: Directory, sources: Sources) -> Evidence:
     salvaged |= _salvage(records.values())
     names = (*stray_names(directory, directory.listing(), ""), *jobs.strays)
     broker = kept(read_broker(directory, dialect.broker, sources.processes, sources.ask, sources.greet), problems)
+    locks = read_locks(directory, jobs.names, dialect)
     violations = _validate(index, records, broker)
     clean = sources.clean_jobs(place, index, records, violations, names, dialect)
     logs = read_logs(directory, jobs, entries, clean, problems, dialect)
@@ -107,7 +109,7 @@ def gather(place: Place, directory: Directory, sources: Sources) -> Evidence:
         index=index,
         records=records,
         logs=logs,
-        processes=_probe(to_check, records_to_check, salvaged, sources.processes, dialect),
+        processes=_probe(to_check, records_to_check, salvaged, sources.processes, dialect, holders_of(locks)),
         life=sources.life,
         violations=violations,
         recognition=recognition,
@@ -119,6 +121,7 @@ def gather(place: Place, directory: Directory, sources: Sources) -> Evidence:
         names=names,
         leftovers=read_leftovers(directory, names, sources.finished_runs, sources.originals, host.now),
         broker=broker,
+        locks=locks,
         sidecars=jobs.sidecars,
         absent=absent_homes([*entries, *_values(records, salvaged)]),
         earlier_sizes=None if sources.earlier is None else {i: log.size for i, log in sources.earlier.logs.items()},
@@ -195,6 +198,7 @@ def _probe(
     salvaged: Mapping[str, Salvage],
     processes: ProcessTable,
     dialect: Dialect,
+    holders: Iterable[int],
 ) -> dict[int, ProcessFacts]:
     """The facts about every pid that an active job names, on whichever side."""
     active = {str(entry.get("id")) for entry in entries if is_active(entry, dialect)}
@@ -202,7 +206,7 @@ def _probe(
     active |= {stem for stem, record in records.items() if not isinstance(record.value, dict)}
     sides = [entry for entry in entries if str(entry.get("id")) in active]
     sides += _values({stem: record for stem, record in records.items() if stem in active}, salvaged)
-    pids = {pid_of(side.get(key)) for side in sides for key in dialect.pids}
+    pids = {pid_of(side.get(key)) for side in sides for key in dialect.pids} | {*holders}
     return {pid: processes.facts(pid) for pid in pids if pid is not None and pid > 0}
 
 

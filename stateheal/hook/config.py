@@ -6,11 +6,18 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from stateheal.dialects.names import SCRIPTS, SLASH
+
 NAMES = ("plugin", "settings", "skill")
 _TIMEOUT = 5
 """Seconds that Claude Code gives the hook; it lets go by itself before (``deadline``)."""
 IF_INSTALLED = "if command -v stateheal >/dev/null 2>&1; then exec stateheal hook; fi"
 """Where there is no stateheal, a hook in this form says nothing; a missing executable would show the user a warning."""
+
+_WORDS = ("companion", *(script for script in SCRIPTS if "companion" not in script))
+_CONDITIONS = tuple(f"{tool}(*{word}*)" for tool in ("Bash", "PowerShell") for word in _WORDS)
+"""One condition a handler is all that can be said. What stands before ``node``, or in its place, is not looked at:
+``timeout 60 node``, ``/usr/bin/node``, ``bash -c "…"``; which calls matter the hook itself tells."""
 
 Handler = dict[str, Any]
 """One hook as Claude Code's settings hold it."""
@@ -37,10 +44,10 @@ def shell_handler() -> Handler:
 
 def hooks_with(handler: Handler) -> dict[str, Any]:
     """Where the hook belongs: by event, the group of hooks that it is alone in."""
-    launch = {"type": handler["type"], "if": "Bash(node *companion*)", **handler}
+    launches = [{"type": handler["type"], "if": condition, **handler} for condition in _CONDITIONS]
     return {
-        "PreToolUse": [{"matcher": "Bash|PowerShell", "hooks": [launch]}],
-        "UserPromptExpansion": [{"matcher": "^codex:", "hooks": [handler]}],
+        "PreToolUse": [{"matcher": "Bash|PowerShell", "hooks": launches}],
+        "UserPromptExpansion": [{"matcher": f"^({'|'.join(SLASH)}):", "hooks": [handler]}],
         "SessionStart": [{"hooks": [handler]}],
     }
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import sys
 
+from stateheal.dialects.names import COMMANDS, SCRIPTS, SLASH, SLASH_COMMANDS
 from stateheal.hook.check import NotPlain, in_order, parse
 from stateheal.hook.deadline import set_deadline
 
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
     from stateheal.hook.check import Environ
 
 _LONGEST_INPUT = 8 * 1024 * 1024
-_JOBS = ("task", "review", "adversarial-review")
+_SCRIPTS = ("companion", *(script for script in SCRIPTS if "companion" not in script))
+"""What names a companion's script."""
+_EVENTS = (b"SessionStart", b"UserPromptExpansion", *(script.encode() for script in _SCRIPTS))
+"""What stands in every event that has to do with jobs."""
 _TOOLS = ("Bash", "PowerShell")
 _SEPARATORS = str.maketrans(dict.fromkeys("\"'`;&|()<>\n\t", " "))
 
@@ -91,7 +95,7 @@ def _read_event() -> dict[str, object] | None:
         data += chunk
         if len(data) > _LONGEST_INPUT:
             return None
-    if b"ompanion" not in data and b"SessionStart" not in data and b"UserPromptExpansion" not in data:
+    if not any(word in data for word in _EVENTS):
         return None  # an unrelated command: not worth a parser
     try:
         event = parse(data)
@@ -116,25 +120,57 @@ def concerned(event: dict[str, object]) -> str | None:
 
 
 def launches(command: object) -> bool:
-    """Whether a shell command starts a companion's job: its script, options, and a job's subcommand."""
-    if not isinstance(command, str) or "ompanion" not in command:
+    """Whether a shell command calls a companion so that its state is used: its script, options, a subcommand.
+
+    However it is called: behind ``timeout``, by an absolute ``node``, in a ``bash -c``, by way of a variable.
+    """
+    if not isinstance(command, str) or not any(script in command for script in _SCRIPTS):
         return False
     words = command.translate(_SEPARATORS).split()
+    variables = set(_variables(words))
+    return any(
+        _is_script(word, variables) and _uses_state(words[position + 1 :]) for position, word in enumerate(words)
+    )
+
+
+def _variables(words: list[str]) -> list[str]:
+    """The variables that are set to a companion's script: ``S=/plugins/codex-companion.mjs``, ``$S = "…"``."""
+    found = []
     for position, word in enumerate(words):
-        if "companion" not in word.replace("\\", "/").rpartition("/")[2]:
-            continue
-        for following in words[position + 1 :]:
-            if following in _JOBS:
-                return True
-            if not following.startswith("-"):
-                break
+        name, is_assignment, value = word.partition("=")
+        name = name or (words[position - 1] if position else "")
+        value = value or (words[position + 1] if position + 1 < len(words) else "")
+        if is_assignment and _names_script(value):
+            found.append(name.removeprefix("$"))
+    return found
+
+
+def _is_script(word: str, variables: set[str]) -> bool:
+    name = word[1:].strip("{}") if word.startswith("$") else ""
+    return name in variables or (_names_script(word) and "=" not in word)
+
+
+def _names_script(path: str) -> bool:
+    base = path.replace("\\", "/").rpartition("/")[2]
+    return any(script in base for script in _SCRIPTS)
+
+
+def _uses_state(words: list[str]) -> bool:
+    """Whether a subcommand comes first, options and what may be their values left out."""
+    is_value = False
+    for word in words:
+        if word in COMMANDS:
+            return True
+        if not word.startswith("-") and not is_value:
+            return False
+        is_value = word.startswith("-") and "=" not in word
     return False
 
 
 def _expands_to_a_launch(event: dict[str, object]) -> bool:
-    """``/codex:rescue``, ``/codex:review`` …, and what expands to a launch by itself."""
+    """``/codex:rescue``, ``/gemini:status`` …, and what expands to such a call by itself."""
     name = event.get("command_name")
     plugin, _, command = name.partition(":") if isinstance(name, str) else ("", "", "")
-    if "codex" in plugin:
-        return command in ("rescue", *_JOBS)
+    if plugin in SLASH or "codex" in plugin:
+        return command in SLASH_COMMANDS or command in COMMANDS
     return launches(event.get("prompt"))

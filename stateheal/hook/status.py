@@ -79,7 +79,7 @@ def _places(cwd: str | None, warnings: list[str]) -> Iterator[Place]:
         forms = {command_of(handler): handler for _, handler in found}
         for command, handler in forms.items():
             warnings += _passing(handler)
-            events = tuple(event for event, each in found if command_of(each) == command)
+            events = tuple(dict.fromkeys(event for event, each in found if command_of(each) == command))
             version, trouble = _examined(handler, trusted=scope == "user")
             yield Place(str(file.path), command, events, version, trouble)
     plugin = plugin_installed(cwd)

@@ -44,6 +44,7 @@ class Lock(NamedTuple):
     """The key under which it names its holder; empty where it names none."""
     identity: str = ""
     """The key without which its own code does not break the lock of a holder that is gone."""
+    removable: bool = True
     left_after: float = 60.0
     """Seconds after which one that names no holder was left behind: its own code holds it for milliseconds."""
 

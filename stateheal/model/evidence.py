@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from stateheal.formats.jsonsalvage import Salvage
 from stateheal.formats.jsontext import Json
-from stateheal.model.dialect import CODEX, TAKEN_FOR_GRANTED, Dialect, Recognition
+from stateheal.model.dialect import CODEX, TAKEN_FOR_GRANTED, Dialect, Lock, Recognition
 from stateheal.model.disk import LogFacts, Name, Place, Snapshot, Unreadable
 from stateheal.model.findings import Violation
 from stateheal.model.liveness import HostFacts, ProcessFacts
@@ -126,6 +126,8 @@ class Evidence:
     leftovers: Mapping[str, Snapshot] = field(default_factory=dict)
     """Temporary files of runs of ours that are over, by name."""
     broker: BrokerFacts | None = None
+    locks: Mapping[str, tuple[Snapshot, Lock]] = field(default_factory=dict)
+    """By name: locks of the kinds that their companion's own code does not break."""
     sidecars: Mapping[str, int] = field(default_factory=dict)
     """By job: the pid that a fork keeps in ``jobs/<id>.pid``."""
     absent: frozenset[str] = frozenset()
