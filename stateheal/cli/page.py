@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from stateheal.diagnosis.catalogue import RULES
 from stateheal.errors import WriteError
 from stateheal.fs.output import PRIVATE, replace_file
 from stateheal.model.report import Report
@@ -22,7 +23,8 @@ _MADE_BY = GENERATOR.partition(" content=")[0] + ' content="stateheal '
 
 def show_page(path: str, report: Report, now: float, scope: Scope) -> None:
     """Write the page to ``path``, or to stdout for ``-``. Raises ``WriteError``."""
-    made = page(report, now, scope).encode("utf-8", "backslashreplace")
+    rules = {rule.name: (rule.means, rule.repair) for rule in RULES}
+    made = page(report, now, scope, rules).encode("utf-8", "backslashreplace")
     if path == "-":
         click.echo(made, nl=False)
         return

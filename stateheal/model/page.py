@@ -30,6 +30,8 @@ class JobSpan(NamedTuple):
     """``None`` where it is recorded as active: it goes on until now."""
     worst: Severity | None = None
     """Of the findings about it; ``None`` where there are none but notices."""
+    title: str | None = None
+    """What the job is, on one line, as it stands in a record."""
 
 
 class PageData(NamedTuple):

@@ -6,44 +6,48 @@ What stands on it: a summary, the findings, when the jobs ran, and what a heal w
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import PurePath
-from typing import NamedTuple
 
 from stateheal.model.findings import Finding, Severity
 from stateheal.model.page import DiffText, PageData
 from stateheal.model.report import Report
 from stateheal.model.request import Scope
 from stateheal.report.markup import folded, listed, moment, tag, text, untrusted
+from stateheal.report.page_findings import Ground, findings_section, severities, title_of
 from stateheal.report.style import STYLE
 from stateheal.report.summary import WORST_FIRST, counts, directory_of, repairable, worst_first
-from stateheal.report.timeline import timeline
+from stateheal.report.timeline import drawn_pages, timeline
 from stateheal.text import count_of
 from stateheal.version import __version__
 
+Glossary = Mapping[str, tuple[str, str]]
+"""By a rule's name: what it means, what its repair does."""
 GENERATOR = f'<meta name="generator" content="stateheal {__version__}">'
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-_SIGNS = {Severity.DAMAGE: "✖ damage", Severity.UNSURE: "? unsure", Severity.NOTICE: "i notice"}
+_LABELS = {Severity.DAMAGE: "Damage", Severity.UNSURE: "Unsure", Severity.NOTICE: "Notices"}
+_DIFF_ROOM = 700_000
+"""Characters of diffs on a whole page; beyond it files are only named."""
 _MEANING = {
-    0: "nothing is wrong",
-    1: "damage was found",
-    3: "something could not be read",
+    0: "Nothing is wrong",
+    1: "Damage found",
+    3: "Something could not be read",
 }
 
 
-class Ground(NamedTuple):
-    """One workspace on the page."""
+def page(
+    report: Report,
+    now: float,
+    scope: Scope = Scope(),  # noqa: B008 (it cannot be changed)
+    rules: Mapping[str, tuple[str, str]] | None = None,
+) -> str:
+    """The whole page of an audit that was made with ``page``; ``scope`` is for the commands to run next.
 
-    name: str
-    """``<slug>-<hash>``"""
-    home: str | None
-    findings: tuple[Finding, ...]
-    page: PageData | None
-
-
-def page(report: Report, now: float, scope: Scope = Scope()) -> str:  # noqa: B008 (it cannot be changed)
-    """The whole page of an audit that was made with ``page``; ``scope`` is for the commands to run next."""
+    ``rules``: what each rule means and what its repair does, for a reader without stateheal.
+    """
+    names = {finding.rule for finding in report.findings}
+    known = {name: said for name, said in (rules or {}).items() if name in names}
     grounds = _grounds(report)
     said = ", ".join(counts(report))
     head = (
@@ -62,9 +66,10 @@ def page(report: Report, now: float, scope: Scope = Scope()) -> str:  # noqa: B0
         "<body>",
     )
     body = (
-        *_summary(report, said, now, scope),
+        *_summary(report, said, now, scope, known),
         *_errors(report),
-        *_findings(grounds),
+        *findings_section(grounds, frozenset(known), frozenset(drawn_pages(_pages(grounds)))),
+        *_glossary(known),
         *_times(grounds, now),
         *_changes(grounds),
         tag("footer", f"Made by stateheal {text(__version__)}. All times are UTC. Nothing here was changed on disk."),
@@ -87,40 +92,36 @@ def _grounds(report: Report) -> list[Ground]:
         home = report.homes.get(name) or (page.home if page else None)
         if findings or (page and (page.spans or page.diffs)):
             grounds.append(Ground(name, home, findings, page))
-    return sorted(grounds, key=lambda ground: tuple(-count for count in _severities(ground.findings)))
-
-
-def _severities(findings: Sequence[Finding]) -> list[int]:
-    told = Counter(finding.severity for finding in findings)
-    return [told[severity] for severity in WORST_FIRST]
+    return sorted(grounds, key=lambda ground: tuple(-count for count in severities(ground.findings)))
 
 
 # --- summary -------------------------------------------------------------------------------------------------------
 
 
-def _summary(report: Report, said: str, now: float, scope: Scope) -> Iterator[str]:
+def _summary(report: Report, said: str, now: float, scope: Scope, known: Glossary) -> Iterator[str]:
     yield "<header>"
     yield tag("p", f"stateheal audit, {moment(now)} UTC", "kicker")
     yield tag("h1", text(f"{said[:1].upper()}{said[1:]}."))
     if report.interrupted:
         yield tag("p", "Interrupted: the rest was not looked at.", "verdict bad")
     status = report.exit_status
-    verdict = tag("span", f"Exit status {status}: {_MEANING[status]}", f"verdict {'bad' if status else 'good'}")
-    yield tag("p", verdict)
+    verdict = tag("span", _MEANING[status], f"verdict {'bad' if status else 'good'}")
+    yield tag("p", f"{verdict} {tag('span', f'exit status {status}', 'soft')}")
     yield listed("dl", _tiles(report), "tiles")
     yield listed("div", (listed("div", each, "panel") for each in (_roots(report), _next(report, scope))), "panels")
-    yield listed("ul", _by_rule(report), "chips", aria_label="Findings by rule") if report.findings else ""
-    links = (("findings", "Findings"), ("timeline", "Timeline"), ("changes", "What a heal would change"))
+    yield listed("ul", _by_rule(report, known), "chips", aria_label="Findings by rule") if report.findings else ""
+    meant = (("rules", "What the rules mean"),) if known else ()
+    links = (("findings", "Findings"), *meant, ("timeline", "Timeline"), ("changes", "What a heal would change"))
     yield tag("nav", "".join(tag("a", title, href=f"#{place}") for place, title in links))
     yield "</header>"
 
 
 def _tiles(report: Report) -> Iterator[str]:
     numbers = {
-        "workspaces": report.workspaces,
-        "jobs": report.jobs,
-        **{severity.value: report.count(severity) for severity in WORST_FIRST},
-        "errors": len(report.errors),
+        "Workspaces": report.workspaces,
+        "Jobs": report.jobs,
+        **{_LABELS[severity]: report.count(severity) for severity in WORST_FIRST},
+        "Could not be read": len(report.errors),
     }
     for name, number in numbers.items():
         yield tag("div", tag("dt", name) + tag("dd", f"{number:,}"))
@@ -156,9 +157,20 @@ def _next(report: Report, scope: Scope) -> Iterator[str]:
         yield tag("p", "'stateheal rules RULE' says what a rule means, 'stateheal explain JOB' what was seen of a job.")
 
 
-def _by_rule(report: Report) -> Iterator[str]:
+def _by_rule(report: Report, known: Glossary) -> Iterator[str]:
     for rule, number in Counter(finding.rule for finding in report.findings).most_common():
-        yield tag("li", f"{text(rule)} {tag('b', f'{number:,}')}")
+        name = tag("a", text(rule), href=f"#rule-{text(rule)}") if rule in known else text(rule)
+        yield tag("li", f"{name} {tag('b', f'{number:,}')}")
+
+
+def _glossary(known: Glossary) -> Iterator[str]:
+    """What each rule that found something means, and what its repair does."""
+    if not known:
+        return
+    yield tag("h2", "What the rules mean", id="rules")
+    for name, (means, repair) in known.items():
+        said = tag("dt", untrusted(name, "rule"), id=f"rule-{text(name)}") + tag("dd", text(means))
+        yield tag("dl", said + tag("dd", f"→ {text(repair)}", "fix"), "meaning")
 
 
 def _errors(report: Report) -> Iterator[str]:
@@ -168,88 +180,33 @@ def _errors(report: Report) -> Iterator[str]:
         yield listed("ul", lines, "panel")
 
 
-# --- findings ------------------------------------------------------------------------------------------------------
-
-
-def _findings(grounds: Sequence[Ground]) -> Iterator[str]:
-    yield tag("h2", "Findings", id="findings")
-    if not any(ground.findings for ground in grounds):
-        yield tag("p", "None.")
-    for number, ground in enumerate(grounds):
-        if ground.findings:
-            tally = tag("span", text(_tally(ground.findings)), "tally")
-            inside = listed("ol", (_finding(finding) for finding in ground.findings))
-            links = tag("p", _elsewhere(number, ground), "ends")
-            yield tag("div", folded(f"{_title(ground)} {tally}", inside + links, "ws", is_open=True), id=f"w{number}")
-
-
-def _title(ground: Ground) -> str:
-    """The project where it is known, and always the state's own name."""
-    if ground.home is None:
-        return tag("h3", untrusted(ground.name))
-    return tag("h3", untrusted(ground.home)) + " " + untrusted(ground.name, "hash")
-
-
-def _tally(findings: Sequence[Finding]) -> str:
-    numbers = zip(_severities(findings), WORST_FIRST, strict=True)
-    told = (
-        (count_of(number, "notice") if severity is Severity.NOTICE else f"{number:,} {severity.value}")
-        for number, severity in numbers
-        if number
-    )
-    return ", ".join(told)
-
-
-def _elsewhere(number: int, ground: Ground) -> str:
-    links = []
-    if ground.page and ground.page.spans:
-        links.append(tag("a", "its jobs in time", href=f"#t{number}"))
-    if ground.page and (ground.page.diffs or ground.page.refusal):
-        links.append(tag("a", "what a heal would change", href=f"#c{number}"))
-    return " ".join(links)
-
-
-def _finding(finding: Finding) -> str:
-    severity = finding.severity
-    about = [tag("span", _SIGNS[severity], f"mark {severity.value}"), untrusted(finding.rule, "rule")]
-    if finding.job is not None:
-        about.append(untrusted(finding.job, "job"))
-    if finding.pid is not None:
-        about.append(tag("span", f"pid {finding.pid}", "soft"))
-    evidence = tag("span", f"; {text(finding.evidence)}", "soft") if finding.evidence else ""
-    where = untrusted(finding.path) + (f" at {untrusted(finding.pointer)}" if finding.pointer else "")
-    paragraphs = (
-        tag("p", " ".join(about), "about"),
-        tag("p", untrusted(finding.title), "title") if finding.title else "",
-        tag("p", text(finding.message) + evidence),
-        tag("p", f"→ {text(finding.repair)}", "fix") if finding.repair else "",
-        tag("p", where, "at"),
-    )
-    return tag("li", "".join(paragraphs), f"finding {severity.value}")
-
-
 # --- times and changes ---------------------------------------------------------------------------------------------
+
+
+def _pages(grounds: Sequence[Ground]) -> list[PageData]:
+    nothing = PageData("", None, (), {})
+    return [ground.page or nothing for ground in grounds]
 
 
 def _times(grounds: Sequence[Ground], now: float) -> Iterator[str]:
     yield tag("h2", "Timeline", id="timeline")
-    nothing = PageData("", None, (), {})
-    pages = [ground.page or nothing for ground in grounds]
+    pages = _pages(grounds)
     if any(page.spans for page in pages):
-        yield from timeline(pages, [_title(ground) for ground in grounds], now)
+        yield from timeline(pages, [title_of(ground) for ground in grounds], now)
     else:
         yield tag("p", "No jobs.")
 
 
 def _changes(grounds: Sequence[Ground]) -> Iterator[str]:
     yield tag("h2", "What a heal would change", id="changes")
-    told = False
+    told, room = False, _DIFF_ROOM
     for number, ground in enumerate(grounds):
         page = ground.page
         if page and (page.diffs or page.refusal):
             told = True
-            title = tag("div", _title(ground), "title")
-            yield listed("div", (title, *_files(page)), "ws", id=f"c{number}")
+            room -= sum(len(line) + 1 for diff in page.diffs for line in diff.lines)
+            title = tag("div", title_of(ground), "title")
+            yield listed("div", (title, *(_files(page) if room >= 0 else _names(page))), "ws", id=f"c{number}")
     if not told:
         yield tag("p", "Nothing.")
 
@@ -261,6 +218,16 @@ def _files(page: PageData) -> Iterator[str]:
         yield folded(_file(diff), _diff(diff), "diff")
     if page.logs:
         yield tag("p", f"Besides, one line is added to {count_of(page.logs, 'job log')}.", "ends")
+
+
+def _names(page: PageData) -> Iterator[str]:
+    """Of a page that would grow too large: how many files would change, and how much."""
+    if page.diffs:
+        signs = Counter(line[:1] for diff in page.diffs for line in diff.lines[2:])
+        lines = f"+{signs['+']:,} -{signs['-']:,} lines"
+        yield tag("p", f"{count_of(len(page.diffs), 'file')}, {lines}; 'stateheal heal -n' shows how.", "ends-text")
+    if page.refusal:
+        yield tag("p", text(f"A heal would change nothing here: {page.refusal}"), "ends")
 
 
 def _file(diff: DiffText) -> str:

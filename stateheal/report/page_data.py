@@ -12,7 +12,7 @@ from stateheal.model.evidence import Evidence
 from stateheal.model.findings import Finding, Severity
 from stateheal.model.page import DiffText, JobSpan, PageData
 from stateheal.model.plan import Plan
-from stateheal.model.records import entries_of, text_of, time_of
+from stateheal.model.records import entries_of, label_of, text_of, time_of
 from stateheal.model.report import Diff
 from stateheal.report.diff import diff_lines, diffs_of
 
@@ -72,11 +72,12 @@ def _sides(evidence: Evidence) -> dict[str, Sides]:
 def _span(job: str, sides: Sides, now: float, worst: Severity | None) -> JobSpan:
     """The index entry's word counts before the file's, as it does for the plugin's status."""
     status = next((text for side in sides if (text := text_of(side, "status"))), "unknown")
+    title = label_of(*sides)
     began = next(_times(sides, ("startedAt", "createdAt", "updatedAt", "completedAt"), now), None)
     if status in ACTIVE or began is None:
-        return JobSpan(job, status, began, None if status in ACTIVE else began, worst)
+        return JobSpan(job, status, began, None if status in ACTIVE else began, worst, title)
     ended = next(_times(sides, ("completedAt", "cancelledAt", "updatedAt"), now), began)
-    return JobSpan(job, status, began, max(began, ended), worst)
+    return JobSpan(job, status, began, max(began, ended), worst, title)
 
 
 def _times(sides: Sides, keys: Iterable[str], now: float) -> Iterator[float]:

@@ -110,6 +110,14 @@ summary:focus-visible, a:focus-visible { outline: 2px solid var(--notice); outli
   .ends.wide { padding-left: 40.7rem; }
 }
 
+.what { font-weight: 600; }
+.what code { font-family: inherit; font-size: 1em; }
+.plain { color: inherit; text-decoration: none; } .plain:hover { text-decoration: underline; }
+.index { padding: .4rem .9rem; columns: 24rem auto; } .index li { break-inside: avoid; font-size: .9em; }
+.finding.brief { display: block; padding: .25rem .8rem; font-size: .92em; } .brief code { margin-right: .4rem; }
+.alike li { font-size: .9em; padding: .1rem 0; } .alike code { margin-right: .4rem; }
+.meaning { margin: .6rem 0; } .meaning dd { margin: 0 0 .1rem 1.2rem; } .meaning .fix { color: var(--good); }
+.ends-text { padding: .2rem .7rem; font-size: .87em; }
 .title { padding: .45rem .7rem; }
 .diff { border-top: 1px solid var(--line); }
 .diff > summary { font-size: .9em; }

@@ -20,7 +20,11 @@ ROWS = 3000
 """Bars of a whole page that are not there for damage."""
 STRIPS = 300
 """Workspaces without damage that are drawn."""
+DAMAGED = 250
+"""Workspaces with damage that are drawn: the worst come first."""
 _STATUSES = (*sorted(FINISHED), *sorted(ACTIVE), "other")
+DETAILED = 80
+"""Workspaces whose jobs are told one by one; of the others there is the strip."""
 _OPEN = 3
 """Workspaces that are unfolded to begin with."""
 _FAR = 4
@@ -62,8 +66,8 @@ def _longest(gaps: Iterable[float]) -> tuple[float, float]:
 
 def timeline(pages: Sequence[PageData], names: Sequence[str], now: float) -> Iterator[str]:
     """The section's lines, a workspace after the other in the order given; ``names`` are its headings, as markup."""
-    drawn = _chosen(pages)
-    room = max(1, ROWS // max(1, len(drawn)))
+    drawn = drawn_pages(pages)
+    room = max(1, ROWS // max(1, min(len(drawn), DETAILED)))
     axis = Axis(_moments((span for number in drawn for span in pages[number].spans), now))
     yield listed("ul", _legend(), "legend")
     if axis.moments:
@@ -72,21 +76,23 @@ def timeline(pages: Sequence[PageData], names: Sequence[str], now: float) -> Ite
         page = pages[number]
         strip = _strip(page.spans, axis, now)
         tally = tag("span", text(_tally(page)), "tally")
-        inside = _rows(page, room, now)
+        inside = _rows(page, room, now) if place < DETAILED else tag("p", "Its jobs are in the strip alone.", "ends")
         is_open = place < _OPEN and _is_damaged(page)
         yield tag("div", folded(f"{names[number]} {tally}{strip}", inside, "ws", is_open=is_open), id=f"t{number}")
     left = [pages[number] for number in sorted(set(range(len(pages))) - set(drawn))]
     if left:
         jobs = count_of(sum(page.jobs for page in left), "job")
-        yield tag("p", f"Not drawn: {count_of(len(left), 'more workspace')} with {jobs} and no damage.", "soft")
+        damage = "" if any(map(_is_damaged, left)) else " and no damage"
+        yield tag("p", f"Not drawn: {count_of(len(left), 'more workspace')} with {jobs}{damage}.", "soft")
 
 
-def _chosen(pages: Sequence[PageData]) -> list[int]:
-    """Which are drawn: all with damage, and of the others with jobs the first so many."""
-    chosen, healthy = [], 0
+def drawn_pages(pages: Sequence[PageData]) -> list[int]:
+    """Which are drawn: of those with damage, and of the others with jobs, the first so many."""
+    chosen, healthy, damaged = [], 0, 0
     for number, page in enumerate(pages):
-        healthy += not _is_damaged(page)
-        if page.spans and (_is_damaged(page) or healthy <= STRIPS):
+        is_damaged = _is_damaged(page)
+        healthy, damaged = healthy + (not is_damaged), damaged + is_damaged
+        if page.spans and (damaged <= DAMAGED if is_damaged else healthy <= STRIPS):
             chosen.append(number)
     return chosen
 
@@ -199,7 +205,8 @@ def _row(span: JobSpan, axis: Axis, now: float) -> str:
     bad = " bad" if span.worst is Severity.DAMAGE else ""
     mark = tag("span", text(span.worst.value), f"mark {span.worst.value}") + " " if span.worst else ""
     says = tag("span", f"{mark}{text(_says(span, now))}")
-    return tag("li", f"{untrusted(span.job)} {says}{_track(span, axis, now)}", f"job-row {_kind(span)}{bad}")
+    name = untrusted(span.job) + (f" {tag('span', text(span.title), 'soft')}" if span.title else "")
+    return tag("li", f"{tag('span', name)} {says}{_track(span, axis, now)}", f"job-row {_kind(span)}{bad}")
 
 
 def _track(span: JobSpan, axis: Axis, now: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -215,7 +216,7 @@ def test_the_summary_says_what_was_found_and_what_to_run(tmp_path: Path) -> None
     report = polluted(tmp_path, job("task-1", pid=0), done("task-2"))
     reader = Reader(page(report, NOW, Scope("--grace 60s", "--cwd '/a b'")))
     for said in (
-        *("2026-11-23 08:00 UTC", "1 finding of damage, 1 can be repaired", "Exit status 1: damage was found"),
+        *("2026-11-23 08:00 UTC", "1 finding of damage, 1 can be repaired", "Damage found exit status 1"),
         *("stateheal heal -n --grace 60s --cwd '/a b'", "stateheal undo", str(report.roots[0]), "unsafe-pid 1"),
     ):
         assert said in reader.text.replace("Unsafe", "unsafe"), said
@@ -225,7 +226,7 @@ def test_the_summary_says_what_was_found_and_what_to_run(tmp_path: Path) -> None
 def test_a_clean_tree_says_so(tmp_path: Path) -> None:
     report = polluted(tmp_path, done("task-1"))
     said = Reader(page(report, NOW)).text
-    assert "Nothing to repair." in said and "Exit status 0: nothing is wrong" in said and "task-1" in said
+    assert "Nothing to repair." in said and "Nothing is wrong exit status 0" in said and "task-1" in said
     assert "stateheal heal" not in said
     assert "No root." in Reader(page(Report("audit"), NOW)).text
 
@@ -236,7 +237,12 @@ def test_trouble_refusals_and_interruptions_are_told() -> None:
     problem = Problem("/s/b", "cannot be opened")
     report = Report("audit", findings=(finding,), errors=(problem,), pages=(drawn,), interrupted=True)
     said = Reader(page(report, NOW)).text
-    for each in ("Exit status 3", "/s/b cannot be opened", "Interrupted", "change nothing here: it would not cure it"):
+    for each in (
+        "Something could not be read exit status 3",
+        "/s/b cannot be opened",
+        "Interrupted",
+        "change nothing here: it would not cure it",
+    ):
         assert each in said
 
 
@@ -319,3 +325,63 @@ def test_an_axis_never_turns_back(moments: list[float]) -> None:
     axis = Axis(moments)
     places = [axis.at(moment) for moment in sorted(moments)]
     assert places == sorted(places) and all(0 <= place <= 1 for place in places)
+
+
+# --- large pages, and readers without stateheal ----------------------------------------------------------------------
+
+
+def many(workspaces: int, jobs: int) -> Report:
+    """So many workspaces with so many orphans and a torn index each."""
+    findings = []
+    for number in range(workspaces):
+        name = f"project-{number:04}-{'0' * 16}"
+        path = f"/home/dev/.claude/plugins/data/codex-openai-codex/state/{name}/state.json"
+        for n in range(jobs):
+            message = f"running, but pid {n} is gone"
+            findings.append(
+                Finding("dead-pid", Severity.DAMAGE, name, path, message, job=f"task-{n}", repair="mark it failed")
+            )
+        findings.append(Finding("torn-index", Severity.DAMAGE, name, path, "it is empty", repair="rebuild it"))
+    return Report("audit", workspaces=workspaces, findings=tuple(findings))
+
+
+def test_what_each_rule_means_stands_on_the_page() -> None:
+    rules = {"dead-pid": ("its process is <gone>", "mark it failed"), "schema": ("odd", "none")}
+    made = page(many(2, 2), NOW, Scope(), rules)
+    reader = Reader(made)
+    assert "What the rules mean" in reader.text and "its process is <gone>" in reader.text and "odd" not in reader.text
+    assert made.count('id="rule-dead-pid"') == 1 and 'href="#rule-dead-pid"' in made
+    assert "What the rules mean" not in Reader(page(many(2, 2), NOW)).text
+
+
+def test_hundreds_of_workspaces_have_an_index_and_tell_once_what_is_alike() -> None:
+    made = page(many(300, 5), NOW)
+    reader = Reader(made)
+    assert "Index of 300 workspaces" in reader.text and "5 times" in reader.text
+    for number in range(300):
+        assert made.count(f'id="w{number}"') == 1 == made.count(f'href="#w{number}"')
+    assert reader.text.count("running, but pid 3 is gone") == 300, "nothing is left out"
+    assert "Index of" not in Reader(page(many(3, 2), NOW)).text
+
+
+def test_a_thousand_damaged_workspaces_stay_below_five_megabytes() -> None:
+    report = many(1000, 6)
+    spans = tuple(
+        JobSpan(f"task-{n}", "running", NOW - n * 9000, NOW, Severity.DAMAGE if n < 6 else None, "x" * 80)
+        for n in range(31)
+    )
+    lines = ("--- a/x", "+++ b/x", *(f"{sign}{'y' * 60}" for sign in "+- " * 10))
+    names = dict.fromkeys(finding.workspace for finding in report.findings)
+    pages = tuple(
+        PageData(
+            str(Path(report.findings[0].path).parent.parent / name),
+            f"/home/dev/projects/{name}",
+            spans,
+            {"completed": 44, "running": 6},
+            tuple(DiffText(f"{name}/jobs/task-{n}.json", lines) for n in range(7)),
+        )
+        for name in names
+    )
+    made = page(dataclasses.replace(report, pages=pages), NOW)
+    assert len(made) < 5_000_000
+    assert "'stateheal heal -n' shows how." in Reader(made).text

@@ -22,10 +22,10 @@ def page(made: Tree, tmp_path: Path, **more: object) -> PageData:
 def test_both_sides_make_one_span(tmp_path: Path) -> None:
     made = Tree(tmp_path / "tree")
     made.add(done("task-1", workspaceRoot=made.project)).add(job("task-2", pid=5))
-    drawn = page(made, tmp_path)
+    drawn, title = page(made, tmp_path), "Codex Task: map the failing tests"
     assert drawn.spans == (
-        JobSpan("task-1", "completed", NOW - 7200, NOW - 3600, None),
-        JobSpan("task-2", "running", NOW - 7200, None, Severity.DAMAGE),
+        JobSpan("task-1", "completed", NOW - 7200, NOW - 3600, None, title),
+        JobSpan("task-2", "running", NOW - 7200, None, Severity.DAMAGE, title),
     )
     assert drawn.statuses == {"completed": 1, "running": 1} and drawn.jobs == 2
     assert [diff.name for diff in drawn.diffs] == [
