@@ -173,7 +173,7 @@ def _status_lines(status: HookStatus) -> Iterator[str | Text]:
         yield f"  starts: {printable(place.command)}"
         yield Text(f"  {_verdict(place)}", style="red" if place.trouble else "green")
     now = time.time()
-    ran = "never, or not since it notes that" if status.last_ran is None else describe_age(status.last_ran, now)
+    ran = "no run is noted yet" if status.last_ran is None else describe_age(status.last_ran, now)
     yield f"Last ran:    {ran}"
     yield f"Last healed: {_healed(status, now)}"
     if status.last_trouble:

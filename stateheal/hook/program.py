@@ -80,7 +80,7 @@ def passing_place(program: str) -> str | None:
     for path in (program, os.path.realpath(program)):
         if cache := _PASSING.match(path):
             return cache[1]
-        for temp in {os.path.realpath(tempfile.gettempdir()), tempfile.gettempdir()}:
+        for temp in (tempfile.gettempdir(), os.path.realpath(tempfile.gettempdir()), "/tmp"):
             if path.startswith(temp + os.sep):
                 return temp
     return None
