@@ -50,7 +50,8 @@ CALLS = (
 FAULTS = ("EIO", "ENOSPC", "EACCES", "KILL")
 _CALL = re.compile(r"^(?:\d+ +)?(\w+)\((.*)")
 _WRITING = re.compile(r"O_CREAT|O_WRONLY|O_RDWR")
-_STREAM = re.compile(r"[0-2],")
+_TO_A_FILE = re.compile(r"\d+</(?!dev/)")
+"""As ``strace -y`` shows a descriptor: pipes and sockets are no files."""
 DEAD = 4242
 """The pid of every dead process here."""
 assert cli, "imported once, for every command"
@@ -239,7 +240,7 @@ def points_of(case: Case, pristine: Box, work: Path) -> list[Point]:
     """Every call of an undisturbed run that changes a file, told from its trace."""
     box = copy_of(pristine, work)
     log = work.with_suffix(".trace")
-    tracing = ("strace", "-o", str(log), "-e", "trace=" + ",".join(CALLS))
+    tracing = ("strace", "-y", "-o", str(log), "-e", "trace=" + ",".join(CALLS))
     box.command(*case.arguments, stdin=case.stdin, tracing=tracing)
     counts: Counter[str] = Counter()
     found = []
@@ -249,7 +250,9 @@ def points_of(case: Case, pristine: Box, work: Path) -> list[Point]:
             continue
         call, rest = match.groups()
         counts[call] += 1
-        if not (call == "openat" and not _WRITING.search(rest)) and not (call == "write" and _STREAM.match(rest)):
+        if not (call == "openat" and not _WRITING.search(rest)) and not (
+            call == "write" and not _TO_A_FILE.match(rest)
+        ):
             found.append(Point(call, counts[call]))
     return found
 
