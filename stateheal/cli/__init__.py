@@ -25,6 +25,7 @@ _COMMANDS = {
     "result": "result",
     "stop": "stop",
     "close": "close",
+    "prune": "prune",
     "recover": "recover",
     "migrate": "migrate",
     "undo": "runs",

@@ -1,0 +1,228 @@
+"""What is left of projects that are gone, and of jobs that ended long ago: archived, then removed.
+
+DESIGN.md promises 1 and 2: never a live job, an answering broker, or the file that alone names a leaked one. The
+archive stays in the journal's directory for good; the run beside it can be undone like a heal.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from typing import NamedTuple
+
+from stateheal.commit.apply import carry_out
+from stateheal.commit.archive import write_durably
+from stateheal.commit.journal import KEEP, Journal, RunWriter
+from stateheal.commit.location import journal_path
+from stateheal.commit.lock import workspace_lock
+from stateheal.diagnosis.view import View, first_draft
+from stateheal.engine.commands import asked_for
+from stateheal.engine.workspace import Auditor
+from stateheal.engine.world import World
+from stateheal.errors import Refused, StatehealError
+from stateheal.evidence.schema import violations
+from stateheal.evidence.snapshot import read_snapshot
+from stateheal.formats.jsonedit import rewrite
+from stateheal.formats.jsontext import Document
+from stateheal.fs.directory import Directory, folder_of, open_directory
+from stateheal.model.disk import INDEX, JOBS, Place, Snapshot
+from stateheal.model.evidence import Answer
+from stateheal.model.liveness import Liveness
+from stateheal.model.plan import FileChange, Plan
+from stateheal.model.records import entries_of, own_times
+from stateheal.model.report import Report
+from stateheal.model.request import Request
+from stateheal.version import __version__
+
+
+class Pruned(NamedTuple):
+    """What is, or would be, removed of one workspace; or why nothing is."""
+
+    place: Place
+    home: str | None
+    whole: bool
+    """All of it, because its project is gone."""
+    jobs: tuple[str, ...] = ()
+    size: int = 0
+    refusal: str | None = None
+
+
+class Pruning(NamedTuple):
+    """What came of it all."""
+
+    report: Report
+    places: tuple[Pruned, ...]
+    archive: str | None = None
+
+
+class _Work(NamedTuple):
+    told: Pruned
+    plan: Plan
+    directory: Directory
+
+
+def prune(
+    request: Request, *, gone: bool, older_than: float | None, dry_run: bool, world: World | None = None
+) -> Pruning:
+    """Archive and remove; ``older_than``: seconds since a job's end. Raises ``JournalError``: then nothing has gone."""
+    world = world or World()
+    found = asked_for(request)
+    journal = Journal(journal_path(), KEEP)
+    auditor = Auditor(found, request.settings, world, journal)
+    run = journal.begin("prune", __version__, world.processes.host().now)
+    told: list[Pruned] = []
+    archive: str | None = None
+    try:
+        with ExitStack() as stack:
+            works: list[_Work] = []
+            for place in found.places:
+                try:
+                    directory = stack.enter_context(open_directory(place.directory))
+                    if not dry_run:
+                        stack.enter_context(workspace_lock(directory, journal.path, world.wait))
+                    work = _planned(place, directory, auditor, gone, older_than)
+                except OSError as error:
+                    told.append(Pruned(place, None, False, refusal=f"cannot be opened: {error.strerror or error}"))
+                    continue
+                except StatehealError as error:
+                    told.append(Pruned(place, None, False, refusal=str(error)))
+                    continue
+                if work is not None:
+                    works.append(work)
+            if works and not dry_run:
+                archive = _pack(journal, works, run.now)
+            told += [work.told if dry_run else _remove(work, run, auditor, world) for work in works]
+    finally:
+        run.close()
+    roots = tuple(root.path for root in found.roots)
+    report = Report("prune", dry_run, run.id if run.wrote else None, roots, workspaces=len(found.places))
+    return Pruning(report, tuple(told), archive)
+
+
+def _planned(
+    place: Place, directory: Directory, auditor: Auditor, gone: bool, older_than: float | None
+) -> _Work | None:
+    """What is to go of one workspace; ``None`` for nothing. Raises ``Refused`` for what must stay."""
+    evidence = auditor.examine(place, directory, None, auditor.runs).evidence
+    view = View(evidence, first_draft(evidence), auditor.settings, violations)
+    if gone and evidence.home_exists is False:
+        _ensure_over(view)
+        files = tuple(_everything(directory))
+        plan, whole, jobs = Plan(place, (), files), True, tuple(job.id for job in view.jobs)
+    elif older_than is not None and view.hands_off is None:
+        jobs, whole = tuple(_ended_before(view, view.now - older_than)), False
+        if not jobs:
+            return None
+        plan = _without(view, directory, jobs)
+    else:
+        return None
+    size = sum(each.before.stat.size for each in plan.files if each.before is not None and each.after is None)
+    return _Work(Pruned(place, evidence.home, whole, jobs, size), plan, directory)
+
+
+def _ensure_over(view: View) -> None:
+    """Raise ``Refused`` where anything may live, or be named here alone."""
+    evidence = view.evidence
+    for job in view.jobs:
+        if job.any_active and view.judge(job).verdict.state is not Liveness.DEAD:
+            raise Refused(f"{job.id} may live: {view.judge(job).verdict.reason}")
+    broker = evidence.broker
+    if broker is not None and (broker.answer is not Answer.NO or (broker.process and broker.process.exists)):
+        where = str(evidence.place.directory)
+        raise Refused(f"its broker.json may alone name a broker that lives: stateheal stop --broker {where}")
+    if evidence.unreadable:
+        raise Refused(f"{evidence.unreadable[0].name} {evidence.unreadable[0].reason}")
+    for seen in evidence.life().processes:
+        for job in view.jobs:
+            if not seen.zombie and job.id in seen.argv and "--job-id" in seen.argv:
+                raise Refused(f"pid {seen.pid} works on {job.id}")
+
+
+def _ended_before(view: View, moment: float) -> Iterator[str]:
+    """The jobs that ended, by every word of their records, before a moment."""
+    words = {word for seen in view.evidence.life().processes for word in seen.argv}
+    for job in view.jobs:
+        times = [each for side in job.sides for each in own_times(side, view.now)]
+        if job.sides and not job.any_active and times and max(times) < moment and job.id not in words:
+            yield job.id
+
+
+def _without(view: View, directory: Directory, jobs: tuple[str, ...]) -> Plan:
+    """The index without these jobs, then their files. Raises ``Refused`` where the index is not sound."""
+    going, index = set(jobs), view.evidence.index
+    files: list[FileChange] = []
+    if index is not None:
+        if not isinstance(index.document, Document) or view.evidence.violations.get(INDEX):
+            raise Refused("its index is damaged: 'stateheal heal' comes first")
+        entries = entries_of(index.value)
+        left = [entry for entry in entries if not (isinstance(entry, dict) and entry.get("id") in going)]
+        if len(left) != len(entries):
+            files.append(FileChange(INDEX, index, rewrite(index.document, {**index.value, "jobs": left})))
+    names = (f"{JOBS}/{job}{suffix}" for job in jobs for suffix in (".json", ".log"))
+    return Plan(view.evidence.place, (), (*files, *_removals(directory, names)))
+
+
+def _everything(directory: Directory) -> Iterator[FileChange]:
+    """Every file of a workspace, the index last. Raises ``Refused`` for what cannot be kept."""
+    listed: list[str] = []
+    with suppress(FileNotFoundError), directory.sub(JOBS) as folder:
+        listed = [f"{JOBS}/{name}" for name in folder.names()]
+    listed += sorted((name for name in directory.names() if name != JOBS), key=lambda name: name == INDEX)
+    yield from _removals(directory, iter(listed))
+
+
+def _removals(directory: Directory, names: Iterator[str]) -> Iterator[FileChange]:
+    for name in names:
+        with folder_of(directory, name) as (folder, plain):
+            found = read_snapshot(folder, plain, name)
+        if found is None:
+            continue
+        if not isinstance(found, Snapshot):
+            raise Refused(f"{name} cannot be archived: {found.reason}")
+        if found.stat.links != 1:
+            raise Refused(f"{name} cannot be archived: it has another name somewhere (a hard link)")
+        yield FileChange(name, found, None)
+
+
+def _pack(journal: Journal, works: list[_Work], now: float) -> str:
+    """One archive of all that is to go, under a name that nobody has; whole and durable, or not there."""
+    journal.make()
+    folder = journal.path / "archives"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for work in works:
+            for each in work.plan.files:
+                if each.before is not None:
+                    member = tarfile.TarInfo(f"{work.told.place.name}/{each.name}")
+                    member.size, member.mode = len(each.before.data), 0o600
+                    member.mtime = int(each.before.stat.mtime)
+                    archive.addfile(member, io.BytesIO(each.before.data))
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
+    path = folder / f"pruned-{stamp}-{os.getpid()}.tar.gz"
+    write_durably(path, buffer.getvalue())
+    return str(path)
+
+
+def _remove(work: _Work, run: RunWriter, auditor: Auditor, world: World) -> Pruned:
+    def confirm(owners: object) -> str | None:
+        evidence = auditor.examine(work.told.place, work.directory, None, auditor.runs).evidence
+        view = View(evidence, first_draft(evidence), auditor.settings, violations)
+        lives = (job.id for job in view.jobs if job.id in work.told.jobs and job.any_active)
+        named = next((job for job in lives if not work.told.whole), None)
+        return None if named is None else f"{named} is active again"
+
+    try:
+        if not carry_out(work.plan, work.directory, run, confirm, world.stop, []):
+            return work.told._replace(refusal="stopped before it was whole; 'stateheal undo' brings it back")
+    except StatehealError as error:
+        return work.told._replace(refusal=str(error))
+    if work.told.whole:
+        for path in (work.directory.path / JOBS, work.directory.path):
+            with suppress(OSError):
+                path.rmdir()
+    return work.told

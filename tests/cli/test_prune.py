@@ -1,0 +1,84 @@
+"""``stateheal prune``: into one archive, then gone, and undoable; never what lives."""
+
+from __future__ import annotations
+
+import json
+import os
+import tarfile
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stateheal.evidence.schema import violations
+from stateheal.formats.times import format_time
+from tests.support import Tree, done, files_in, job
+from tests.workers import worker
+
+pytestmark = pytest.mark.processes
+
+
+def ended(days: float) -> dict[str, str]:
+    moment = format_time(time.time() - days * 86400)
+    return {"createdAt": moment, "startedAt": moment, "completedAt": moment, "updatedAt": moment}
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    """A project that is gone."""
+    home = str(tmp_path / "gone")
+    return Tree(tmp_path / "tree", home).add(done("task-1", workspaceRoot=home, **ended(3)))
+
+
+def test_what_is_left_of_a_vanished_project_goes_into_one_archive(run: Any, tree: Tree) -> None:
+    before = files_in(tree.root)
+    said = run("prune", "--gone", "-n", tree.root)
+    assert said.status == 1 and "would go" in said.out and files_in(tree.root) == before
+    said = run("prune", "--gone", tree.root)
+    assert said.status == 0 and not tree.path.exists(), said
+    (packed,) = Path(os.environ["STATEHEAL_STATE_DIR"]).glob("archives/*.tar.gz")
+    with tarfile.open(packed) as archive:
+        held = {name.partition("/")[2]: archive.extractfile(name).read() for name in archive.getnames()}  # type: ignore[union-attr]
+    assert held == {name.partition(f"{tree.path.name}/")[2]: data for name, data in before.items()}
+    assert run("undo").status == 0 and files_in(tree.root) == before
+
+
+def test_a_project_that_is_there_is_left(run: Any, tree: Tree, tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
+    before = files_in(tree.root)
+    assert "Nothing to remove" in run("prune", "--gone", tree.root).out and files_in(tree.root) == before
+
+
+def test_a_live_job_and_a_brokers_file_are_named_and_left(run: Any, tree: Tree, tmp_path: Path) -> None:
+    ident = f"task-prune{os.getpid()}"
+    with worker(tmp_path, ident) as process:
+        tree.add(job(ident, pid=process.pid, workspaceRoot=tree.project))
+        before = files_in(tree.root)
+        said = run("prune", "--gone", tree.root)
+        assert said.status == 1 and ident in said.out and files_in(tree.root) == before
+    other = Tree(tree.root, str(tmp_path / "gone2"))
+    other.add(done("task-2", workspaceRoot=other.project, **ended(3)))
+    (other.path / "broker.json").write_text(json.dumps({"endpoint": f"unix:{tmp_path}/b", "pid": os.getpid()}))
+    said = run("prune", "--gone", other.path)
+    assert said.status == 1 and "stop --broker" in said.out and (other.path / "broker.json").exists()
+
+
+def test_finished_jobs_that_are_old_enough_go(run: Any, tmp_path: Path) -> None:
+    home = tmp_path / "there"
+    home.mkdir()
+    made = Tree(tmp_path / "tree", str(home))
+    made.add(done("task-old", workspaceRoot=str(home), **ended(40)))
+    made.add(done("task-new", workspaceRoot=str(home), **ended(3)))
+    before = files_in(made.root)
+    said = run("prune", "--older-than", "30d", made.root, "--format", "json")
+    assert said.status == 0 and violations("report", said.json) == ()
+    assert said.json["pruned"][0]["jobs"] == ["task-old"]
+    assert [entry["id"] for entry in made.read_index()["jobs"]] == ["task-new"]
+    assert sorted(path.name for path in (made.path / "jobs").iterdir()) == ["task-new.json", "task-new.log"]
+    assert run("audit", made.root).status == 0
+    assert run("undo").status == 0 and files_in(made.root) == before
+
+
+def test_usage(run: Any, tree: Tree) -> None:
+    assert run("prune", tree.root).status == 2
