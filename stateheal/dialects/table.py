@@ -39,7 +39,9 @@ class Sight(NamedTuple):
     index: Json
     """The index's value; ``None`` where there is none, or none that can be read."""
     fields: frozenset[str]
-    """Fields of its entries, and where there is no index of some of its records."""
+    """Fields of its entries, and where there is no index to be read of some of its records."""
+    torn: frozenset[str] = frozenset()
+    """Of an index that cannot be read: the keys, and the owner's name, that stand readable in it."""
 
 
 def recognise(sight: Sight) -> Recognition | None:
@@ -80,10 +82,10 @@ def _marks(dialect: Dialect, sight: Sight) -> Iterator[str]:
     for pattern, names in ((marks.names, beside), (marks.job_names, sight.job_names)):
         if pattern:
             yield from (f"{name} stands in it" for name in sorted(names) if re.fullmatch(pattern, name))
-    yield from (f"its index has the key {key!r}" for key in marks.top if key in index)
-    if marks.owner and index.get("owner") == marks.owner:
+    yield from (f"its index has the key {key!r}" for key in marks.top if key in index or key in sight.torn)
+    if marks.owner and (index.get("owner") == marks.owner or marks.owner in sight.torn):
         yield f"its index names {marks.owner} as its owner"
-    yield from (f"its jobs have the field {field!r}" for field in marks.fields if field in sight.fields)
+    yield from (f"its jobs have the field {field!r}" for field in marks.fields if field in sight.fields | sight.torn)
     if marks.ids:
         ids = (text_of(entry, "id") for entry in entries_of(index) if isinstance(entry, dict))
         yield from (f"its jobs have ids such as {ident}" for ident in ids if ident and re.fullmatch(marks.ids, ident))
