@@ -128,7 +128,7 @@ def _told(
     lines = [_outcome(each) for each in stopped if not each.refusal]
     if report is not None and report.healed:
         repairs = [finding.repair or "" for finding in report.findings]
-        lines += [f"its record: {', '.join(dict.fromkeys(repairs))}; 'stateheal undo' restores it"]
+        lines += [f"its record is closed ({', '.join(dict.fromkeys(repairs))}); 'stateheal undo' restores it"]
     elif note:
         lines.append(note)
     _tell(output, lines)
