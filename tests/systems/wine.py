@@ -16,7 +16,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.systems.prefix import prepare, windows_environment
+from tests.systems.prefix import CANNOT, prepare, windows_environment
 
 PROJECT = Path(__file__).parent.parent.parent
 PLUGINS = [
@@ -25,18 +25,19 @@ PLUGINS = [
     *("-p", "no:faulthandler"),  # Wine raises faults and handles them
 ]
 QUICK = [
-    *("tests/commit", "tests/evidence", "tests/engine", "tests/runner", "tests/systems", "tests/hook", "tests/formats"),
-    *("tests/test_cases.py", "-m", "not processes or windows"),
+    *("tests/system", "tests/commit", "tests/evidence", "tests/formats", "tests/test_cases.py", "tests/runner"),
+    *("-m", "not processes or windows"),
 ]
 """What differs on Windows, without what takes long there."""
 _SKIPPED = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache", "node_modules", "dist", "build")
 
 
 def main() -> int:
-    """Prepare, copy, run. Returns pytest's exit status, 124 where the time was over."""
+    """Prepare, copy, run. Returns pytest's exit status, 124 where the time was over, 77 where Wine cannot be had."""
     options, pytest = _arguments()
     if shutil.which("wine") is None:
-        raise SystemExit("wine is not installed (Debian: apt-get install --no-install-recommends wine wine64)")
+        print("wine is not installed (Debian: apt-get install --no-install-recommends wine wine64)", file=sys.stderr)
+        return CANNOT
     prefix = options.cache / "prefix"
     options.cache.mkdir(parents=True, exist_ok=True)
     with (options.cache / "lock").open("w") as lock:  # one run at a time: they share drive C
