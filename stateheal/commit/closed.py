@@ -27,6 +27,19 @@ def check(folder: Directory, expected: Target, attributes: Mapping[str, bytes]) 
         ensure_same_file(folder, expected, fd, info, attributes)
 
 
+def ensure_free(folder: Directory, name: str) -> None:
+    """Raise ``Conflict`` where somebody has a file open for longer than a second: its second name could not go again."""
+    if sys.platform == "win32":
+        from stateheal.system.files import ensure_removable
+
+        try:
+            patiently(lambda: ensure_removable(str(folder.path / name)))
+        except OSError as error:
+            if is_busy(error):
+                raise Conflict(f"{name} is open in another program") from error
+            raise
+
+
 def move(folder: Directory, old: str, new: str) -> None:
     """Rename, again and again for a second. Raises ``Conflict`` where somebody has one of the two open for longer."""
     try:

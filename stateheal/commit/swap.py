@@ -158,6 +158,7 @@ class Replacement(Swap):
 
     def _swap(self) -> None:
         assert self._data is not None
+        closed.ensure_free(self.folder, self.target.name)
         self._has_second = _has_links(self.folder, self.target.name, self._second)
         self._exchange(self.target, self._temp)
         self._has_temp = False

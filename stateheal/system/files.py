@@ -41,6 +41,11 @@ def replace(old: str, new: str) -> None:
         kernel32.checked(kernel32.dll.MoveFileExW(old, new, _REPLACE_EXISTING | _WRITE_THROUGH))
 
 
+def ensure_removable(path: str) -> None:
+    """Raise ``OSError`` (32) where somebody has a file open and shares no removal; nobody is kept from anything."""
+    kernel32.close(kernel32.open_file(path, kernel32.DELETE))
+
+
 def unlink(path: str) -> None:
     """Remove a file, read-only or not. Raises ``OSError``."""
     with _writable(path):

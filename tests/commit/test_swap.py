@@ -164,6 +164,7 @@ def test_without_hard_links_a_waiting_writers_update_is_kept(path: Path, monkeyp
 
 
 @pytest.mark.usefixtures("no_links")
+@pytest.mark.posix("a broker behind a Unix socket")
 def test_without_hard_links_a_heal_can_be_undone(tmp_path: Path) -> None:
     tree = Tree(tmp_path / "tree").add(job("task-1")).add(done("task-2"))
     write_json(tree.path / "broker.json", {"endpoint": "unix:/nonexistent/b.sock", "pid": 4242})
@@ -210,6 +211,7 @@ def test_a_removal_can_be_taken_back(path: Path) -> None:
     assert alone(path) == OLD
 
 
+@pytest.mark.posix("directories are synced")
 def test_a_directory_that_cannot_be_synced_leaves_the_originals_in_the_journal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

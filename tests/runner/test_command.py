@@ -19,8 +19,8 @@ import psutil
 import pytest
 
 from stateheal.evidence.hashes import workspace_hash
+from tests.support import SIGKILL, entry_of, write_json
 from tests.support import done as finished_job
-from tests.support import entry_of, write_json
 
 pytestmark = [
     pytest.mark.processes,
@@ -437,7 +437,7 @@ def test_killed_from_elsewhere(keeper: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("left", [0, 30, 400, -3])
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("signum", [signal.SIGTERM, SIGKILL])
 def test_an_index_that_it_was_writing_as_it_died_is_healed_and_its_job_closed(
     keeper: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: int, signum: int
 ) -> None:

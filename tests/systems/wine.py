@@ -25,8 +25,8 @@ PLUGINS = [
     *("-p", "no:faulthandler"),  # Wine raises faults and handles them
 ]
 QUICK = [
-    *("tests/system", "tests/commit", "tests/evidence", "tests/formats", "tests/test_cases.py", "tests/runner"),
-    *("-m", "not processes or windows"),
+    *("tests/system", "tests/commit/test_closed.py", "tests/commit/test_atomic.py", "tests/commit/test_swap.py"),
+    *("tests/formats", "tests/runner/test_everywhere.py"),
 ]
 """What differs on Windows, without what takes long there."""
 _SKIPPED = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache", "node_modules", "dist", "build")
