@@ -28,7 +28,7 @@ def check(folder: Directory, expected: Target, attributes: Mapping[str, bytes]) 
 
 
 def ensure_free(folder: Directory, name: str) -> None:
-    """Raise ``Conflict`` where somebody has a file open for longer than a second: its second name could not go again."""
+    """Raise ``Conflict`` where somebody has a file open for over a second: its second name could not go again."""
     if sys.platform == "win32":
         from stateheal.system.files import ensure_removable
 
