@@ -25,6 +25,9 @@ SIGKILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 """Windows has none; os.kill ends a process there with whatever number it is given."""
 NOW = parse_time("2026-11-23T08:00:00.000Z") or 0.0
 HOST = HostFacts(now=NOW, hostname="here", boot_time=NOW - 30 * 86400, boot_id="boot-1", pid_namespace="pid:[1]")
+NATIVE_HOST = HOST._replace(windows=os.name == "nt")
+DRIVE = "C:" if os.name == "nt" else ""
+"""On Windows a path without a drive is another system's."""
 WORKER = ("node", "/plugins/codex/scripts/codex-companion.mjs", "task-worker", "--job-id")
 
 
@@ -33,7 +36,7 @@ class FakeProcesses:
     """A process table from a dictionary; a pid that is not in it is gone."""
 
     table: dict[int, ProcessFacts] = field(default_factory=dict)
-    facts_of_host: HostFacts = HOST
+    facts_of_host: HostFacts = NATIVE_HOST
     asked: list[int] = field(default_factory=list)
     elsewhere: list[Seen] = field(default_factory=list)
     """Processes that a look at the whole table shows beside those."""
@@ -71,7 +74,7 @@ def job(ident: str, **fields: Any) -> dict[str, Any]:
         "kind": "task",
         "kindLabel": "rescue",
         "title": "Codex Task",
-        "workspaceRoot": "/home/dev/projects/somewhere",
+        "workspaceRoot": f"{DRIVE}/home/dev/projects/somewhere",
         "jobClass": "task",
         "summary": "map the failing tests",
         "write": False,
