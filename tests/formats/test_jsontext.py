@@ -358,7 +358,7 @@ def test_node_writes_the_same_bytes() -> None:
         "console.log(JSON.stringify(texts.map(t=>JSON.stringify(JSON.parse(t),null,2)+'\\n'===t)))"
     )
     answer = subprocess.run(
-        [str(NODE), "-e", script], input=json.dumps(ours), capture_output=True, text=True, check=True, timeout=60
+        [str(NODE), "-e", script], input=json.dumps(ours), capture_output=True, encoding="utf-8", check=True, timeout=60
     )
     assert json.loads(answer.stdout) == [True] * len(samples)
 
@@ -393,6 +393,6 @@ def test_node_reads_the_same_text_from_foreign_bytes(tmp_path: Path) -> None:
         "console.log(JSON.stringify(out))"
     )
     command = [str(NODE), "-e", script, str(tmp_path), str(len(inputs))]
-    answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    answer = subprocess.run(command, capture_output=True, encoding="utf-8", check=True, timeout=60)
     ours = [parse(data) for data in inputs]
     assert [[each.value] if isinstance(each, Document) else None for each in ours] == json.loads(answer.stdout)
