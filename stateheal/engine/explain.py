@@ -53,7 +53,8 @@ def _in_place(place: Place, job: str, auditor: Auditor) -> Iterator[Explanation]
         last = view.last_sign(each)
         log = evidence.logs.get(each.id)
         written = log.mtime if log else None
-        yield Explanation(place, each.id, each.entry, each.record, evidence.host, last, written, trials, mine)
+        sides, host, kept_by = (each.entry, each.record), evidence.host, evidence.recognition
+        yield Explanation(place, each.id, *sides, host, last, written, trials, mine, kept_by)
 
 
 def _trials(view: View, job: Job) -> Iterator[Trial]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from stateheal.formats.jsontext import Json
+from stateheal.model.dialect import Recognition
 from stateheal.model.disk import ACTIVE, Place
 from stateheal.model.findings import Finding
 from stateheal.model.liveness import HostFacts, Liveness, Trial
@@ -97,3 +98,5 @@ class Explanation(NamedTuple):
     trials: tuple[Trial, ...]
     """Empty where no side of the job is active: then nothing is judged."""
     findings: tuple[Finding, ...]
+    recognition: Recognition | None = None
+    """Whose tree it is, and what says so."""

@@ -33,6 +33,8 @@ def explanation_lines(explanation: Explanation) -> Iterator[str | Text]:
     host = explanation.host
     yield from _verdict_lines(explanation)
     yield f"  in {printable(str(explanation.place.directory))}"
+    kept_by = explanation.recognition
+    yield f"  kept by {kept_by.dialect.name}: {printable(kept_by.why)}" if kept_by else "  kept by nobody known here"
     for name, side in (("index entry", explanation.entry), ("job file", explanation.record)):
         yield f"  {name}:" if side is not None else f"  {name}: none that can be read"
         yield from _side_lines(side or {})
@@ -120,6 +122,8 @@ def explanation_json(explanation: Explanation) -> dict[str, Any]:
         "workspace": explanation.place.name,
         "path": str(explanation.place.directory),
         "job": explanation.job,
+        "companion": explanation.recognition.dialect.name if explanation.recognition else None,
+        "companion_why": explanation.recognition.why if explanation.recognition else None,
         "entry": _finite(explanation.entry),
         "record": _finite(explanation.record),
         "log_written": None if explanation.log_written is None else format_time(explanation.log_written),

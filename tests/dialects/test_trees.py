@@ -17,10 +17,13 @@ import pytest
 
 from stateheal.engine.api import audit, heal, settings_of
 from stateheal.engine.commands import undo
+from stateheal.engine.explain import explain
 from stateheal.evidence.hashes import workspace_hash
 from stateheal.formats.times import parse_time
 from stateheal.model.findings import Outcome, Severity
 from stateheal.model.report import Report
+from stateheal.model.request import Request
+from stateheal.report.explanation import explanation_lines
 from tests.support import FakeProcesses, files_in, host, journal_in, world
 
 TREES = Path(__file__).parent / "trees"
@@ -211,6 +214,15 @@ def test_a_torn_index_is_rebuilt_or_left_and_named(name: str, tmp_path: Path) ->
     else:
         assert files_in(laid.state) == before
         assert all(each.repair is None for each in report.findings) and report.findings
+
+
+@pytest.mark.parametrize(("name", "said"), [("xai-grok-build", "grok-build"), ("lucasmcht", "codex (lucasmcht")])
+def test_explain_says_whose_tree_it_is_and_why(name: str, said: str, tmp_path: Path) -> None:
+    laid = lay_out(name, "killed", tmp_path)
+    job = next(each.job for each in laid.report(audit).findings if each.job) or ""
+    (told,) = explain(job, Request((str(laid.data),)), world=world())
+    lines = [str(line) for line in explanation_lines(told)]
+    assert any(line.startswith(f"  kept by {said}") and ": its " in line for line in lines), lines
 
 
 @pytest.mark.skipif(not FORKS, reason="needs STATEHEAL_TEST_FORKS: a directory of checkouts, <owner>+<name>")
