@@ -55,7 +55,7 @@ def works_on(argv: tuple[str, ...], option: str, name: str) -> bool:
     ``task-worker <id>`` and ``job-worker.mjs <id>`` exist, too. The command that a ``stateheal run`` was given is not
     that run's own work.
     """
-    words = _own_words(argv)
+    words = own_words(argv)
     if f"{option}={name}" in words or (option, name) in pairwise(words):
         return True
     return any(following == name and _is_worker(word) for word, following in pairwise(words))
@@ -66,7 +66,7 @@ def _is_worker(word: str) -> bool:
     return word.endswith("-worker") or any(_base(word).endswith("worker" + ending) for ending in _SCRIPTS)
 
 
-def _own_words(argv: tuple[str, ...]) -> tuple[str, ...]:
+def own_words(argv: tuple[str, ...]) -> tuple[str, ...]:
     """A command line without the command that a ``stateheal run`` in it was given."""
     for position, (word, following) in enumerate(pairwise(argv)):
         if following == "run" and _base(word).removesuffix(".exe") == "stateheal":

@@ -21,6 +21,7 @@ from stateheal.diagnosis.signs import (
     log_grew,
     no_look,
     other_process,
+    unrecorded_process,
     works_elsewhere,
 )
 from stateheal.formats.times import MINUTE, describe_duration, format_time
@@ -232,6 +233,7 @@ ROWS: tuple[Row, ...] = (
     Row("inner-owner-late", UNSURE, "", lambda case: inner_owner(case, True), settles=_CLOSE),
     Row("inner-process", UNSURE, "", inner_process, settles=_DAY),
     Row("other-process", UNSURE, "", other_process, settles=_CLOSE),
+    Row("unrecorded-process", UNSURE, "", unrecorded_process, settles=_CLOSE),
     Row("log-grew", UNSURE, "", log_grew),
     Row("log-fresh", UNSURE, "", log_fresh),
     Row("no-pid", DEAD, "missing-pid", _silent_without_pid, _says_no_pid),

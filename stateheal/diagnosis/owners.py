@@ -46,6 +46,8 @@ def owner_of(view: View, job: Job, side: Record, key: str) -> Owner:
         rivals=view.rivals(job, pid_of(pid)),
         others=_others(view, job),
         written=file.stat.mtime if file else None,
+        kind=text_of(record, "jobClass") or text_of(record, "kind") or "job",
+        taken=view.taken if pid_of(pid) is None else frozenset(),
         log_size=log.size if log else None,
         grown=None if log is None or before is None else log.size - before,
     )

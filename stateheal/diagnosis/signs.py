@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stateheal.diagnosis.case import Case, job_command, job_id_in, works_on
-from stateheal.formats.times import DAY, MINUTE
+from stateheal.diagnosis.case import Case, job_command, job_id_in, own_words, works_on
+from stateheal.formats.times import DAY, MINUTE, describe_duration
 from stateheal.model.look import Seen
 
 FRESH = 5.0
@@ -17,6 +17,9 @@ FRESH = 5.0
 _TOLERANCE = MINUTE
 _ROUNDING = 2.0
 """Seconds by which a creation time may lie beside the clock: the boot time it is counted from has no fractions."""
+_REVIEWS = frozenset({"review", "adversarial-review"})
+_FOREGROUND = frozenset({"task", *_REVIEWS})
+"""Subcommands that work on a job themselves, and whose command line does not say on which."""
 
 
 def no_look(case: Case) -> str | None:
@@ -82,6 +85,41 @@ def other_process(case: Case) -> str | None:
         if seen is not None and pid != case.pid and not seen.zombie and not _recycled(case, seen):
             return f"its {_role(field)} {pid} lives on"
     return None
+
+
+def unrecorded(case: Case) -> Seen | None:
+    """A companion's process in the foreground that may be this job's, whose record names none: they began together.
+
+    A pid that must not be signalled is no lost one: no companion writes it, and it goes whoever lives.
+    """
+    if case.look is None or not case.owner.kind or case.pid is not None or isinstance(case.owner.pid, bool):
+        return None
+    return next((each for each in case.look.processes if _may_be_its_own(case, each)), None)
+
+
+def _may_be_its_own(case: Case, each: Seen) -> bool:
+    kind, created_at = case.owner.kind, case.owner.created_at
+    command = None if each.zombie else job_command(own_words(each.argv))
+    fitting = {"task": frozenset({"task"}), **dict.fromkeys(_REVIEWS, _REVIEWS)}.get(kind, _FOREGROUND)
+    if command not in fitting or job_id_in(each.argv) not in (None, case.owner.job) or each.pid in case.owner.taken:
+        return False
+    return None in (created_at, each.created) or abs(each.created - created_at) <= _TOLERANCE  # type: ignore[operator]
+
+
+def unrecorded_process(case: Case) -> str | None:
+    """The record names no process, and one lives that began when the job did."""
+    seen = unrecorded(case)
+    if seen is None:
+        return None
+    command, began = job_command(seen.argv), _began(case, seen)
+    return f"it records no process, but pid {seen.pid} runs a companion's {command} and {began}"
+
+
+def _began(case: Case, seen: Seen) -> str:
+    if seen.created is None or case.owner.created_at is None:
+        return "may have begun when it did"
+    gap = seen.created - case.owner.created_at
+    return f"began {describe_duration(abs(gap))} {'after' if gap > 0 else 'before'} it"
 
 
 def _recycled(case: Case, seen: Seen) -> bool:

@@ -16,7 +16,7 @@ from stateheal.diagnosis.liveness import LOOK_AGAIN, judge
 from stateheal.diagnosis.owners import owner_of
 from stateheal.formats.jsonsalvage import version_in
 from stateheal.formats.jsontext import Document, Json
-from stateheal.formats.times import DAY, parse_time
+from stateheal.formats.times import DAY, MINUTE, parse_time
 from stateheal.model.dialect import CODEX, Dialect
 from stateheal.model.disk import INDEX, JOBS
 from stateheal.model.evidence import Evidence
@@ -191,6 +191,16 @@ class View:
             pid: sorted(((started, job) for job, started in jobs.items()), reverse=True)[:2]
             for pid, jobs in claims.items()
         }
+
+    @cached_property
+    def taken(self) -> frozenset[int]:
+        """Pids of live processes that a job records as its own, and that were there when it says that it started."""
+        found: set[int] = set()
+        for pid, claims in self._claims.items():
+            process = self.evidence.processes.get(pid) if pid is not None else None
+            if process is not None and process.exists and process.created is not None:
+                found |= {process.pid} if process.created <= claims[0][0] + MINUTE else set()
+        return frozenset(found)
 
     def judge(self, job: Job) -> Judgement:
         """The job's verdict: alive beats unsure beats dead (field guide section 4)."""

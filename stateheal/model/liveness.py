@@ -85,6 +85,10 @@ class Owner(NamedTuple):
     written: float | None = None
     """When its record was last written, by the file's own time."""
     log_size: int | None = None
+    kind: str = ""
+    """What its record says that it is (``task``, ``review`` …); empty for what is no job."""
+    taken: frozenset[int] = frozenset()
+    """Pids of live processes that other jobs record as their own."""
     grown: int | None = None
     """Bytes that its log has grown by since an earlier look; ``None`` where nobody looked twice."""
 

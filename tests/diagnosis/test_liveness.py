@@ -18,6 +18,7 @@ HOUR, DAY = 3600.0, 86400.0
 PID = 4242
 ALIVE, DEAD, UNSURE = "alive", "dead", "unsure"
 STRANGER = ("/usr/sbin/nginx", "-g", "daemon off;")
+REVIEW = ("node", "/x/codex-companion.mjs", "adversarial-review", "--wait")
 FOREGROUND = ("node", "/x/codex-companion.mjs", "task", "fix it")
 BROKER = ("node", "/x/app-server-broker.mjs", "serve")
 MINE = Identity("boot-1", "pid:[1]", 777)
@@ -40,6 +41,9 @@ LOCAL = Settings(assume_local=True)
 QUEUED: dict[str, Any] = {"status": "queued", "started_at": None, "created_at": NOW - 2 * HOUR}
 SILENT: dict[str, Any] = {"last_sign": NOW - 2 * DAY}
 
+LOST: dict[str, Any] = {"pid": None, "kind": "task"}
+LOST_REVIEW: dict[str, Any] = {"pid": None, "kind": "review"}
+BEGAN = NOW - 2 * HOUR - 2
 CHILD: dict[str, Any] = {"others": (("childPid", 4711),)}
 JUST_NOW: dict[str, Any] = {"last_sign": NOW - 1, "log_size": 100}
 INSIDE = host(initial_namespace=False, own_root=True, init_created=NOW - 9 * HOUR)
@@ -228,6 +232,20 @@ TABLE: list[tuple[Any, ...]] = [
         "foreign",
         INSIDE._replace(init_created=NOW - 2 * HOUR),
     ),
+    # --- a process that no record names -------------------------------------------------------------------------------
+    *(
+        (f"no pid, {told}", owner(**claimed), None, UNSURE, "unrecorded-process", *seen(each))
+        for told, claimed, each in (
+            ("a task began just before it", LOST, Seen(7, FOREGROUND, created=BEGAN)),
+            ("a review began just before it", LOST_REVIEW, Seen(7, REVIEW, created=BEGAN)),
+            ("a slow machine's task", LOST, Seen(7, FOREGROUND, created=BEGAN - 50)),
+            ("a task by a clock that was moved", LOST, Seen(7, FOREGROUND, created=BEGAN + 50)),
+            ("a task of which nothing more is known", LOST, Seen(7, FOREGROUND)),
+            ("the job's kind is unknown", {**LOST, "kind": "critique"}, Seen(7, REVIEW, created=BEGAN)),
+            ("and it does not say when it was made", {**LOST, "created_at": None}, Seen(7, FOREGROUND, created=BEGAN)),
+            ("the pid is none", {**LOST, "pid": "worker"}, Seen(7, FOREGROUND, created=BEGAN)),
+        )
+    ),
     ("in a container, the root is the host's", owner(), GONE, UNSURE, "foreign", INSIDE._replace(own_root=False)),
     ("in a container, the state is not its own", owner(shared_storage=True), GONE, UNSURE, "foreign", INSIDE),
     ("in a container, no times at all", owner(created_at=None, started_at=None), GONE, UNSURE, "foreign", INSIDE),
@@ -339,6 +357,45 @@ TABLE: list[tuple[Any, ...]] = [
         DEAD,
         "late-stranger",
         *seen(Seen(PID, STRANGER, created=NOW - HOUR)),
+    ),
+    *(
+        (f"no pid, {told}", owner(**claimed), None, DEAD, "no-pid", *seen(each))
+        for told, claimed, each in (
+            ("a task that began before it", LOST, Seen(7, FOREGROUND, created=BEGAN - 90)),
+            ("a task that began after it", LOST, Seen(7, FOREGROUND, created=BEGAN + 90)),
+            ("a review where it is a task", LOST, Seen(7, REVIEW, created=BEGAN)),
+            ("a task where it is a review", LOST_REVIEW, Seen(7, FOREGROUND, created=BEGAN)),
+            ("a task that works on another job", LOST, Seen(7, (*FOREGROUND, "--job-id=task-2"), created=BEGAN)),
+            ("a companion's status", LOST, Seen(7, ("node", "/x/codex-companion.mjs", "status"), created=BEGAN)),
+            ("a task that another job records", {**LOST, "taken": frozenset({7})}, Seen(7, FOREGROUND, created=BEGAN)),
+            ("a zombie", LOST, Seen(7, FOREGROUND, created=BEGAN, zombie=True)),
+            ("the stateheal that ran it", LOST, Seen(7, ("stateheal", "run", "--", *FOREGROUND), created=BEGAN)),
+            ("a broker, which is no job", {"pid": None}, Seen(7, FOREGROUND, created=BEGAN)),
+        )
+    ),
+    (
+        "an unsafe pid, and a task began with it",
+        owner(kind="task", pid=0),
+        None,
+        DEAD,
+        "unsafe",
+        *seen(Seen(7, FOREGROUND, created=BEGAN)),
+    ),
+    (
+        "true for a pid, and a task began with it",
+        owner(kind="task", pid=True),
+        None,
+        DEAD,
+        "unsafe",
+        *seen(Seen(7, FOREGROUND, created=BEGAN)),
+    ),
+    (
+        "the record names a pid that is gone, and a task began with it",
+        owner(kind="task"),
+        GONE,
+        DEAD,
+        "gone",
+        *seen(Seen(7, FOREGROUND, created=BEGAN)),
     ),
     ("a fresh log that did not grow", owner(**JUST_NOW, grown=0), GONE, DEAD, "gone"),
     ("a fresh record without a log", owner(**{**JUST_NOW, "log_size": None}), GONE, DEAD, "gone"),

@@ -19,6 +19,9 @@ from stateheal.model.liveness import Liveness, Owner
 from stateheal.model.plan import GONE, Change, Patch
 from stateheal.model.records import is_active, is_finished, text_of
 
+_NO_PROCESS = ("no-pid", "no-pid-yet", "unrecorded-process")
+"""Rows of the liveness table for a job that records no process."""
+
 
 def find_index_behind(view: View) -> Iterator[Diagnosed]:
     """The job file has the end, the index still says active."""
@@ -39,7 +42,7 @@ def find_file_behind(view: View) -> Iterator[Diagnosed]:
 def _behind(view: View, job: Job, rule: Rule, message: str) -> Iterator[Diagnosed]:
     judgement = view.judge(job)
     verdict = judgement.verdict
-    if verdict.row in ("no-pid", "no-pid-yet"):
+    if verdict.row in _NO_PROCESS:
         # The worker clears its pid with its end, and writes the second file at once.
         clean = view.now - view.last_written(job)
         settled, reason = clean >= MINUTE, "no process is recorded, and nothing was written for a minute"
@@ -49,11 +52,11 @@ def _behind(view: View, job: Job, rule: Rule, message: str) -> Iterator[Diagnose
         repair = f"the {'index' if rule is INDEX_BEHIND else 'job file'} takes over that ending"
         finding = job_finding(view, job, rule, message, reason, repair)
         # Settled by silence alone it rests on no process; the bytes are compared before they are replaced.
-        owners_to_recheck = () if verdict.row in ("no-pid", "no-pid-yet") else judgement.owners
+        owners_to_recheck = () if verdict.row in _NO_PROCESS else judgement.owners
         yield Diagnosed(finding, _adopting(job, rule, owners_to_recheck, _missing_log_line(view, job)))
     elif verdict.state is Liveness.UNSURE:
         waiting = "it was written less than a minute ago: the other record may follow"
-        doubt = waiting if verdict.row == "no-pid-yet" else verdict.reason
+        doubt = waiting if verdict.row in _NO_PROCESS else verdict.reason
         yield Diagnosed(job_finding(view, job, rule, message, doubt, severity=Severity.UNSURE))
 
 

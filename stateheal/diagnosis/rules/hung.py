@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 
-from stateheal.diagnosis.case import job_command
 from stateheal.diagnosis.job import Job
 from stateheal.diagnosis.proof import names_job, serves, works_in
 from stateheal.diagnosis.rule import Diagnosed, Rule, file_finding, job_finding
+from stateheal.diagnosis.signs import unrecorded, unrecorded_process
 from stateheal.diagnosis.view import View
-from stateheal.formats.times import MINUTE, describe_age, describe_duration
+from stateheal.formats.times import MINUTE, describe_age
 from stateheal.model.claims import other_pids
 from stateheal.model.disk import BROKER
 from stateheal.model.evidence import Answer, BrokerFacts, TurnEnd
 from stateheal.model.findings import Severity
 from stateheal.model.liveness import Liveness
 from stateheal.model.look import Seen
-from stateheal.model.records import entries_of, is_finished, own_times, pid_of, text_of, time_of
+from stateheal.model.records import entries_of, is_finished, own_times, pid_of, text_of
 
-_REVIEWS = ("review", "adversarial-review")
 _WINDING_UP = MINUTE
 """Seconds that a worker may take to end after its turn was aborted."""
-_BEFORE, _AFTER = 10.0, 2.0
-"""Seconds around a review's creation in which its process must have begun."""
 
 
 def find_lives_on(view: View) -> Iterator[Diagnosed]:
@@ -148,20 +146,16 @@ def find_agent_lives(view: View) -> Iterator[Diagnosed]:
 
 
 def find_unrecorded(view: View) -> Iterator[Diagnosed]:
-    """Reviews that record no process, while one lives that began just when they did."""
+    """Jobs that record no process, while one lives that began just when they did: what keeps them from being closed."""
     for job in view.jobs:
-        kind = next((text for side in job.sides if (text := text_of(side, "jobClass"))), "")
-        if not job.active or kind not in _REVIEWS or any(pid_of(side.get("pid")) is not None for side in job.sides):
+        if not job.active or any(pid_of(side.get(key)) is not None for side in job.sides for key in job.dialect.pids):
             continue
-        created = time_of(job.sides[0], "createdAt", view.now)
-        for seen in view.evidence.life().processes if created is not None else ():
-            if seen.zombie or seen.created is None or created is None or job_command(seen.argv) not in _REVIEWS:
-                continue
-            if -_BEFORE <= seen.created - created <= _AFTER:
-                gap = describe_duration(created - seen.created)
-                message = f"it records no process; pid {seen.pid} runs a companion's review and began {gap} before it"
+        for owner in view.owners(job)[:1]:
+            case = replace(view.case(owner), look=view.evidence.life())
+            seen, reason = unrecorded(case), unrecorded_process(case)
+            if seen is not None and reason is not None:
                 helps = "look at it before you close the job"
-                yield Diagnosed(job_finding(view, job, UNRECORDED, message, helps)._replace(pid=seen.pid))
+                yield Diagnosed(job_finding(view, job, UNRECORDED, reason, helps)._replace(pid=seen.pid))
 
 
 LIVES_ON = Rule(
@@ -207,7 +201,7 @@ AGENT_LIVES = Rule(
 UNRECORDED = Rule(
     "unrecorded-process",
     Severity.NOTICE,
-    "A review is recorded as active without a process, while a companion's review lives that began just when it did.",
-    "None. It is named, so that you can look.",
+    "A task or review is recorded as active without a process, while a companion's lives that began just when it did.",
+    "None: while that process lives the job is never closed. It is named, so that you can look.",
     find_unrecorded,
 )

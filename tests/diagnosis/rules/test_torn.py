@@ -312,7 +312,7 @@ def test_a_version_inside_a_job_is_not_the_indexs(tmp_path: Path) -> None:
 def test_readable_keys_at_the_top_stay(tmp_path: Path) -> None:
     tree = Tree(tmp_path / "tree").add(done("task-1"))
     entry = tree.entry("task-1")
-    whole = {"version": 1, "revision": 9, "owner": {"tool": "x"}, "config": {"stopReviewGate": True, "model": "m"}}
+    whole = {"version": 1, "epoch": 9, "owner": {"tool": "x"}, "config": {"stopReviewGate": True, "model": "m"}}
     for data in (
         json.dumps({**whole, "jobs": [entry, entry]}).encode()[:-40],
         json.dumps({**whole, "jobs": [entry]}).encode() + bytes(9),
@@ -324,7 +324,7 @@ def test_readable_keys_at_the_top_stay(tmp_path: Path) -> None:
         assert [each["id"] for each in healed["jobs"]] == ["task-1"]
     torn_index(tree, json.dumps(whole).encode()[:-6])  # amid the last key of its configuration
     heal([tree.root], world=world(), journal=journal_in(tmp_path))
-    assert tree.read_index()["config"] == {"stopReviewGate": True} and tree.read_index()["revision"] == 9
+    assert tree.read_index()["config"] == {"stopReviewGate": True} and tree.read_index()["epoch"] == 9
 
 
 def test_of_an_entry_and_its_file_the_newer_wins_field_by_field(tmp_path: Path) -> None:

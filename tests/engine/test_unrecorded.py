@@ -1,0 +1,49 @@
+"""A foreground job whose record names no process is left alone while that process lives (field guide section 4)."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from stateheal.formats.times import format_time
+from tests.support import PROJECT, Tree, files_in, job
+
+pytestmark = pytest.mark.processes
+SLEEP = "import time; print(flush=True); time.sleep(600)"
+HEAL = (sys.executable, "-m", "stateheal", "heal", "--grace", "1s")
+
+
+def heal() -> None:
+    done = subprocess.run(HEAL, capture_output=True, timeout=60, cwd=PROJECT)
+    assert done.returncode in (0, 1), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("kind", "command"), [("review", "review"), ("review", "adversarial-review"), ("task", "task")]
+)
+def test_it_is_left_alone_while_it_lives_and_closed_then(
+    kind: str, command: str, tmp_path: Path, isolated: Path
+) -> None:
+    (tmp_path / "project").mkdir()
+    tree = Tree(isolated / "home/.claude", project=str((tmp_path / "project").resolve()))
+    words = [sys.executable, "-c", SLEEP, "/plugins/codex-companion.mjs", command, "--wait"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as live:
+        try:
+            assert live.stdout is not None
+            live.stdout.readline()
+            now = format_time(time.time())
+            times = {"createdAt": now, "startedAt": now, "updatedAt": now}
+            record = job("job-1", pid=None, jobClass=kind, workspaceRoot=tree.project, logFile=None, **times)
+            tree.file(record).index(record)
+            time.sleep(1.5)  # silent past the grace
+            before = files_in(tree.path)
+            heal()
+            assert files_in(tree.path) == before
+        finally:
+            live.kill()
+    heal()
+    assert tree.entry("job-1")["phase"] == tree.record("job-1")["phase"] == "orphaned"
