@@ -126,7 +126,7 @@ def test_who_shares_a_group_that_is_not_the_jobs_own_is_spared(run: Any, tmp_pat
         ["tail.py", "--job-id", JOB],
         ["server.py", JOB],
     ],
-    ids=lambda argv: " ".join(argv),
+    ids=["another job", "no worker of one job", "another subcommand", "another program", "only its name"],
 )
 def test_what_is_not_proven_to_be_its_own_is_left(run: Any, tmp_path: Path, tree: Tree, argv: list[str]) -> None:
     with running(script(tmp_path, argv[0], WAITS), *argv[1:]) as process:
