@@ -162,8 +162,8 @@ def start_job(
     record = running(store.id, about, place.root, str(store.log_path), _this_process(), now)
     job = TrackedJob(store, place.root)
     with GUARD:
-        GUARD.add(job, loop, handlers)
         try:
+            GUARD.add(job, loop, handlers)
             problem = store.begin(record)
         except BaseException:
             GUARD.drop(job)

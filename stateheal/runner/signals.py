@@ -103,11 +103,11 @@ class Guard:
             previous = signal.getsignal(signum)
             if previous is None or previous is signal.SIG_IGN:
                 continue  # ignored on purpose, or not Python's to give back
+            self._previous[signum] = previous  # first: whatever interrupts the rest, it can be given back
             try:
                 self._set(signum, loop)
             except (ValueError, RuntimeError, OSError):  # a sub-interpreter, a loop in another thread
-                continue
-            self._previous[signum] = previous
+                del self._previous[signum]
 
     def _set(self, signum: int, loop: asyncio.AbstractEventLoop | None) -> None:
         if loop is not None:
@@ -155,6 +155,7 @@ class Guard:
             self._again(signum)
             return
         self._ended_by, self._ended_at = signum, time.monotonic()
+        self._leave_loop()
         previous = self._previous.get(signum)
         self._flush(signum)
         try:
@@ -163,6 +164,24 @@ class Guard:
         except SystemExit:
             pass  # it wants an end too; the status is the signal's
         raise SystemExit(128 + signum)
+
+    def _leave_loop(self) -> None:
+        """The process ends, its event loop first: what closes takes its handlers with it, and puts in the system's.
+
+        Until then a further signal is the same request, also while the loop closes and after; so it comes to us
+        directly. Between the two handlers no signal may be delivered.
+        """
+        loop, self._loop = self._loop, None
+        if loop is None:
+            return
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, self._previous)
+        try:
+            for signum in self._previous:
+                with suppress(ValueError, RuntimeError):
+                    if loop.remove_signal_handler(signum):
+                        signal.signal(signum, self._on_signal)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
     def _flush(self, signum: int) -> None:
         self._depth += 1  # what arrives now is held back, and then dropped

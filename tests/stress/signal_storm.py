@@ -2,7 +2,9 @@
 
 By hand: ``python -m tests.stress.signal_storm --rounds 2000``. The suite runs a short version. Each round forks a child
 of this process that tracks jobs in one of several shapes and writes progress without a pause; the parent signals it
-once or twice after a random time, and then reads what the child has left.
+once or twice after a random time, and then reads what the child has left. Three rounds of four are in the midst of the
+work: their job lasts until the signal, so that it alone can end them however slow the machine is, and they end without
+a word. In the fourth the signal may come at any moment of the child's life, before its first job and after its last.
 """
 
 from __future__ import annotations
@@ -14,58 +16,79 @@ import os
 import random
 import shutil
 import signal
-import sys
 import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from stateheal import tracked_job
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 LONGEST = 0.12
-"""Seconds after which a signal is sent at the latest; a child's job takes as long."""
+"""Seconds after which a signal is sent at the latest; a job that ends by itself takes as long."""
+FOR_EVER = 120.0
 
 
-def plain(where: dict[str, Any]) -> None:
+class Work(NamedTuple):
+    """What every job of a child does."""
+
+    seconds: float
+    """How long."""
+    begun: Callable[[], None]
+    """Called after each step: the work is under way."""
+
+    def steps(self, job: Any) -> Iterator[None]:
+        """Write progress without a pause."""
+        end = time.monotonic() + self.seconds
+        while time.monotonic() < end:
+            job.progress(f"step {time.monotonic()}", "still at it")
+            self.begun()
+            yield
+
+    def do(self, job: Any) -> None:
+        """All of it at once."""
+        for _ in self.steps(job):
+            pass
+
+
+def plain(where: dict[str, Any], work: Work) -> None:
     """One job."""
     with tracked_job(title="plain", **where) as job:
-        _busy(job)
+        work.do(job)
 
 
-def nested(where: dict[str, Any]) -> None:
+def nested(where: dict[str, Any], work: Work) -> None:
     """A job in a job."""
     with tracked_job(title="outer", **where) as outer:
         outer.progress("running")
         with tracked_job(title="inner", **where) as inner:
-            _busy(inner)
+            work.do(inner)
 
 
-def threaded(where: dict[str, Any]) -> None:
+def threaded(where: dict[str, Any], work: Work) -> None:
     """A job in a thread beside one in the main thread."""
 
-    def work() -> None:
+    def beside() -> None:
         with tracked_job(title="thread", **where) as job:
-            _busy(job)
+            work.do(job)
 
     with tracked_job(title="main", **where) as job:
-        thread = threading.Thread(target=work, daemon=True)
+        thread = threading.Thread(target=beside, daemon=True)
         thread.start()
-        _busy(job)
+        work.do(job)
         thread.join()
 
 
-def asynchronous(where: dict[str, Any]) -> None:
+def asynchronous(where: dict[str, Any], work: Work) -> None:
     """Two jobs in an event loop."""
 
     async def one() -> None:
         async with tracked_job(title="async", **where) as job:
-            end = time.monotonic() + LONGEST
-            while time.monotonic() < end:
-                job.progress(f"step {time.monotonic()}", "still at it")
+            for _ in work.steps(job):
                 await asyncio.sleep(0)
 
     async def both() -> None:
@@ -74,23 +97,17 @@ def asynchronous(where: dict[str, Any]) -> None:
     asyncio.run(both())
 
 
-def _busy(job: Any) -> None:
-    end = time.monotonic() + LONGEST
-    while time.monotonic() < end:
-        job.progress(f"step {time.monotonic()}", "still at it")
+SHAPES: tuple[Callable[[dict[str, Any], Work], None], ...] = (plain, nested, threaded, asynchronous)
 
 
-SHAPES: tuple[Callable[[dict[str, Any]], None], ...] = (plain, nested, threaded, asynchronous)
-
-
-def one_round(folder: Path, chance: random.Random, double: bool) -> str:
+def one_round(folder: Path, chance: random.Random, double: bool, lasting: bool) -> str:
     """One child and its end. Returns what became of it; raises ``AssertionError`` where a promise was broken."""
     shape, first = chance.choice(SHAPES), chance.choice(SIGNALS)
     ready, say_ready = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(ready)
-        _child(shape, folder, say_ready)
+        _child(shape, folder, say_ready, lasting)
     os.close(say_ready)
     os.read(ready, 1)
     os.close(ready)
@@ -100,15 +117,29 @@ def one_round(folder: Path, chance: random.Random, double: bool) -> str:
         time.sleep(chance.choice((0, 0, chance.uniform(0, 0.03))))
         os.kill(child, chance.choice(SIGNALS))
     _, status = os.waitpid(child, 0)
-    return check(folder, shape.__name__, first, double, status)
+    became = check(folder, shape.__name__, first, double, status)
+    if lasting:
+        said = (folder / "stderr").read_text()
+        assert (became, said) == ("terminated", ""), f"{shape.__name__}, {first.name}, double {double}"
+    return became
 
 
-def _child(shape: Callable[[dict[str, Any]], None], folder: Path, say_ready: int) -> None:
+def _child(shape: Callable[[dict[str, Any], Work], None], folder: Path, say_ready: int, lasting: bool) -> None:
     """The child's whole life; it ends as any program does, through the interpreter's own end."""
-    sys.stderr = open(folder / "stderr", "w")  # noqa: SIM115
-    os.write(say_ready, b"!")
-    os.close(say_ready)
-    shape({"cwd": str(folder), "data_dir": str(folder / "data")})
+    told = os.open(folder / "stderr", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+    os.dup2(told, 2)  # not sys.stderr alone: at its end the interpreter goes back to the first one
+    unsaid = [say_ready]
+
+    def say() -> None:
+        with suppress(IndexError):
+            descriptor = unsaid.pop()
+            os.write(descriptor, b"!")
+            os.close(descriptor)
+
+    if not lasting:
+        say()
+    work = Work(FOR_EVER if lasting else LONGEST, say)
+    shape({"cwd": str(folder), "data_dir": str(folder / "data")}, work)
     signal.pause()  # the signal is on its way
 
 
@@ -144,7 +175,7 @@ def storm(rounds: int, seed: int) -> Counter[str]:
     counted: Counter[str] = Counter()
     for number in range(rounds):
         folder = Path(tempfile.mkdtemp(prefix="storm-"))
-        counted[one_round(folder, chance, double=number % 3 == 2)] += 1
+        counted[one_round(folder, chance, double=number % 3 == 2, lasting=number % 4 < 3)] += 1
         shutil.rmtree(folder)
     return counted
 
