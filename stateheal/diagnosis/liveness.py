@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 from typing import NamedTuple
 
 from stateheal.diagnosis.case import Case, job_id_in
@@ -189,6 +190,16 @@ def _senior(case: Case, silent: bool) -> str | None:
     return f"the process with pid {case.pid} is {describe_duration(case.seniority)} older than the job"
 
 
+def _another_service(case: Case) -> str | None:
+    """The process is known by its command line, and that names nothing of the kind: a broker's endpoint."""
+    if case.owner.flag is None or case.argv is None:
+        return None
+    option, name = case.owner.flag
+    if f"{option}={name}" in case.argv or (option, name) in pairwise(case.argv):
+        return None
+    return f"pid {case.pid} belongs to another process by now"
+
+
 def _anything(case: Case) -> str | None:
     if case.argv is None:
         return f"pid {case.pid} exists; more could not be learnt about it"
@@ -249,6 +260,7 @@ ROWS: tuple[Row, ...] = (
     Row("late-unsure", UNSURE, "recycled-pid", lambda case: _late(case, False), settles=_CLOSE),
     Row("senior-fresh", UNSURE, "recycled-pid", lambda case: _senior(case, False), settles=_DAY),
     Row("senior-silent", DEAD, "recycled-pid", lambda case: _senior(case, True), _says_recycled),
+    Row("another-service", DEAD, "recycled-pid", _another_service, _says_recycled),
     Row("exists", ALIVE, "dead-pid", _anything),
 )
 """The table. The order is the order of precedence."""

@@ -79,7 +79,7 @@ class Owner(NamedTuple):
     rivals: tuple[float, ...] = ()
     """When other active records with the same pid say they started."""
     flag: tuple[str, str] | None = None
-    """What a command line names it by, if not ``--job-id <job>``."""
+    """What its command line always names it by, if not ``--job-id <job>``."""
     others: tuple[tuple[str, int], ...] = ()
     """Further processes that the records name, and by which field."""
     written: float | None = None

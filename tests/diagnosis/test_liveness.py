@@ -56,6 +56,7 @@ def seen(*processes: Seen) -> tuple[Any, ...]:
     return host(), Settings(), Look(processes)
 
 
+SERVES = owner(job="the broker", flag=("--endpoint", "unix:/a"))
 # (what is told, owner, process, verdict, row[, host][, settings][, look])
 TABLE: list[tuple[Any, ...]] = [
     # --- nothing may be done ------------------------------------------------------------------------------------------
@@ -96,6 +97,17 @@ TABLE: list[tuple[Any, ...]] = [
     ),
     ("our runner: same process", owner(identity=MINE), process(created=LATE, ticks=777), ALIVE, "own-running"),
     ("digits in a string are that number", owner(pid="4242"), process(), ALIVE, "exists"),
+    ("a broker that names its endpoint", SERVES, process((*BROKER, "--endpoint", "unix:/a")), ALIVE, "exists"),
+    ("the same with =", SERVES, process((*BROKER, "--endpoint=unix:/a")), ALIVE, "exists"),
+    ("a broker's pid, who has it will not say", SERVES, process(None), ALIVE, "exists"),
+    (
+        "a broker's pid has another; the broker lives elsewhere",
+        SERVES,
+        process(),
+        ALIVE,
+        "works-elsewhere",
+        *seen(Seen(7, (*BROKER, "--endpoint", "unix:/a"))),
+    ),
     ("late, argv unreadable", owner(), process(None, LATE), UNSURE, "late-unsure"),
     ("late, but a companion in the foreground", owner(), process(FOREGROUND, LATE), UNSURE, "late-unsure"),
     (
@@ -286,6 +298,8 @@ TABLE: list[tuple[Any, ...]] = [
     ("our runner: recycled", owner(identity=MINE), process((*WORKER, "task-1"), ticks=778), DEAD, "own-recycled"),
     ("no pid, silent past grace", owner(pid=None, last_sign=NOW - HOUR), None, DEAD, "no-pid"),
     ("a text that is no number, silent", owner(pid="abc", last_sign=NOW - HOUR), None, DEAD, "no-pid"),
+    ("a broker's pid, and who has it names no endpoint", SERVES, process(), DEAD, "another-service"),
+    ("the same, it names another", SERVES, process((*BROKER, "--endpoint", "unix:/b")), DEAD, "another-service"),
     ("zero", owner(pid=0), None, DEAD, "unsafe"),
     ("negative", owner(pid=-4242), None, DEAD, "unsafe"),
     ("true", owner(pid=True), None, DEAD, "unsafe"),

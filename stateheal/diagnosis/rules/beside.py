@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
-from itertools import pairwise
 
 from stateheal.diagnosis.case import Case
 from stateheal.diagnosis.liveness import judge
@@ -15,7 +13,7 @@ from stateheal.formats.jsontext import Json
 from stateheal.formats.times import DAY, MINUTE, describe_age
 from stateheal.model.evidence import Answer, BrokerFacts
 from stateheal.model.findings import Severity
-from stateheal.model.liveness import Liveness, Owner, Verdict
+from stateheal.model.liveness import Liveness, Owner
 from stateheal.model.plan import Change
 from stateheal.model.records import text_of
 
@@ -29,7 +27,7 @@ def find_stale_broker(view: View) -> Iterator[Diagnosed]:
     if not isinstance(session, dict):
         return
     owner = _owner(view, broker, session)
-    verdict, by_pid = _verdict(view, owner, broker, session)
+    verdict = judge(Case(owner, broker.process, view.evidence.host, view.settings, view.evidence.life))
     if verdict.row in ("no-pid", "no-pid-yet") or verdict.state is Liveness.ALIVE or broker.answer is Answer.YES:
         return
     message = f"the broker it names is gone: {verdict.reason}"
@@ -47,8 +45,7 @@ def find_stale_broker(view: View) -> Iterator[Diagnosed]:
         "its endpoint does not answer; the plugin would signal that pid's process group at session end",
         f"remove {broker.snapshot.name}; its session directory is not touched",
     )
-    owners_to_recheck = (owner,) if by_pid else ()
-    yield Diagnosed(finding, Change(remove=broker.snapshot.name, owners_to_recheck=owners_to_recheck))
+    yield Diagnosed(finding, Change(remove=broker.snapshot.name, owners_to_recheck=(owner,)))
 
 
 def _owner(view: View, broker: BrokerFacts, session: dict[str, Json]) -> Owner:
@@ -74,32 +71,6 @@ def _is_copy(view: View, written: float) -> bool:
     """Whether all files of the workspace were written in one moment: a checkout's times say nothing."""
     files = [file for file in (view.evidence.index, *view.evidence.records.values()) if file is not None]
     return len(files) > 1 and all(abs(file.stat.mtime - written) < MINUTE for file in files)
-
-
-def _verdict(view: View, owner: Owner, broker: BrokerFacts, session: dict[str, Json]) -> tuple[Verdict, bool]:
-    """The liveness table's word on the broker, and whether it stands on the pid as it was recorded.
-
-    Where the pid's command line proves another process, the broker is judged as gone: it may live under another pid.
-    """
-    case = Case(owner, broker.process, view.evidence.host, view.settings, view.evidence.life)
-    verdict = judge(case)
-    other = _another_process(broker, session) if verdict.state is Liveness.ALIVE else None
-    if other is None or broker.process is None:
-        return verdict, True
-    hidden = judge(replace(case, process=broker.process._replace(exists=False)))
-    return (hidden._replace(reason=other) if hidden.state is Liveness.DEAD else hidden), False
-
-
-def _another_process(broker: BrokerFacts, session: dict[str, Json]) -> str | None:
-    """Why the process with the broker's pid is not the broker, where its command line proves it."""
-    argv = broker.process.argv if broker.process else None
-    endpoint = session.get("endpoint")
-    if argv is None or not isinstance(endpoint, str):
-        return None
-    pairs = pairwise(argv)
-    if f"--endpoint={endpoint}" in argv or ("--endpoint", endpoint) in pairs:
-        return None
-    return f"pid {session.get('pid')} belongs to another process by now"
 
 
 def find_leftovers(view: View) -> Iterator[Diagnosed]:

@@ -18,7 +18,8 @@ from stateheal.evidence.broker import ask_endpoint
 from stateheal.evidence.rollouts import Rollouts
 from stateheal.fs.directory import TEMP_PREFIX
 from stateheal.model.evidence import Answer, TurnEnd
-from stateheal.model.findings import Severity
+from stateheal.model.findings import Outcome, Severity
+from stateheal.model.look import Look, Seen
 from tests.support import FakeProcesses, Tree, done, files_in, job, journal_in, world, write_json
 
 pytestmark = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="unix sockets")
@@ -95,6 +96,32 @@ def test_a_live_pid_that_may_be_the_broker_protects_it(tmp_path: Path, argv: tup
     table = FakeProcesses().live(4242, *(word.replace("ENDPOINT", endpoint) for word in argv or ()))
     assert heal([tree.root], world=world(table), journal=journal_in(tmp_path)).run is None
     assert path.exists()
+
+
+def test_a_broker_that_shows_itself_before_its_file_is_removed_keeps_it(tmp_path: Path) -> None:
+    """Its recorded pid is proven another's; planning sees no broker anywhere, the look before the write does."""
+    tree = Tree(tmp_path / "tree").add(done("task-1"))
+    endpoint = f"unix:{tmp_path}/b.sock"
+    path = broker(tree, endpoint)
+    before = path.read_bytes()
+    processes = ShowsItself().live(4242, "vim")
+    processes.words = ("node", "/x/app-server-broker.mjs", "serve", "--endpoint", endpoint)
+    report = heal([tree.root], world=world(processes), journal=journal_in(tmp_path))
+    assert path.read_bytes() == before and processes.looks > 1
+    assert not [each for each in report.findings if each.outcome is Outcome.HEALED]
+    assert heal([tree.root], world=world(FakeProcesses().live(4242, "vim")), journal=journal_in(tmp_path)).run
+    assert not path.exists()
+
+
+class ShowsItself(FakeProcesses):
+    """A look at the process table shows one more from the second on."""
+
+    words: tuple[str, ...] = ()
+
+    def look(self) -> Look:
+        if self.looks:
+            self.elsewhere = [Seen(77, self.words)]
+        return super().look()
 
 
 def test_the_session_directory_is_never_touched(tmp_path: Path) -> None:
