@@ -66,6 +66,13 @@ def is_elsewhere(view: View, job: Job) -> bool:
 
 def _others(view: View, job: Job) -> tuple[tuple[str, int], ...]:
     """The further processes that the job's records and a file beside them name."""
-    named = [each for side in job.sides for each in other_pids(side)]
+    named = [each for side in job.sides for each in other_pids(side) if not _is_another(view, job, side, *each)]
     beside = view.evidence.sidecars.get(job.id)
     return tuple(dict.fromkeys([*named, *([("process", beside)] if beside is not None else [])]))
+
+
+def _is_another(view: View, job: Job, side: Record, key: str, pid: int) -> bool:
+    """Whether the start that the record gives this process proves that its pid was given to another since."""
+    process, ticks = view.evidence.processes.get(pid), fork_ticks_of(side, job.dialect, key)
+    known = key in job.dialect.identities.values() and process is not None and None not in (process.ticks, ticks)
+    return known and process is not None and process.ticks != ticks
