@@ -14,10 +14,10 @@ from typing import NamedTuple
 from stateheal.commit.attributes import read_attributes
 from stateheal.commit.creation import Creation
 from stateheal.commit.files import Target, ensure_unchanged, named_errors, new_stat, opened, read_plain
-from stateheal.commit.journal import RunWriter
 from stateheal.commit.logs import append_line, log_state, may_append
 from stateheal.commit.manifest import PERMISSIONS, Item, State, state_of
 from stateheal.commit.removal import Discard, Removal
+from stateheal.commit.run_writer import RunWriter
 from stateheal.commit.swap import Replacement, Swap
 from stateheal.errors import Conflict, Refused, StatehealError, WriteError
 from stateheal.fs.directory import Directory, Folders, parse_own_name

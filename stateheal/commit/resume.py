@@ -19,9 +19,10 @@ from typing import NamedTuple
 
 from stateheal.commit.archive import Archive
 from stateheal.commit.files import named_errors, read_plain
-from stateheal.commit.journal import Journal, RunWriter
+from stateheal.commit.journal import Journal
 from stateheal.commit.logs import append_line, log_state, may_append, tail_after
 from stateheal.commit.manifest import Item, State, state_of
+from stateheal.commit.run_writer import RunWriter
 from stateheal.commit.swap import SECOND_SUFFIX
 from stateheal.errors import Conflict
 from stateheal.fs.directory import Directory, Folders, file_stat, own_name, parse_own_name

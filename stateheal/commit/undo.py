@@ -9,9 +9,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from stateheal.commit.archive import Archive
-from stateheal.commit.journal import Journal, Run, RunWriter, is_later, run_number
+from stateheal.commit.journal import Journal, Run, is_later, run_number
 from stateheal.commit.lock import WAIT, workspace_lock
 from stateheal.commit.restore import chains_of, changed_in, changes_of, remove_empty, restore, steps_of
+from stateheal.commit.run_writer import RunWriter
 from stateheal.errors import DamagedArchive, JournalError, Refused, StatehealError, UsageError
 from stateheal.fs.directory import TEMP_PREFIX, Folders, open_directory
 from stateheal.model.disk import INDEX, JOBS

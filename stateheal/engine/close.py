@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from stateheal.commit.apply import carry_out
-from stateheal.commit.journal import KEEP, Journal, RunWriter
+from stateheal.commit.journal import KEEP, Journal
 from stateheal.commit.location import journal_path
 from stateheal.commit.lock import workspace_lock
+from stateheal.commit.run_writer import RunWriter
 from stateheal.diagnosis.job import Job
 from stateheal.diagnosis.plan import plan_asked_for
 from stateheal.diagnosis.view import View, first_draft

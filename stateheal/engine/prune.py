@@ -16,9 +16,10 @@ from typing import NamedTuple
 
 from stateheal.commit.apply import carry_out
 from stateheal.commit.archive import write_durably
-from stateheal.commit.journal import KEEP, Journal, RunWriter
+from stateheal.commit.journal import KEEP, Journal
 from stateheal.commit.location import journal_path
 from stateheal.commit.lock import workspace_lock
+from stateheal.commit.run_writer import RunWriter
 from stateheal.diagnosis.view import View, first_draft
 from stateheal.engine.commands import asked_for
 from stateheal.engine.workspace import Auditor

@@ -9,9 +9,10 @@ from functools import cache
 from pathlib import Path
 
 from stateheal.commit.apply import carry_out
-from stateheal.commit.journal import Journal, RunWriter
+from stateheal.commit.journal import Journal
 from stateheal.commit.lock import is_held, workspace_lock
 from stateheal.commit.resume import remove_leftovers, resume_interrupted
+from stateheal.commit.run_writer import RunWriter
 from stateheal.diagnosis.case import Case
 from stateheal.diagnosis.clean import clean_jobs
 from stateheal.diagnosis.liveness import judge

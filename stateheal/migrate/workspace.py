@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stateheal.commit.apply import carry_out
-from stateheal.commit.journal import Journal, RunWriter
+from stateheal.commit.journal import Journal
 from stateheal.commit.lock import workspace_lock
 from stateheal.commit.resume import remove_leftovers
+from stateheal.commit.run_writer import RunWriter
 from stateheal.diagnosis.change import patched
 from stateheal.diagnosis.view import View, first_draft
 from stateheal.engine.retry import until_agreed

@@ -18,6 +18,7 @@ from stateheal.evidence.discover import is_workspace
 from stateheal.evidence.hashes import hashes_of
 from stateheal.evidence.roots import default_roots
 from stateheal.hook import check as hookcheck
+from stateheal.hook import places
 from stateheal.hook.check import NotPlain
 from stateheal.model.findings import Severity
 from tests.support import FIELD_DATA, HERE, FakeProcesses, Tree, done, journal_in, lay_out
@@ -225,14 +226,14 @@ def test_what_is_not_plain(spoil: Any, tmp_path: Path) -> None:
 )
 def test_the_same_hashes(cwd: str, tmp_path: Path) -> None:
     for environ in ({}, {"GIT_WORK_TREE": "/elsewhere"}, {"GIT_WORK_TREE": "sub"}):
-        assert hookcheck.hashes(cwd, environ) == hashes_of(cwd, environ)
+        assert places.hashes(cwd, environ) == hashes_of(cwd, environ)
 
 
 def test_the_same_hashes_through_links(tmp_path: Path) -> None:
     (tmp_path / "real" / "deep").mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "real")
     for cwd in (tmp_path / "link", tmp_path / "link" / "deep", tmp_path / "real"):
-        assert hookcheck.hashes(str(cwd), {}) == hashes_of(str(cwd), {})
+        assert places.hashes(str(cwd), {}) == hashes_of(str(cwd), {})
 
 
 def test_no_root_is_missed(tmp_path: Path, isolated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,7 +246,7 @@ def test_no_root_is_missed(tmp_path: Path, isolated: Path, monkeypatch: pytest.M
         isolated / "tmp/codex-companion",
     ):
         state.mkdir(parents=True)
-    found = {os.path.realpath(root) for root in hookcheck.roots(os.environ) if os.path.isdir(root)}
+    found = {os.path.realpath(root) for root in places.roots(os.environ) if os.path.isdir(root)}
     assert {str(root.path) for root in default_roots()} <= found
     assert len(default_roots()) == 4
 

@@ -487,6 +487,7 @@ def test_the_short_path_imports_next_to_nothing(command: str, project: Path, iso
         "stateheal.hook",
         "stateheal.hook.main",
         "stateheal.hook.check",
+        "stateheal.hook.places",
         "stateheal.hook.deadline",
         "stateheal.dialects",
         "stateheal.dialects.names",

@@ -1,0 +1,111 @@
+"""One run while it is written: the originals of each workspace, durably, before anything there is changed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stateheal.commit.archive import load, pack, sync_directory, write_durably
+from stateheal.commit.lock import hold, let_go
+from stateheal.commit.manifest import Item
+from stateheal.errors import JournalError
+from stateheal.formats.times import format_time
+
+if TYPE_CHECKING:
+    from stateheal.commit.journal import Journal
+
+
+@dataclass
+class RunWriter:
+    """Writes one run, a workspace at a time."""
+
+    journal: Journal
+    command: str
+    version: str
+    now: float
+    folder: Path | None = None
+    lock: int | None = None
+    """A descriptor of the run's directory, locked while the run goes on, so that nobody prunes it."""
+    count: int = 0
+    wrote: bool = False
+    """Whether any file of any workspace was changed."""
+
+    @property
+    def id(self) -> str:
+        """The run's id; empty before its first record."""
+        return self.folder.name if self.folder else ""
+
+    def record(
+        self, workspace: Path, items: Sequence[Item], undoes: Sequence[str] = (), root: Path | None = None
+    ) -> Path:
+        """Keep the originals of one workspace, durably. Raises ``JournalError``: then nothing may be changed.
+
+        ``root``: where the workspace was found; its parent directory by default.
+        """
+        self.start()
+        assert self.folder is not None
+        path = self.folder / f"{self.count + 1:04d}.tar"
+        try:
+            real = Path(os.path.realpath(workspace))
+            write_durably(path, pack(self._head(real, undoes, Path(os.path.realpath(root or real.parent))), items))
+        except OSError as error:
+            with suppress(OSError):
+                path.unlink()  # nothing was changed yet: an archive that may not last is none
+            raise JournalError(f"{self.journal.path} cannot be written: {error.strerror or error}") from error
+        self.count += 1
+        return path
+
+    def start(self) -> None:
+        """Give the run its id and its directory, if it has none. Raises ``JournalError``."""
+        if self.folder is not None:
+            return
+        self.journal.make()
+        try:
+            self.folder = self.journal.claim(self.now)
+            self.lock = hold(self.folder)
+            sync_directory(self.journal.runs_path)
+        except OSError as error:
+            raise JournalError(f"{self.journal.path} cannot be written: {error.strerror or error}") from error
+
+    def _head(self, workspace: Path, undoes: Sequence[str], root: Path) -> dict[str, Any]:
+        return {
+            "schema_version": 1,
+            "run": self.id,
+            "command": self.command,
+            "started": format_time(self.now),
+            "version": self.version,
+            "workspace": str(workspace),
+            "root": str(root),
+            "undoes": list(undoes),
+        }
+
+    def finish(self, path: Path, written: Iterable[str]) -> None:
+        """Note which files of an archive's workspace were written; forget the archive where none was.
+
+        A file counts as written unless it is certain that it was not. Failing to note it is harmless: the run then
+        stands in the history as interrupted, and can be undone all the same.
+        """
+        names = set(written)
+        with suppress(OSError, JournalError):
+            if names:
+                self.wrote = True
+                load(path).finish(names)
+            else:
+                path.unlink()
+
+    def leave_open(self) -> None:
+        """An archive stays as it is, interrupted: what is left to do there the next run finishes."""
+        self.wrote = True
+
+    def close(self) -> None:
+        """The run is over: let go of its directory, which goes where nothing came of it."""
+        if self.lock is not None:
+            let_go(self.lock)
+            self.lock = None
+        if self.folder is not None and not self.wrote:
+            with suppress(OSError):
+                self.folder.rmdir()

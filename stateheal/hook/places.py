@@ -1,0 +1,103 @@
+"""Where a directory's workspaces may stand, told with as few imports as can be: the hook's short path.
+
+Roots and hashes are those of ``evidence.roots`` (field guide section 1), told again without ``pathlib``, ``re`` and
+``dataclasses``, which take longer to import than all of this takes to run; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from stateheal.dialects.names import HOMES, TEMP, VARIABLES
+from stateheal.system.paths import real_path, spellings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    Environ = Mapping[str, str]
+
+
+class NoDigest(Exception):
+    """This interpreter has no sha256 that could be had at once."""
+
+
+def hashes(cwd: str, environ: Environ) -> set[str]:
+    """As ``evidence.roots.hashes_of``."""
+    real = real_path(cwd)
+    paths = {real, os.path.abspath(cwd)}
+    while (above := os.path.dirname(real)) != real:
+        paths.add(above)
+        real = above
+    paths |= {path.strip() for path in paths}
+    paths |= {os.fsencode(path).decode("utf-8", "replace") for path in paths}
+    tree = environ.get("GIT_WORK_TREE")
+    if tree:
+        paths.add(real_path(os.path.join(cwd, tree)))
+    paths |= {common for path in paths for common in _git_directories(path)}
+    sha256 = _sha256()
+    return {sha256(os.fsencode(each)).hexdigest()[:16] for path in paths for each in spellings(path)}
+
+
+def _git_directories(path: str) -> list[str]:
+    dot = os.path.join(path, ".git")
+    try:
+        with open(dot, encoding="utf-8") as file:
+            own = os.path.join(path, file.read(4096).partition("gitdir:")[2].strip())
+        with open(os.path.join(own, "commondir"), encoding="utf-8") as file:
+            return [dot, os.path.realpath(os.path.join(own, file.read(4096).strip()))]
+    except (OSError, ValueError):
+        return [dot]
+
+
+def _sha256() -> Any:
+    """Without OpenSSL, which ``hashlib`` loads."""
+    for name in ("_sha2", "_sha256", "hashlib"):  # since 3.12, before, at last
+        try:
+            return __import__(name).sha256
+        except (ImportError, AttributeError):
+            continue
+    raise NoDigest
+
+
+def roots(environ: Environ) -> set[str]:
+    """Every root that ``evidence.roots.default_roots`` may look into: rather one too many than one too few."""
+    config = environ.get("CLAUDE_CONFIG_DIR") or os.path.join(os.path.expanduser("~"), ".claude")
+    data = [os.path.join(config, "plugins", "data")]
+    if environ.get("CLAUDE_CODE_PLUGIN_CACHE_DIR"):
+        data.append(os.path.join(environ["CLAUDE_CODE_PLUGIN_CACHE_DIR"], "data"))
+    found = {os.path.join(each, plugin, "state") for each in data for plugin in names_in(each)}
+    for name in ("CLAUDE_PLUGIN_DATA", *VARIABLES):
+        if environ.get(name):
+            found.add(os.path.join(environ[name], "state"))
+    for home in HOMES:
+        first, _, rest = home.partition("/")
+        base = os.path.expanduser("~") if first == "~" else environ.get(first[1:])
+        if base:
+            found.add(os.path.join(base, rest))
+    return found | _temp_roots(environ)
+
+
+def _temp_roots(environ: Environ) -> set[str]:
+    temps = [environ.get(name) for name in ("TMPDIR", "TEMP", "TMP")]
+    if sys.platform == "win32":
+        temps += [os.path.join(environ.get(name) or "", "temp") for name in ("SystemRoot", "windir")]
+    temps += ["/tmp", "/var/tmp", "/usr/tmp", os.getcwd()]
+    user = str(os.getuid()) if hasattr(os, "getuid") else "user"
+    sandbox = "claude-" + user
+    bases = {temp for temp in temps if temp}
+    bases |= {os.path.dirname(base) for base in bases if os.path.basename(base) == sandbox}
+    bases |= {os.path.join(base, sandbox) for base in bases}
+    places = {os.path.join(base, name.replace("{uid}", user)) for base in bases for name in TEMP}
+    globbed = {place for place in places if place.endswith("*")}
+    return (places - globbed) | {os.path.join(each[:-1], name) for each in globbed for name in names_in(each[:-1])}
+
+
+def names_in(path: str) -> list[str]:
+    """What stands in a directory; nothing where there is none."""
+    try:
+        return os.listdir(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
