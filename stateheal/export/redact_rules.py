@@ -59,7 +59,7 @@ _TIME = re.compile(ISO_TIME)
 LONGEST_PID = 10
 """Digits; what is longer is no pid anywhere."""
 _NUMBERS: Mapping[str, int] = {"version": 6, "pid": LONGEST_PID, "startTicks": 18}
-"""Keys whose numbers stay, up to this many characters."""
+"""Keys whose numbers stay, up to this many characters; so do those of any other key that ends in pid."""
 _PATHS = frozenset({"workspaceRoot", "logFile", "pidFile", "sessionDir", "cwd"})
 _ABSOLUTE = re.compile(r"(?:/|~/|[A-Za-z]:[\\/]|\\\\)\S*")
 _OWN_MESSAGES = re.compile(
@@ -109,7 +109,8 @@ def number_instead(key: str | None, digits: str) -> str:
 
     Of any other the sign, the point and the length stay, and the exponent, which says how big it is at most.
     """
-    if len(digits.lstrip("-")) == 1 or len(digits) <= _NUMBERS.get(key or "", 0):
+    known = _NUMBERS.get(key or "", LONGEST_PID if (key or "").lower().endswith("pid") else 0)
+    if len(digits.lstrip("-")) == 1 or len(digits) <= known:
         return digits
     mantissa, e, exponent = re.fullmatch(r"([^eE]*)([eE]?)(.*)", digits, re.DOTALL).groups()  # type: ignore[union-attr]
     whole = re.fullmatch(r"(-?0?)(.*)", mantissa)

@@ -24,8 +24,8 @@ class LogAnswer(NamedTuple):
 def last_answer(log: str) -> LogAnswer | None:
     """The last answer that stands in a log: its final output, else a review's output, else the last message."""
     marks = list(_LINE.finditer(log))
-    ends = [mark.start() for mark in marks[1:]] + [len(log)]
-    blocks = [log[mark.end() : end].partition("\n") for mark, end in zip(marks, ends, strict=True)]
+    ends = [*(mark.start() for mark in marks[1:]), len(log)]
+    blocks = [log[mark.end() : ends[number]].partition("\n") for number, mark in enumerate(marks)]
     for wanted in _ANSWERS:
         for title, _, text in reversed(blocks):
             if title.startswith(wanted) and text.strip():

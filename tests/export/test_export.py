@@ -38,6 +38,7 @@ from tests.test_cases import NAMES, Bench, FakeRollouts
 
 _EXPECTED_TO_DIFFER = {
     "leftover-temp": "of a temporary file, as of every file that is not the plugin's, only the name is told",
+    "stale-lock": "of a lock, too: who holds it stands in what is not packed",
 }
 
 
@@ -122,7 +123,13 @@ def world_of_copy(bench: Bench, copy: Path) -> World:
     }
     answers = {new.get(each, each) for each in told.get("brokers_that_answer", [])}
     ask = bench.world.ask
-    return World(table, FakeRollouts(turns), lambda endpoint: Answer.YES if endpoint in answers else ask(endpoint))
+    mute = {new.get(each, each) for each in told.get("mute_brokers", [])}
+    return World(
+        table,
+        FakeRollouts(turns),
+        lambda endpoint: Answer.YES if endpoint in answers else ask(endpoint),
+        greet=lambda endpoint: endpoint not in mute,
+    )
 
 
 def comparable(report: Report, names: dict[str, str] | None = None) -> Counter[tuple[str, ...]]:
