@@ -239,9 +239,8 @@ ROWS: tuple[Row, ...] = (
     Row("foreign", UNSURE, "dead-pid", foreign, settles=_DAY),
     # Those that look at the whole process table: reached in earnest only where a row below says dead.
     Row("works-elsewhere", ALIVE, "", works_elsewhere),
-    Row("inner-owner", ALIVE, "", lambda case: inner_owner(case, False)),
+    Row("inner-owner", ALIVE, "", inner_owner),
     Row("no-look", UNSURE, "", no_look, settles=_CLOSE),
-    Row("inner-owner-late", UNSURE, "", lambda case: inner_owner(case, True), settles=_CLOSE),
     Row("inner-process", UNSURE, "", inner_process, settles=_DAY),
     Row("other-process", UNSURE, "", other_process, settles=_CLOSE),
     Row("unrecorded-process", UNSURE, "", unrecorded_process, settles=_CLOSE),

@@ -177,11 +177,11 @@ TABLE: list[tuple[Any, ...]] = [
         *seen(Seen(7, ("node", "/x/codex-companion.mjs", "review"), PID, NOW - 2 * HOUR)),
     ),
     (
-        "a companion has the pid in a sandbox, but began later",
+        "a companion has the pid in a sandbox, and began later",
         owner(),
         GONE,
-        UNSURE,
-        "inner-owner-late",
+        ALIVE,
+        "inner-owner",
         *seen(Seen(7, FOREGROUND, PID, NOW - HOUR)),
     ),
     (
