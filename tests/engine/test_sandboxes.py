@@ -25,7 +25,8 @@ from tests.support import PROJECT, Tree, files_in, job
 pytestmark = pytest.mark.processes
 HEAL = (sys.executable, "-m", "stateheal", "heal")
 HOOK = (sys.executable, "-m", "stateheal", "hook")
-IDENT = "task-mnyhf4jy-1mnkv1"
+IDENT = "task-mnyhb0xe-1mnkv1"
+"""No other test's: a worker of that name keeps every job of that name alive, whoever looks at the same time."""
 WAITS = """import os, sys, time
 open(sys.argv[-1] + "~", "w").write(str(os.getpid()))
 os.rename(sys.argv[-1] + "~", sys.argv[-1])

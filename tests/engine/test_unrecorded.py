@@ -45,5 +45,7 @@ def test_it_is_left_alone_while_it_lives_and_closed_then(
             assert files_in(tree.path) == before
         finally:
             live.kill()
-    heal()
+    deadline = time.monotonic() + 100  # another test's companion, begun in the same minute, may be taken for it
+    while tree.entry("job-1")["phase"] != "orphaned" and time.monotonic() < deadline:
+        heal()
     assert tree.entry("job-1")["phase"] == tree.record("job-1")["phase"] == "orphaned"
