@@ -14,7 +14,7 @@ from stateheal.evidence import hashes
 from stateheal.evidence.hashes import hashes_of, slug, workspace_hash
 from stateheal.fs import directory as directories
 from stateheal.fs.directory import WrongKind, open_directory
-from stateheal.hook import check
+from stateheal.hook import check, places
 from stateheal.system import paths
 from stateheal.system.paths import is_plain_on_windows, mode_of, real_path, spellings
 
@@ -51,7 +51,7 @@ def test_letters_may_be_composed_or_decomposed_on_macos_alone() -> None:
 def test_the_hook_and_the_engine_look_for_the_same_hashes_on_macos(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (hashes, check):
+    for module in (hashes, places):
         monkeypatch.setattr(
             module, "real_path", lambda path: real_path(path, "darwin", lambda fd: "/private/tmp/u\u0308")
         )
