@@ -17,6 +17,7 @@ from stateheal.evidence.rollouts import Rollouts
 from stateheal.model.findings import Outcome, Severity
 from stateheal.model.report import Report
 from stateheal.model.request import Settings
+from tests.stress.kill_points import in_child
 from tests.support import Tree, at, files_in, job, journal_in, world
 
 THREAD = "019d8b1c-3a7e-7d40-b8a1-9e2f4c6d8e11"
@@ -108,6 +109,66 @@ def test_it_can_be_undone(home: Home) -> None:
     run = home.run().run
     assert run is not None and files_in(home.tree.path) != before
     undo(journal=home.journal)
+    assert files_in(home.tree.path) == before
+
+
+def as_first_lost(home: Home) -> None:
+    home.lost()
+
+
+def as_running(home: Home) -> None:
+    """Its worker is dead, and no heal has been there."""
+    home.tree.add(job(IDENT, threadId=THREAD, turnId="turn_1"))
+
+
+@pytest.mark.processes
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("lay_out", [as_first_lost, as_running])
+def test_killed_at_any_operation_the_next_recovery_finishes_both_records(tmp_path: Path, lay_out: Any) -> None:
+    halves = 0
+    for count in range(1, 200):
+        home = Home(tmp_path / str(count))
+        lay_out(home)
+        home.rollout(*turn())
+        old_end = home.tree.entry(IDENT)["status"]
+        killed, _ = in_child(home.run, count, "before")
+        if not killed:
+            break
+        entry, record = home.tree.entry(IDENT), home.tree.record(IDENT)
+        halves += (record["status"], entry["status"]) == ("completed", old_end)
+        assert home.run().exit_status == 0
+        record, entry = home.tree.record(IDENT), home.tree.entry(IDENT)
+        for side in (record, entry):
+            assert (side["status"], side["phase"], side["pid"]) == ("completed", "done", None), count
+            assert "errorMessage" not in side
+        assert record["completedAt"] == entry["completedAt"] and record["result"]["rawOutput"] == "The answer."
+        log = (home.tree.path / "jobs" / f"{IDENT}.log").read_text()
+        assert log.count("Recovered the result of its turn") == 1, count
+        assert home.run().findings == ()
+    else:
+        pytest.fail("it never came to its end")
+    assert halves
+
+
+@pytest.mark.parametrize("tool", ["another-tool", None])
+def test_an_answer_that_another_tool_put_there_is_not_finished_by_recover(home: Home, tool: str | None) -> None:
+    home.lost()
+    found = {"status": 0, "rawOutput": "Theirs.", **({"recoveredFrom": {"tool": tool}} if tool else {})}
+    home.tree.file({**home.tree.record(IDENT), "status": "completed", "phase": "done", "result": found})
+    before = files_in(home.tree.path)
+    assert [each.repair for each in home.run().findings if each.repair] == []
+    assert files_in(home.tree.path) == before
+
+
+def test_half_a_recovery_whose_job_may_live_is_left(home: Home) -> None:
+    """The index says active, and names a process that nobody here can judge."""
+    far = {"hostname": "elsewhere", "tool": "stateheal"}
+    home.tree.add(job(IDENT, threadId=THREAD, turnId="turn_1", owner=far))
+    source = {"tool": "stateheal", "turnId": "turn_1"}
+    result = {"status": 0, "rawOutput": "The answer.", "recoveredFrom": source}
+    home.tree.file({**home.tree.record(IDENT), "status": "completed", "phase": "done", "pid": None, "result": result})
+    before = files_in(home.tree.path)
+    home.run()
     assert files_in(home.tree.path) == before
 
 

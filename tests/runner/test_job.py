@@ -589,6 +589,28 @@ me(signal.SIGTERM)
     assert endings(where) == [("completed", "done", None)]
 
 
+@pytest.mark.posix("signal handlers of an event loop")
+@pytest.mark.processes
+def test_a_further_signal_after_the_loop_has_closed_is_the_same_request(where: dict[str, Any]) -> None:
+    """The loop takes its handlers with it as it closes: the system's own would end the process in another way."""
+    done = program(
+        where,
+        """
+async def work():
+    async with stateheal.tracked_job(**where):
+        me(signal.SIGTERM)
+        await asyncio.sleep(60)
+try:
+    asyncio.run(work())
+finally:
+    for signum in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM): me(signum)
+    print("cleaned up")
+""",
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (143, "cleaned up\n", "")
+    assert endings(where) == [terminated("SIGTERM")]
+
+
 @pytest.mark.processes
 def test_off_the_main_thread_jobs_are_tracked_without_handlers(where: dict[str, Any]) -> None:
     done = program(
@@ -712,7 +734,7 @@ def test_signals_at_random_moments() -> None:
         for seed in ("1", "2")
     ]
     for each in storms:
-        out, err = each.communicate(timeout=300)
+        out, err = each.communicate(timeout=1800)  # against a hang; niced beside busy processes it takes minutes
         assert (each.returncode, err) == (0, "")
         terminated_rounds = re.search(r"'terminated': (\d+)", out)
         assert terminated_rounds is not None and int(terminated_rounds[1]) >= 75, out

@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Iterator
 
 from stateheal.diagnosis.job import Job, Record
-from stateheal.diagnosis.repairs import log_line
+from stateheal.diagnosis.repairs import ending, log_line
 from stateheal.diagnosis.rule import Diagnosed, Rule, job_finding
 from stateheal.diagnosis.view import View
 from stateheal.formats.times import format_time
@@ -21,12 +21,18 @@ from stateheal.model.plan import GONE, Change, Patch
 from stateheal.model.records import is_active, is_lost, lacks_answer, text_of
 from stateheal.version import __version__
 
+_TOOL = "stateheal"
+_LINE = "Recovered the result of its turn from a rollout"
+
 
 def find_recovered(view: View) -> Iterator[Diagnosed]:
     """Jobs that are dead or were closed as such: completed with their answer, or why they are left as they are."""
     for job in view.jobs:
         if not view.settings.recover:
             yield from _notice(view, job)
+            continue
+        if _is_half_recovered(view, job):
+            yield _finishing(view, job)
             continue
         recovery = view.evidence.recoveries.get(job.id)
         unanswered = job.record is not None and lacks_answer({**(job.entry or {}), **job.record})
@@ -69,6 +75,40 @@ def _is_lost(view: View, job: Job) -> bool:
     )
 
 
+def _is_half_recovered(view: View, job: Job) -> bool:
+    """Whether a recovery was killed between the two records: the job file has its answer, the index its old end."""
+    entry, record = job.entry, job.record
+    if entry is None or record is None or record.get("status") != "completed" or not _recovered_here(record):
+        return False
+    if is_active(entry, job.dialect):
+        return view.judge(job).verdict.state is Liveness.DEAD
+    return is_lost(entry)
+
+
+def _recovered_here(record: Record) -> bool:
+    result = record.get("result")
+    source = result.get("recoveredFrom") if isinstance(result, dict) else None
+    return isinstance(source, dict) and source.get("tool") == _TOOL
+
+
+def _finishing(view: View, job: Job) -> Diagnosed:
+    """What the killed recovery did not come to do: the index ends as the job file does, and the log says so."""
+    assert job.entry is not None and job.record is not None
+    message = "its answer was recovered, but the index was not told: the recovery was interrupted"
+    repair = "the index takes over the job file's ending"
+    log = view.evidence.logs.get(job.id)
+    told = log is not None and _LINE in log.last_line
+    change = Change(
+        position=job.position,
+        entry=ending(job.record, job.entry, job.dialect),
+        stem=job.id,
+        log=None if log is None or told else log_line(view, job.entry, _LINE),
+        requires_record=job.id,
+        owners_to_recheck=view.judge(job).owners if job.any_active else (),
+    )
+    return Diagnosed(job_finding(view, job, RECOVERABLE, message, "", repair, Severity.DAMAGE), change)
+
+
 def _change(view: View, job: Job, recovery: Recovery) -> Change:
     ended = recovery.ended_at
     both: dict[str, object] = {"status": "completed", "phase": "done", "pid": None}
@@ -78,14 +118,14 @@ def _change(view: View, job: Job, recovery: Recovery) -> Change:
         both["completedAt"] = format_time(ended)
     elif any(text_of(side, "completedAt") is None for side in job.sides):
         both["completedAt"] = format_time(view.last_sign(job) or view.now)
-    source = {"rollout": recovery.path, "turnId": recovery.turn_id, "tool": "stateheal", "version": __version__}
+    source = {"rollout": recovery.path, "turnId": recovery.turn_id, "tool": _TOOL, "version": __version__}
     result = {"status": 0, "rawOutput": recovery.message, "recoveredFrom": source}
     return Change(
         position=job.position,
         entry=_patch(job.entry, both, recovery),
         stem=job.id,
         record={**_patch(job.record, both, recovery), "result": result, "rendered": recovery.message},
-        log=log_line(view, job.sides[0], "Recovered the result of its turn from a rollout"),
+        log=log_line(view, job.sides[0], _LINE),
         owners_to_recheck=view.judge(job).owners if job.any_active else (),
     )
 
