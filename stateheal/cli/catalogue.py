@@ -66,13 +66,14 @@ def explain_command(job: str, request: Request, output: Output) -> int:
     \b
     Example: stateheal explain task-mnyhf4jl-1mnkv1 samples/polluted
     """
-    explanations = explain(job, request)
+    told = explain(job, request)
+    findings = tuple(finding for each in told.jobs for finding in each.findings)
+    report = Report("explain", findings=findings, errors=told.errors)
     if output.is_text:
-        print_lines(output.console, [line for each in explanations for line in explanation_lines(each)])
+        print_lines(output.console, [line for each in told.jobs for line in explanation_lines(each)])
     else:
-        report = Report("explain", findings=tuple(finding for each in explanations for finding in each.findings))
-        output.print_json(report, "jobs", jobs=[explanation_json(each) for each in explanations])
-    return 0
+        output.print_json(report, "jobs", jobs=[explanation_json(each) for each in told.jobs])
+    return output.finish(Report("explain", errors=told.errors))  # findings are facts here, no verdict on the tree
 
 
 @click.command("schema")

@@ -38,7 +38,7 @@ def close_command(job: str, request: Request, dry_run: bool, yes: bool, output: 
     """
     chosen = choose(job, request)
     if output.is_text and not output.quiet:
-        for each in explain(chosen.job, Request((str(chosen.place.directory),), settings=request.settings)):
+        for each in explain(chosen.job, Request((str(chosen.place.directory),), settings=request.settings)).jobs:
             print_lines(output.console, explanation_lines(each))
     view, found = chosen.look()
     reason = why_not_closed(view, found)

@@ -17,7 +17,7 @@ from stateheal.formats.jsontext import Json
 from stateheal.fs.directory import Directory, open_directory
 from stateheal.model.disk import INDEX, JOBS, Place, Snapshot, Unreadable
 from stateheal.model.records import entries_of, is_active, pid_of
-from stateheal.model.report import Report
+from stateheal.model.report import Problem, Report
 from stateheal.model.request import Closing, Request, Settings
 
 Read = Snapshot | Unreadable | None
@@ -34,20 +34,24 @@ def close_jobs(
     """
     discoveries = [discover(paths, cwd) for cwd in cwds]
     places = {place.directory: place for found in discoveries for place in found.places}
-    narrowed = tuple(_narrowed(places.values(), closing))
-    found = Discovery(discoveries[0].roots, narrowed, tuple(error for each in discoveries for error in each.errors))
+    errors = [error for each in discoveries for error in each.errors]
+    narrowed = tuple(_narrowed(places.values(), closing, errors))
+    found = Discovery(discoveries[0].roots, narrowed, tuple(dict.fromkeys(errors)))
     return heal_found(found, Request(settings=Settings(closing=closing)), world=world)
 
 
-def _narrowed(places: Iterable[Place], closing: Closing) -> Iterator[Place]:
+def _narrowed(places: Iterable[Place], closing: Closing, errors: list[Problem]) -> Iterator[Place]:
     """The places with the jobs that are the command's; whole, where the index was torn as the command wrote it: what
-    cannot be read names no jobs, and only the whole index can be healed."""
+    cannot be read names no jobs, and only the whole index can be healed. What is in the way goes to ``errors``."""
     for place in places:
         try:
             with open_directory(place.directory) as workspace:
                 index = read_snapshot(workspace, INDEX, INDEX)
-                jobs = frozenset(_jobs_of(workspace, index, closing))
-        except OSError:
+                if isinstance(index, Unreadable):
+                    errors.append(Problem(str(place.directory / INDEX), index.reason))
+                jobs = frozenset(_jobs_of(place, workspace, index, closing, errors))
+        except OSError as error:
+            errors.append(Problem(str(place.directory), f"cannot be opened: {error.strerror or error}"))
             continue
         if _is_torn(index) and (jobs or _is_of(index, closing)):
             yield place
@@ -55,7 +59,7 @@ def _narrowed(places: Iterable[Place], closing: Closing) -> Iterator[Place]:
             yield replace(place, jobs=jobs)
 
 
-def _jobs_of(workspace: Directory, index: Read, closing: Closing) -> Iterator[str]:
+def _jobs_of(place: Place, workspace: Directory, index: Read, closing: Closing, errors: list[Problem]) -> Iterator[str]:
     """Ids of the active jobs that name one of the pids, in the index or in their file, and of files torn meanwhile."""
     for entry in entries_of(index.value if isinstance(index, Snapshot) else None):
         if _names(entry, closing.pids) and isinstance(entry.get("id"), str):
@@ -64,12 +68,16 @@ def _jobs_of(workspace: Directory, index: Read, closing: Closing) -> Iterator[st
         with workspace.sub(JOBS) as jobs:
             for name in jobs.names():
                 found = read_snapshot(jobs, name, name) if name.endswith(".json") else None
+                if isinstance(found, Unreadable):
+                    errors.append(Problem(str(place.directory / JOBS / name), found.reason))
                 if isinstance(found, Snapshot) and (
                     _names(found.value, closing.pids) or (_is_torn(found) and _is_of(found, closing))
                 ):
                     yield name.removesuffix(".json")
-    except OSError:
-        return
+    except FileNotFoundError:
+        return  # no job has a file yet
+    except OSError as error:
+        errors.append(Problem(str(place.directory / JOBS), f"cannot be opened: {error.strerror or error}"))
 
 
 def _is_torn(found: Read) -> bool:

@@ -580,7 +580,7 @@ def test_nothing_is_suggested_where_nothing_is_near(run: Any, tree: Tree, typed:
     [
         ("stateheal au", {"audit"}),
         ("stateheal audit --select dead", {"dead-pid"}),
-        ("stateheal rules st", {"stub-entry", "stale-broker", "stuck-worker"}),
+        ("stateheal rules st", {"stub-entry", "stale-broker", "stale-lock", "stuck-worker"}),
         ("stateheal schema ", {"state", "job", "broker", "report", "journal"}),
         ("stateheal undo 0", {"RUN"}),
         ("stateheal audit --form", {"--format"}),

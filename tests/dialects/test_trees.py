@@ -220,7 +220,7 @@ def test_a_torn_index_is_rebuilt_or_left_and_named(name: str, tmp_path: Path) ->
 def test_explain_says_whose_tree_it_is_and_why(name: str, said: str, tmp_path: Path) -> None:
     laid = lay_out(name, "killed", tmp_path)
     job = next(each.job for each in laid.report(audit).findings if each.job) or ""
-    (told,) = explain(job, Request((str(laid.data),)), world=world())
+    (told,) = explain(job, Request((str(laid.data),)), world=world()).jobs
     lines = [str(line) for line in explanation_lines(told)]
     assert any(line.startswith(f"  kept by {said}") and ": its " in line for line in lines), lines
 
