@@ -67,11 +67,18 @@ def explain_command(job: str, request: Request, output: Output) -> int:
     Example: stateheal explain task-mnyhf4jl-1mnkv1 samples/polluted
     """
     told = explain(job, request)
-    findings = tuple(finding for each in told.jobs for finding in each.findings)
-    report = Report("explain", findings=findings, errors=told.errors)
     if output.is_text:
         print_lines(output.console, [line for each in told.jobs for line in explanation_lines(each)])
     else:
+        places = {each.place.directory: each.place.root for each in told.jobs}
+        report = Report(
+            "explain",
+            roots=tuple(dict.fromkeys(places.values())),
+            workspaces=len(places),
+            jobs=len(told.jobs),
+            findings=tuple(finding for each in told.jobs for finding in each.findings),
+            errors=told.errors,
+        )
         output.print_json(report, "jobs", jobs=[explanation_json(each) for each in told.jobs])
     return output.finish(Report("explain", errors=told.errors))  # findings are facts here, no verdict on the tree
 

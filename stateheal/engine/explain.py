@@ -44,7 +44,7 @@ def explain(job: str, request: Request, *, world: World | None = None) -> Explai
     exact = [each for each in explanations if each.job == job]
     if not explanations and not errors:
         raise UsageError(
-            f"no job {job!r} in {count_of(len(found.places), 'workspace')} ('stateheal audit' shows where it looked)"
+            f"no job {job!r} in {count_of(len(found.places), 'workspace')} ('stateheal jobs --all' lists them)"
         )
     return Explained(tuple(exact or explanations), tuple(dict.fromkeys(errors)))
 

@@ -67,7 +67,7 @@ class Finding(NamedTuple):
     """What its repair changes, or would, where that was asked for."""
     resume: str | None = None
     """The command that goes on with the job in Codex."""
-    size: int = 0
+    size: int | None = None
     """Bytes that it is about, where their number matters."""
 
     @property

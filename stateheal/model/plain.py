@@ -94,6 +94,8 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "repair": finding.repair,
         "repairable": finding.repairable,
         "outcome": finding.outcome.value,
+        "resume": finding.resume,
+        "size": finding.size,
         **({"edits": [_edit(each) for each in finding.edits]} if finding.edits else {}),
     }
 

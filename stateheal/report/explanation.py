@@ -3,41 +3,42 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.text import Text
 
 from stateheal.formats.jsontext import Json
 from stateheal.formats.times import describe_age, format_time
-from stateheal.model.jobs import Explanation
-from stateheal.model.liveness import Liveness, ProcessFacts, Trial
+from stateheal.model.jobs import Explanation, resume_command
+from stateheal.model.liveness import Liveness, ProcessFacts, Step, Trial
 from stateheal.model.records import label_of, text_of
 from stateheal.text import printable
 
 _STYLES = {Liveness.ALIVE: "green", Liveness.DEAD: "red", Liveness.UNSURE: "yellow"}
 _STRENGTH = (Liveness.DEAD, Liveness.UNSURE, Liveness.ALIVE)
 _HELPS = {
-    Liveness.DEAD: "; stateheal heal --job {job} closes it",
-    Liveness.UNSURE: "; stateheal close {job} closes it on your word",
-    Liveness.ALIVE: "; stateheal stop {job} ends it",
+    Liveness.DEAD: "to close it: stateheal heal --job {job}",
+    Liveness.UNSURE: "to close it on your word: stateheal close {job}",
+    Liveness.ALIVE: "to end it: stateheal stop {job}",
 }
 _FIELDS = (
     *("status", "phase", "pid", "createdAt", "startedAt", "updatedAt", "completedAt", "threadId", "turnId"),
     *("errorMessage", "workspaceRoot", "logFile", "owner", "pidStartTime", "pidIdentity"),
 )
+_INDEX_ALONE = ("updatedAt",)
+"""What job files usually lack; those that hold an answer alone lack nearly all, their status too."""
 
 
 def explanation_lines(explanation: Explanation) -> Iterator[str | Text]:
-    """What was read, what the system said, which row decided, and what follows."""
+    """The verdict and why, then what was read, what the system said, and which row decided."""
     host = explanation.host
     yield from _verdict_lines(explanation)
     yield f"  in {printable(str(explanation.place.directory))}"
     kept_by = explanation.recognition
     yield f"  kept by {kept_by.dialect.name}: {printable(kept_by.why)}" if kept_by else "  kept by nobody known here"
-    for name, side in (("index entry", explanation.entry), ("job file", explanation.record)):
-        yield f"  {name}:" if side is not None else f"  {name}: none that can be read"
-        yield from _side_lines(side or {})
+    yield from _sides_lines(explanation.entry, explanation.record)
     if explanation.log_written is not None:
         yield f"  log last written: {_moment(explanation.log_written, host.now)}"
     last = explanation.last_sign
@@ -54,34 +55,66 @@ def explanation_lines(explanation: Explanation) -> Iterator[str | Text]:
     for finding in explanation.findings:
         yield f"  finding {finding.rule}: {printable(finding.message)}"
         yield f"    repair: {printable(finding.repair or 'none')}"
-    if not explanation.findings:
-        yield "  nothing is wrong with it"
 
 
 def _verdict_lines(explanation: Explanation) -> Iterator[str | Text]:
-    """What it comes to: alive, dead or unsure, why, and what to do about it; then what the job is."""
-    sides = [side for side in (explanation.record, explanation.entry) if side is not None]
-    status = next((text for side in reversed(sides) if (text := text_of(side, "status"))), "unknown")
-    head = Text(printable(explanation.job), style="bold").append(f"  {printable(status)}", style="not bold")
-    lasts = [trial.steps[-1] for trial in explanation.trials]
-    step = max(lasts, key=lambda step: _STRENGTH.index(step.state), default=None)
+    """What it comes to: alive, dead or unsure, and why; then what the job is, and what to do about it."""
+    sides = _sides_of(explanation)
+    head = Text(printable(explanation.job), style="bold").append(f"  {printable(_status_of(sides))}", style="not bold")
+    step = _decisive(explanation)
     if step is not None:
         head.append(", ").append(step.state.value, style=_STYLES[step.state])
     yield head
-    notice = next((finding.message for finding in explanation.findings), "nothing is wrong with it")
-    why = notice if step is None else step.reason or ""
-    helps = "" if step is None else _HELPS[step.state].format(job=explanation.job)
-    yield f"  {printable(why)}{printable(helps)}"
+    yield f"  {printable(_why(explanation, step))}"
     title = label_of(*sides)
     if title:
         yield Text(f'  "{printable(title)}"', style="italic")
+    if step is not None:
+        yield "  " + printable(_HELPS[step.state].format(job=shlex.quote(explanation.job)))
+    threads = (text_of(side, "threadId") for side in sides if side.get("jobClass") == "task")
+    resume = resume_command(next(filter(None, threads), None))
+    if resume:
+        yield f"  to go on with it: {resume}"
 
 
-def _side_lines(side: Mapping[str, Json]) -> Iterator[str]:
+def _sides_of(explanation: Explanation) -> list[Mapping[str, Json]]:
+    return [side for side in (explanation.record, explanation.entry) if side is not None]
+
+
+def _status_of(sides: Sequence[Mapping[str, Json]]) -> str:
+    return next((text for side in reversed(sides) if (text := text_of(side, "status"))), "unknown")
+
+
+def _decisive(explanation: Explanation) -> Step | None:
+    """The row whose word counts: alive beats unsure beats dead; ``None`` where nothing was judged."""
+    lasts = [trial.steps[-1] for trial in explanation.trials]
+    return max(lasts, key=lambda step: _STRENGTH.index(step.state), default=None)
+
+
+def _why(explanation: Explanation, step: Step | None) -> str:
+    notice = next((finding.message for finding in explanation.findings), "nothing is wrong with it")
+    return notice if step is None else step.reason or ""
+
+
+def _sides_lines(entry: Mapping[str, Json] | None, record: Mapping[str, Json] | None) -> Iterator[str]:
+    """Both records; what both say is not said twice."""
+    yield "  index entry:" if entry is not None else "  index entry: none that can be read"
+    yield from _side_lines(entry or {}, {})
+    if record is None:
+        yield "  job file: none that can be read"
+        return
+    lines = list(_side_lines(record, entry or {}))
+    yield f"  job file{':' if entry is None else ', where it differs:' if lines else ': says the same'}"
+    yield from lines
+
+
+def _side_lines(side: Mapping[str, Json], known: Mapping[str, Json]) -> Iterator[str]:
     for key in _FIELDS:
-        if key in side:
+        if key in side and not (key in known and known[key] == side[key]):
             value = json.dumps(side[key], ensure_ascii=False)
             yield f"    {key:14} {printable(value[:160])}"
+        elif key in known and key not in side and key not in _INDEX_ALONE and "status" in side:
+            yield f"    {key:14} missing"
 
 
 def _moment(moment: float, now: float) -> str:
@@ -118,10 +151,15 @@ def _finite(value: Json) -> Json:
 
 def explanation_json(explanation: Explanation) -> dict[str, Any]:
     """The same as JSON."""
+    step = _decisive(explanation)
     return {
         "workspace": explanation.place.name,
         "path": str(explanation.place.directory),
         "job": explanation.job,
+        "title": label_of(*_sides_of(explanation)),
+        "status": _status_of(_sides_of(explanation)),
+        "verdict": None if step is None else step.state.value,
+        "reason": _why(explanation, step),
         "companion": explanation.recognition.dialect.name if explanation.recognition else None,
         "companion_why": explanation.recognition.why if explanation.recognition else None,
         "entry": _finite(explanation.entry),

@@ -62,7 +62,7 @@ def _span(row: JobRow, now: float) -> str:
 
 
 def _why(row: JobRow) -> str:
-    blocks = "its session's tasks cannot be resumed while it stands as active" if row.blocks else ""
+    blocks = "follow-up tasks of its session are refused because of it" if row.blocks else ""
     return "; ".join(filter(None, (printable(row.reason), blocks)))
 
 

@@ -124,7 +124,8 @@ def _workspace_lines(
             yield head.rstrip(" ")
         yield from (margin + line for line in lines)
         if finding.resume:
-            yield 2 * _INDENT + paint(finding.resume, "dim")
+            fits = len(margin) + len(finding.resume) <= width
+            yield (margin if fits else 2 * _INDENT) + paint(finding.resume, "dim")
 
 
 def heading(place: str, home: str | None, width: int, paint: Paint) -> Iterator[str]:

@@ -36,6 +36,7 @@ def vanished_lines(findings: Sequence[Finding]) -> Iterator[str]:
     """How many projects are gone, how much they left, and what clears it away; nothing for none."""
     gone = [finding for finding in findings if finding.rule == _GONE]
     if gone:
-        yield f"{len(gone):,} projects that are gone left {size_of(sum(each.size for each in gone))} (-v lists them):"
+        size = size_of(sum(each.size or 0 for each in gone))
+        yield f"{len(gone):,} projects that are gone left {size} (-v lists them):"
         yield f"{COMMAND}prune --gone -n"
         yield ""

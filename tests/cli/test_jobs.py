@@ -49,7 +49,7 @@ def test_active_jobs_are_listed_with_verdict_title_age_and_resume_command(run: A
     said = run("jobs", tree.root)
     assert said.status == 0 and said.err == ""
     dead = block(said.out, "task-dead")
-    for word in ("running, dead", "2 h ago", '"Codex Task: fix the build"', str(GONE), "codex resume thr_7", "resumed"):
+    for word in ("running, dead", "2 h ago", '"Codex Task: fix the build"', str(GONE), "codex resume thr_7", "refused"):
         assert word in dead, word
     far = block(said.out, "review-far")
     assert "unsure" in far and "elsewhere" in far and "codex resume" not in far, "a review's thread is gone"
