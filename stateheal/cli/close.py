@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
+
 import click
 
 from stateheal.cli import say
 from stateheal.cli.ask import YES, confirmed
 from stateheal.cli.options import Output, job_ids, output_options, place_options, verdict_options
 from stateheal.cli.repair import show_report
+from stateheal.cli.scope import scope_of
 from stateheal.diagnosis.word import Word
 from stateheal.engine.close import choose, close_record, why_not_closed
 from stateheal.engine.explain import explain
@@ -49,7 +52,8 @@ def close_command(job: str, request: Request, dry_run: bool, yes: bool, output: 
     word = Word("orphaned", f"Closed on request: {why}", min(view.last_sign(found) or view.now, view.now))
     if not dry_run and not confirmed("Close it all the same?", yes):
         return _refused(output, dry_run)
-    return show_report(close_record(chosen, word, "close", dry_run=dry_run), output, Scope())
+    again = Scope(places=" ".join([shlex.quote(chosen.job), scope_of(request).places]).rstrip())
+    return show_report(close_record(chosen, word, "close", dry_run=dry_run), output, again)
 
 
 def _refused(output: Output, dry_run: bool) -> int:

@@ -27,8 +27,9 @@ from stateheal.report.jobs import job_list, job_summary, rows_json
 def jobs_command(request: Request, everything: bool, since: float | None, output: Output) -> int:
     """List jobs: what runs, what hangs, what is dead.
 
-    Of every job that is recorded as active: what it is, alive or dead by the same table as a heal's, why, since when it
-    is silent, what it blocks, and how to resume it in Codex. Changes nothing. PATH as for audit.
+    Of every job that is recorded as active, or of which something lives on: what it is, alive or dead by the same table
+    as a heal's, why, since when it is silent, what it blocks, and how to resume it in Codex. Changes nothing. PATH as
+    for audit.
 
     \b
     Example: stateheal jobs --since 2d
@@ -38,7 +39,7 @@ def jobs_command(request: Request, everything: bool, since: float | None, output
         report = list_jobs(request, world=world)
     now = world.processes.host().now
     chosen = everything or request.job is not None
-    rows = [row for row in report.rows if row.active or chosen or (since is not None and _moved(row, now - since))]
+    rows = [row for row in report.rows if row.stands_out or chosen or (since is not None and _moved(row, now - since))]
     if output.is_text:
         _show(report, rows, now, output, scope_of(request).command)
     else:
@@ -57,4 +58,4 @@ def _show(report: Report, rows: list[JobRow], now: float, output: Output, scope:
 
     console = output.console
     lines = job_list(rows, now, console.width, painter(console), quiet=output.quiet)
-    write_lines(console, [*lines, *job_summary(report.rows, len(rows), report, scope)])
+    write_lines(console, [*lines, *job_summary(report.rows, len(rows), report, scope, console.width)])

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 import click
 
 from stateheal.cli.options import Output, duration, interruptible, output_options, place_options
+from stateheal.cli.scope import scope_of
 from stateheal.engine.prune import Pruned, Pruning, prune
 from stateheal.engine.world import World
 from stateheal.errors import UsageError
+from stateheal.formats.times import write_duration
 from stateheal.model.request import Request
 from stateheal.report.text import print_lines
 from stateheal.text import count_of, printable, size_of
@@ -39,7 +41,8 @@ def prune_command(request: Request, gone: bool, older_than: float | None, dry_ru
         world = World(stop=interrupt)
         done = prune(request, gone=gone, older_than=older_than, dry_run=dry_run, world=world)
     if output.is_text:
-        print_lines(output.console, _lines(done, output.quiet))
+        again = _again(gone, older_than, scope_of(request).places)
+        print_lines(output.console, _lines(done, output.quiet, again))
     else:
         output.print_json(done.report, "pruned", pruned=[_as_json(each) for each in done.places], packed=done.archive)
     refused = any(each.refusal for each in done.places)
@@ -47,7 +50,17 @@ def prune_command(request: Request, gone: bool, older_than: float | None, dry_ru
     return interrupt.status(output.finish(done.report) or (0 if output.exit_zero else status))
 
 
-def _lines(done: Pruning, quiet: bool) -> Iterator[str]:
+def _again(gone: bool, older_than: float | None, places: str) -> str:
+    """The same command without -n."""
+    words = [
+        *(["--gone"] if gone else []),
+        *([] if older_than is None else ["--older-than", write_duration(older_than)]),
+    ]
+    return " ".join(["stateheal prune", *words, *([places] if places else [])])
+
+
+def _lines(done: Pruning, quiet: bool, again: str) -> Iterator[str]:
+    """What goes, what is left and why, and the command to run next: ``again``."""
     refused = [each for each in done.places if each.refusal]
     going = [each for each in done.places if not each.refusal]
     for each in refused:
@@ -59,7 +72,8 @@ def _lines(done: Pruning, quiet: bool) -> Iterator[str]:
     if not going:
         yield "Nothing to remove."
     elif done.report.dry_run:
-        yield f"{total} would go. Dry run: nothing was removed."
+        yield f"{total} would go. Dry run: nothing was removed. Next, for the removal:"
+        yield f"  {printable(again)}"
     else:
         yield f"{total} removed. All of it is in {printable(done.archive or '')}"
         yield "'stateheal undo' brings it back."

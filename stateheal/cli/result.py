@@ -18,6 +18,7 @@ from stateheal.errors import UsageError
 from stateheal.model.jobs import JobAnswer, resume_command
 from stateheal.model.report import Report
 from stateheal.model.request import Request
+from stateheal.report.paint import folded
 from stateheal.report.text import print_lines
 from stateheal.text import count_of, printable, printable_lines
 
@@ -56,7 +57,7 @@ def result_command(job: str | None, request: Request, everything: bool, folder: 
     if not output.is_text:
         output.print_json(report, "answers", answers=[_as_json(each) for each in found])
     elif everything:
-        print_lines(output.console, list(_saved_lines(saved, output.quiet)))
+        print_lines(output.console, list(_saved_lines(saved, output.quiet, output.console.width)))
     else:
         _show(job or "", found, saved)
     without = not everything and not any(each.text is not None for each in found)
@@ -93,14 +94,18 @@ def _show(job: str, found: list[JobAnswer], saved: list[tuple[JobAnswer, Path | 
         say(f"to go on with it: {resume}")
 
 
-def _saved_lines(saved: list[tuple[JobAnswer, Path | None]], quiet: bool) -> Iterator[str]:
+def _saved_lines(saved: list[tuple[JobAnswer, Path | None]], quiet: bool, width: int) -> Iterator[str]:
+    """Where each answer was written; of jobs without one each reason once."""
     for answer, path in () if quiet else saved:
         if path is not None:
             note = f", {answer.note}" if answer.note else ""
             yield f"{printable(answer.job)}  from the {answer.source}{note}: {printable(str(path))}"
+    without: dict[str, list[str]] = {}
     for answer, path in () if quiet else saved:
         if path is None:
-            yield f"{printable(answer.job)}  none: {printable(answer.note)}"
+            without.setdefault(answer.note, []).append(answer.job)
+    for reason, jobs in without.items():
+        yield from folded(f"none, because {printable(reason)}: {', '.join(map(printable, jobs))}", width)
     have = sum(path is not None for _, path in saved)
     yield f"{count_of(have, 'answer')} saved, {count_of(len(saved) - have, 'job')} without."
 

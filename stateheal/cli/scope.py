@@ -6,6 +6,7 @@ import os
 import shlex
 from collections.abc import Iterator
 
+from stateheal.formats.times import write_duration
 from stateheal.model.request import Request, Scope, Settings
 
 
@@ -29,7 +30,7 @@ def _rules(settings: Settings) -> Iterator[str]:
         for rule in sorted(rules):
             yield from (name, rule)
     if settings.grace != Settings().grace:
-        yield from ("--grace", f"{settings.grace:f}".rstrip("0").rstrip(".") + "s")
+        yield from ("--grace", write_duration(settings.grace))
     if settings.assume_local:
         yield "--assume-local"
     if settings.recover:

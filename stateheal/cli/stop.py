@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import click
@@ -20,8 +20,12 @@ from stateheal.errors import UsageError
 from stateheal.model.records import label_of
 from stateheal.model.report import Report
 from stateheal.model.request import Request, Settings
-from stateheal.report.text import print_lines
+from stateheal.report.paint import folded
+from stateheal.report.text import write_lines
 from stateheal.text import printable
+
+_HANGING = 2
+"""Columns by which a folded line's rest is indented further."""
 
 
 @click.command("stop")
@@ -77,9 +81,9 @@ def _stop_job(job: str, request: Request, dry_run: bool, yes: bool, grace: float
         say(f"{chosen.job} is not stopped: {why_none(view, found)}")
         return _finish(output, Report("stop", dry_run), [], [], 1)
     if dry_run:
-        return _finish(output, Report("stop", True), targets, [], 1)
+        return _nothing_ended(output, targets, True)
     if not confirmed("End it?" if len(targets) == 1 else "End them?", yes):
-        return _finish(output, Report("stop"), targets, [], 1)
+        return _nothing_ended(output, targets, False)
     stopped, report, note = stop_job(chosen, targets, grace)
     return _told(output, targets, stopped, report, note)
 
@@ -97,23 +101,34 @@ def _stop_broker(workspace: str, dry_run: bool, yes: bool, grace: float, output:
         say(f"the broker is not stopped: {refusal}")
         return _finish(output, Report("stop", dry_run), targets, [], 1)
     if dry_run:
-        return _finish(output, Report("stop", True), targets, [], 1)
+        return _nothing_ended(output, targets, True)
     if not confirmed("End it?", yes):
-        return _finish(output, Report("stop"), targets, [], 1)
+        return _nothing_ended(output, targets, False)
     stopped, report = stop_broker(broker, grace, settings, world)
     return _told(output, targets, [stopped], report, "" if report else "its broker.json stays as it is")
 
 
-def _tell(output: Output, lines: Sequence[str]) -> None:
+def _nothing_ended(output: Output, targets: Sequence[Target], dry_run: bool) -> int:
+    _tell(output, ["Dry run: nothing was ended." if dry_run else "Nothing was ended."])
+    return _finish(output, Report("stop", dry_run), targets, [], 1)
+
+
+def _tell(output: Output, lines: Iterable[str]) -> None:
+    """Lines, folded to the screen; what is indented stays so."""
     if output.is_text and not output.quiet:
-        print_lines(output.console, map(printable, lines))
+        console = output.console
+        for line in map(printable, lines):
+            margin = " " * (len(line) - len(line.lstrip(" ")))
+            first, *rest = folded(line.lstrip(" "), console.width - len(margin) - _HANGING)
+            write_lines(console, [margin + first, *(margin + " " * _HANGING + each for each in rest)])
 
 
 def _target_lines(targets: Sequence[Target]) -> Iterator[str]:
     for each in targets:
         yield f"  pid {each.pid}: {shlex.join(each.argv)[:300]}"
-        besides = f"; with it {len(each.group)} more of its process group: {_pids(each.group)}" if each.group else ""
-        yield f"    {each.why}{besides}"
+        yield f"  {each.why}"
+        if each.group:
+            yield f"  with it {len(each.group)} more of its process group: {_pids(each.group)}"
 
 
 def _pids(pids: Sequence[int]) -> str:
@@ -127,8 +142,7 @@ def _told(
     bad = [each for each in stopped if each.refusal or (each.ended and each.ended.survivors)]
     lines = [_outcome(each) for each in stopped if not each.refusal]
     if report is not None and report.healed:
-        repairs = [finding.repair or "" for finding in report.findings]
-        lines += [f"its record is closed ({', '.join(dict.fromkeys(repairs))}); 'stateheal undo' restores it"]
+        lines += [f"{_done(report)}; 'stateheal undo' restores it"]
     elif note:
         lines.append(note)
     _tell(output, lines)
@@ -136,6 +150,14 @@ def _told(
         if each.refusal:
             say(each.refusal)
     return _finish(output, report or Report("stop"), targets, stopped, 1 if bad else 0)
+
+
+def _done(report: Report) -> str:
+    """What was written, from what each repair says it does."""
+    repairs = dict.fromkeys(finding.repair or "" for finding in report.findings)
+    closed = [each.removeprefix("mark it ") for each in repairs if each.startswith("mark it ")]
+    told = [f"its record is closed as {', '.join(closed)}"] if closed else []
+    return "; ".join(told + [f"done: {each}" for each in repairs if not each.startswith("mark it ")])
 
 
 def _outcome(each: Stopped) -> str:

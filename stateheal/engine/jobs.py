@@ -5,7 +5,7 @@ Field guide sections 2 and 4. Nothing is written.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from stateheal.commit.journal import Journal
@@ -20,6 +20,7 @@ from stateheal.evidence.schema import violations
 from stateheal.formats.times import HOUR
 from stateheal.model.disk import Place
 from stateheal.model.evidence import Evidence
+from stateheal.model.findings import Finding
 from stateheal.model.jobs import JobRow
 from stateheal.model.liveness import Liveness, Verdict
 from stateheal.model.records import is_active, own_times, pid_of, text_of, time_of
@@ -28,6 +29,10 @@ from stateheal.model.request import Request, Settings
 
 _HANGS = 2 * HOUR
 """Seconds of silence after which a live job is said to hang, perhaps."""
+_STOPPABLE = ("lives-on", "stuck-worker")
+"""Notices of processes that ``stop`` would end."""
+_TELLING = ("turn-running", "agent-lives", "unrecorded-process")
+"""Further ones that say what lives."""
 _INDEX_UNREAD = Verdict(
     Liveness.UNSURE, "index-unread", "dead-pid", "its state.json cannot be read, and may name another process"
 )
@@ -42,7 +47,8 @@ def list_jobs(request: Request, *, world: World | None = None) -> Report:
 
     def look(place: Place, earlier: Evidence | None) -> WorkspaceResult:
         result = auditor.audit(place, earlier)
-        return result._replace(findings=(), rows=() if result.postponed else tuple(rows_of(result.evidence, settings)))
+        rows = () if result.postponed else rows_of(result.evidence, settings, result.findings)
+        return result._replace(findings=(), rows=tuple(rows))
 
     fill(builder, look, world, writes=False)
     return builder.report(None)
@@ -55,12 +61,21 @@ def looking_at(evidence: Evidence, settings: Settings) -> View:
     return View(evidence, first_draft(evidence), settings, violations)
 
 
-def rows_of(evidence: Evidence, settings: Settings) -> Iterator[JobRow]:
-    """Every job of a workspace, those recorded as active first, then the newest."""
+def rows_of(evidence: Evidence, settings: Settings, findings: Iterable[Finding]) -> Iterator[JobRow]:
+    """Every job of a workspace, those that are recorded as active or live on first, then the newest."""
     view = looking_at(evidence, settings)
     torn = view.evidence is not evidence
-    rows = [_row(view, job, torn) for job in view.jobs]
-    yield from sorted(rows, key=lambda row: (not row.active, -(row.began or row.last_sign or 0.0)))
+    told: dict[str, list[Finding]] = {}
+    for finding in findings:
+        if finding.job is not None and finding.rule in (*_STOPPABLE, *_TELLING):
+            told.setdefault(finding.job, []).append(finding)
+    rows = [_with_notices(_row(view, job, torn), told.get(job.id, ())) for job in view.jobs]
+    yield from sorted(rows, key=lambda row: (not row.stands_out, -(row.began or row.last_sign or 0.0)))
+
+
+def _with_notices(row: JobRow, found: Sequence[Finding]) -> JobRow:
+    needs = "stop" if any(each.rule in _STOPPABLE for each in found) else row.needs
+    return row._replace(notices=tuple(each.message for each in found), needs=needs)
 
 
 def _row(view: View, job: Job, torn: bool) -> JobRow:

@@ -60,6 +60,14 @@ def parse_duration(text: str) -> float:
     return float(match[1]) * _UNITS[match[2]]
 
 
+def write_duration(seconds: float) -> str:
+    """The same as ``parse_duration`` takes it, in the largest unit that says it whole: ``30d``, ``90.5s``."""
+    for name, size in (("d", DAY), ("h", HOUR), ("m", MINUTE)):
+        if seconds and seconds % size == 0:
+            return f"{seconds / size:.0f}{name}"
+    return f"{seconds:.9f}".rstrip("0").rstrip(".") + "s"
+
+
 def describe_duration(seconds: float) -> str:
     """A length of time in its largest whole unit: ``45 s``, ``3 d``."""
     seconds = abs(seconds)

@@ -55,11 +55,18 @@ class JobRow(NamedTuple):
     thread: str | None = None
     needs: str | None = None
     """The command of stateheal's that would help; ``None`` where none is called for."""
+    notices: tuple[str, ...] = ()
+    """What hangs, leaks or contradicts the record although it lives."""
 
     @property
     def active(self) -> bool:
         """Whether the list is about it first of all: recorded as active on whichever side."""
         return self.verdict is not None or self.status in ACTIVE
+
+    @property
+    def stands_out(self) -> bool:
+        """Whether a list of what runs and hangs has it: recorded as active, or something of it lives on."""
+        return self.active or bool(self.notices)
 
     @property
     def resume(self) -> str | None:

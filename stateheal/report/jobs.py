@@ -19,7 +19,7 @@ _INDENT, _DEEPER = "  ", "    "
 _NEXT = {
     "heal": "closes the records of the dead",
     "close": "closes a record that cannot be judged, on your word",
-    "stop": "ends one that hangs",
+    "stop": "ends one that hangs or should have ended",
 }
 
 
@@ -37,17 +37,17 @@ def job_list(rows: Sequence[JobRow], now: float, width: int, paint: Paint, *, qu
 def _lines(row: JobRow, now: float, width: int, paint: Paint, quiet: bool) -> Iterator[str]:
     style = "" if row.verdict is None else _STYLES[row.verdict]
     state = printable(row.status) + (f", {row.verdict.value}" if row.verdict else "")
-    yield f"{_INDENT}{printable(row.job)}  {paint(state, style)}{_span(row, now)}"
+    blocks = "; blocks follow-up tasks" if row.blocks else ""
+    yield f"{_INDENT}{printable(row.job)}  {paint(state, style)}{_span(row, now)}{blocks}"
     room = width - len(_DEEPER)
     title = ": ".join(" ".join(text.split()) for text in (row.title, row.summary) if text)
     if title:
         yield _DEEPER + paint(f'"{cut(printable(title), room - 2)}"', "italic")
     if quiet:
         return
-    for told in filter(
-        None, (_why(row), describe_activity(row.last_activity, row.log_written, now) if row.active else "")
-    ):
-        yield from (_DEEPER + line for line in folded(told, room))
+    activity = describe_activity(row.last_activity, row.log_written, now) if row.active else ""
+    for told in filter(None, (row.reason, *row.notices, activity)):
+        yield from (_DEEPER + line for line in folded(printable(told), room))
     if row.resume:
         yield _DEEPER + paint(row.resume, "dim")
 
@@ -61,12 +61,7 @@ def _span(row: JobRow, now: float) -> str:
     return f" {describe_age(row.began if row.ended is None else row.ended, now)}{took}"
 
 
-def _why(row: JobRow) -> str:
-    blocks = "follow-up tasks of its session are refused because of it" if row.blocks else ""
-    return "; ".join(filter(None, (printable(row.reason), blocks)))
-
-
-def job_summary(rows: Sequence[JobRow], shown: int, report: Report, scope: str) -> Iterator[str]:
+def job_summary(rows: Sequence[JobRow], shown: int, report: Report, scope: str, width: int) -> Iterator[str]:
     """How many jobs there are and of which kinds, and what to run next; ``scope``: behind a command of the same."""
     if not report.workspaces:
         where = ", ".join(printable(str(root)) for root in report.roots)
@@ -75,11 +70,14 @@ def job_summary(rows: Sequence[JobRow], shown: int, report: Report, scope: str) 
     active = [row for row in rows if row.active]
     kinds = [f"{count} {kind.value}" for kind in Liveness if (count := sum(row.verdict is kind for row in active))]
     told = f"{len(active):,} active" + (f" ({', '.join(kinds)})" if kinds else "")
-    finished = len(rows) - len(active)
+    living = sum(row.stands_out for row in rows) - len(active)
+    lives_on = f", of {living:,} something lives on" if living else ""
     hidden = " (--all shows them)" if shown < len(rows) else ""
-    yield f"{count_of(report.workspaces, 'workspace')}: {told}, {finished:,} finished{hidden}."
+    finished = len(rows) - len(active)
+    whole = f"{count_of(report.workspaces, 'workspace')}: {told}, {finished:,} finished{hidden}{lives_on}."
+    yield from folded(whole, width)
     for command, what in _NEXT.items():
-        needy = [row.job for row in active if row.needs == command]
+        needy = [row.job for row in rows if row.needs == command]
         if needy:
             argument = scope if command == "heal" else f" {printable(needy[0])}"
             yield f"{what[0].upper()}{what[1:]}:"
@@ -116,6 +114,7 @@ def _row_json(row: JobRow) -> dict[str, Any]:
         "thread": row.thread,
         "resume": row.resume,
         "needs": row.needs,
+        "notices": list(row.notices),
     }
 
 

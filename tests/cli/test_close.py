@@ -26,7 +26,9 @@ def test_an_unsure_job_is_closed_on_the_users_word(run: Any, tree: Tree) -> None
     assert run("heal", tree.root).status == 0 and files_in(tree.path) == before
     said = run("close", "-n", "task-far", tree.root)
     assert said.status == 1 and '+  "status": "failed",' in said.out and files_in(tree.path) == before
-    said = run("close", "task-far", tree.root, "--yes")
+    *_, following = said.out.splitlines()
+    assert following == f"  stateheal close task-far {tree.root}"
+    said = run(*following.split()[1:], "--yes")
     assert said.status == 0
     facts, closing = said.out.index("rows of the table"), said.out.index("failed/orphaned")
     assert facts < closing, "every fact is shown first"

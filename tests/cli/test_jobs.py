@@ -49,7 +49,14 @@ def test_active_jobs_are_listed_with_verdict_title_age_and_resume_command(run: A
     said = run("jobs", tree.root)
     assert said.status == 0 and said.err == ""
     dead = block(said.out, "task-dead")
-    for word in ("running, dead", "2 h ago", '"Codex Task: fix the build"', str(GONE), "codex resume thr_7", "refused"):
+    for word in (
+        "running, dead",
+        "2 h ago",
+        '"Codex Task: fix the build"',
+        str(GONE),
+        "codex resume thr_7",
+        "; blocks",
+    ):
         assert word in dead, word
     far = block(said.out, "review-far")
     assert "unsure" in far and "elsewhere" in far and "codex resume" not in far, "a review's thread is gone"
@@ -86,6 +93,20 @@ def test_a_live_worker_is_alive_and_one_that_is_silent_for_hours_may_be_stopped(
         said = run("jobs", tree.root)
         assert "log touched now, last recorded activity 3 h ago" in block(said.out, "task-live")
         assert "stateheal stop" not in said.out
+
+
+def test_a_job_that_is_recorded_as_ended_and_lives_on_stands_in_the_list(run: Any, tmp_path: Path, tree: Tree) -> None:
+    ident = f"task-listed{os.getpid()}"
+    with worker(tmp_path, ident) as process:
+        tree.add(job(ident, status="cancelled", pid=None, completedAt=ago(60), **started(3600)))
+        said = run("jobs", tree.root)
+        told = block(said.out, ident)
+        assert "cancelled 1 min ago" in told and f"its worker lives: pid {process.pid}" in told
+        assert "2 finished (--all shows them), of 1 something lives on." in " ".join(said.out.split())
+        assert f"  stateheal stop {ident}\n" in said.out
+        (row,) = (row for row in run("jobs", tree.root, "--format", "json").json["jobs"] if row["job"] == ident)
+        assert row["needs"] == "stop" and row["active"] is False and str(process.pid) in row["notices"][0]
+    assert ident not in run("jobs", tree.root).out
 
 
 def test_json_and_ndjson_hold_the_same_rows(run: Any, tree: Tree) -> None:

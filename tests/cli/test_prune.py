@@ -33,9 +33,11 @@ def tree(tmp_path: Path) -> Tree:
 
 def test_what_is_left_of_a_vanished_project_goes_into_one_archive(run: Any, tree: Tree) -> None:
     before = files_in(tree.root)
-    said = run("prune", "--gone", "-n", tree.root)
+    said = run("prune", "--gone", "--older-than", "720h", "-n", tree.root)
     assert said.status == 1 and "would go" in said.out and files_in(tree.root) == before
-    said = run("prune", "--gone", tree.root)
+    *_, following = said.out.splitlines()
+    assert following == f"  stateheal prune --gone --older-than 30d {tree.root}"
+    said = run(*following.split()[1:])
     assert said.status == 0 and not tree.path.exists(), said
     (packed,) = Path(os.environ["STATEHEAL_STATE_DIR"]).glob("archives/*.tar.gz")
     with tarfile.open(packed) as archive:

@@ -122,10 +122,12 @@ def test_usage(run: Any, home: Home) -> None:
 def test_all_answers_into_a_directory(run: Any, home: Home, tmp_path: Path) -> None:
     home.lost().rollout(*turn(answer="From the rollout."))
     home.tree.add(done("task-1", result={"rawOutput": "\x1b[31mraw"})).add(job("task-2", pid=gone_pid()))
+    home.tree.add(job("task-3", pid=gone_pid()))
     out = tmp_path / "out"
     for _ in range(2):
         said = run("result", "--all", "-o", out, home.tree.root)
-        assert said.status == 0 and "2 answers saved, 1 job without." in said.out and "\x1b" not in said.out
+        assert said.status == 0 and "2 answers saved, 2 jobs without." in said.out and "\x1b" not in said.out
+        assert said.out.count("none, because") == 1 and "task-2, task-3" in said.out, "each reason once"
     texts = {path.name.rsplit("-", 1)[-1]: path.read_text() for path in out.iterdir()}
     assert len(texts) == 2 and any("From the rollout." in text for text in texts.values())
     assert any("\x1b[31mraw" in text for text in texts.values()), "a saved answer is what it was"

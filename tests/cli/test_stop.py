@@ -57,10 +57,12 @@ def test_a_job_is_ended_and_its_record_closed_and_undo_restores_the_record(
         before = files_in(tree.path)
         said = run("stop", "-n", JOB, tree.root)
         assert said.status == 1 and str(process.pid) in said.out and f"--job-id {JOB}" in said.out
+        assert "Dry run: nothing was ended." in said.out and max(map(len, said.out.splitlines())) < 200
         assert lives(process) and files_in(tree.path) == before
         said = run("stop", JOB, tree.root, "--yes")
         assert said.status == 0 and is_over(process) and process.returncode == -signal.SIGTERM
-        assert "ended after SIGTERM" in said.out and "stateheal undo" in said.out
+        assert "ended after SIGTERM" in said.out
+        assert "its record is closed as failed/terminated; 'stateheal undo' restores it\n" in said.out
     for side in (tree.entry(JOB), tree.record(JOB)):
         assert (side["status"], side["phase"], side["pid"]) == ("failed", "terminated", None)
         assert side["errorMessage"] == "Terminated by SIGTERM (stateheal stop)" and side["completedAt"]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stateheal.formats.times import describe_age, format_time, parse_duration, parse_time
+from stateheal.formats.times import describe_age, format_time, parse_duration, parse_time, write_duration
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,15 @@ def test_what_is_no_duration(text: str) -> None:
 )
 def test_ages(ago: float, words: str) -> None:
     assert describe_age(1e9 - ago, 1e9) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"), [("30d", "30d"), ("720h", "30d"), ("90", "90s"), ("250ms", "0.25s"), ("120m", "2h"), ("0", "0s")]
+)
+def test_a_duration_is_written_in_the_largest_unit_that_says_it_whole(text: str, shown: str) -> None:
+    assert write_duration(parse_duration(text)) == shown
+
+
+@given(st.integers(0, 10**9))
+def test_a_written_duration_reads_back_as_itself(milliseconds: int) -> None:
+    assert parse_duration(write_duration(milliseconds / 1000)) == pytest.approx(milliseconds / 1000)
