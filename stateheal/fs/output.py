@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
@@ -14,9 +15,13 @@ from pathlib import Path
 from typing import IO
 
 from stateheal.errors import WriteError
+from stateheal.system.disk import sync
 
 PRIVATE = 0o600
 """Records hold prompts."""
+_PREFIX, _SUFFIX = ".stateheal-output-", ".tmp"
+_OLD = 60.0
+"""Seconds after which a temporary file that nobody holds was left by somebody who was killed."""
 
 
 def write_all(fd: int, data: bytes) -> None:
@@ -88,18 +93,54 @@ def _temporary(path: Path) -> Iterator[tuple[IO[bytes], str]]:
     """A temporary file beside a path; it is gone at the end unless it was given a name of its own."""
     import tempfile  # only where something is written
 
-    fd, temp = tempfile.mkstemp(prefix=".stateheal-output-", suffix=".tmp", dir=path.parent)
+    _remove_leftovers(path.parent)
+    fd, temp = tempfile.mkstemp(prefix=_PREFIX, suffix=_SUFFIX, dir=path.parent)
     try:
         with os.fdopen(fd, "wb") as file:
+            _hold(fd)
             yield file, temp
     finally:
         with suppress(OSError):
             os.unlink(temp)
 
 
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what killed runs have left in a directory; nobody holds it any more, whoever they were."""
+    with suppress(OSError):
+        for name in os.listdir(folder):
+            if name.startswith(_PREFIX) and name.endswith(_SUFFIX):
+                with suppress(OSError):
+                    _remove_leftover(folder / name)
+
+
+def _remove_leftover(path: Path) -> None:
+    if time.time() - path.lstat().st_mtime < _OLD:
+        return
+    fd = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    try:
+        held = _hold(fd)
+    finally:
+        os.close(fd)  # Windows removes nothing that is open here or elsewhere
+    if held:
+        path.unlink()
+
+
+def _hold(fd: int) -> bool:
+    """Hold an open file until it is closed; ``False`` where another process holds it."""
+    try:
+        import fcntl
+    except ImportError:
+        return True
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in (errno.EWOULDBLOCK, errno.EACCES)
+    return True
+
+
 def _sync(file: IO[bytes]) -> None:
     file.flush()
-    os.fsync(file.fileno())
+    sync(file.fileno())
 
 
 def _ensure_free(path: Path) -> None:

@@ -8,19 +8,26 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from stateheal.commit.archive import sync_directory
 from stateheal.commit.atomic import create_file, replace_file
-from stateheal.commit.files import Target, new_stat
+from stateheal.commit.files import Target, new_stat, read_plain
 from stateheal.commit.journal import Journal
 from stateheal.commit.location import journal_path
+from stateheal.commit.lock import workspace_lock
+from stateheal.commit.swap import SECOND_SUFFIX
 from stateheal.errors import Conflict, Refused, WriteError
 from stateheal.formats.jsonedit import rewrite
 from stateheal.formats.jsontext import Document, Json, parse, stringify
-from stateheal.fs.directory import Directory, open_directory
+from stateheal.fs.directory import Directory, open_directory, own_name
 from stateheal.model.disk import FileStat
+from stateheal.system.disk import sync
 
+_TAG = "settings"
+"""In the names of temporary files."""
 SCOPES = ("user", "project", "local")
 _BOM = b"\xef\xbb\xbf"
 
@@ -95,7 +102,8 @@ def replace_settings(file: SettingsFile, data: bytes) -> Path | None:
     kept = None if file.stat is None else _back_up(file)
     try:
         file.real.parent.mkdir(parents=True, exist_ok=True)
-        with open_directory(file.real.parent) as folder:
+        with open_directory(file.real.parent) as folder, workspace_lock(folder, journal_path()):
+            _remove_leftovers(folder, file.real.name)
             _put(folder, file, data)
     except OSError as error:
         raise WriteError(f"{file.path}: cannot be written: {error.strerror or error}") from error
@@ -105,17 +113,35 @@ def replace_settings(file: SettingsFile, data: bytes) -> Path | None:
 
 
 def _put(folder: Directory, file: SettingsFile, data: bytes) -> None:
-    tag = f"settings-{os.getpid()}"
     if file.stat is None:
-        create_file(folder, Target(file.real.name, b"", new_stat(folder)), data, tag)
+        create_file(folder, Target(file.real.name, b"", new_stat(folder)), data, _TAG)
     else:
-        replace_file(folder, Target(file.real.name, file.data, file.stat), data, tag)
+        replace_file(folder, Target(file.real.name, file.data, file.stat), data, _TAG)
+
+
+def _remove_leftovers(folder: Directory, name: str) -> None:
+    """Remove what a killed run has left beside the file, under the directory's lock.
+
+    A second name only where it is but another name of the file, or where its bytes are kept: an editor may have written
+    into it last, and then it stays.
+    """
+    temp, second = own_name(_TAG, name, ".tmp"), own_name(_TAG, name, SECOND_SUFFIX)
+    with suppress(OSError):
+        folder.unlink(temp)
+    with suppress(OSError, Conflict):
+        info, data = read_plain(folder, second)
+        if folder.stat(name).st_ino == info.inode or data in map(Path.read_bytes, _backups().iterdir()):
+            folder.unlink(second)
+
+
+def _backups() -> Path:
+    return journal_path() / "settings"
 
 
 def _back_up(file: SettingsFile) -> Path:
     """Keep the old bytes beside the journal, readable by nobody else: settings may hold keys."""
     Journal(journal_path()).make()
-    folder = journal_path() / "settings"
+    folder = _backups()
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     number = 1
     try:
@@ -130,7 +156,8 @@ def _back_up(file: SettingsFile) -> Path:
             with os.fdopen(fd, "wb") as copy:
                 copy.write(file.data)
                 copy.flush()
-                os.fsync(copy.fileno())
+                sync(copy.fileno())
+            sync_directory(folder)
             return path
     except OSError as error:
         raise WriteError(f"{folder}: no copy of the settings can be kept there: {error.strerror or error}") from error

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stateheal.commit.apply import carry_out
+from stateheal.commit.archive import sync_directory
 from stateheal.commit.journal import Journal
 from stateheal.commit.lock import workspace_lock
 from stateheal.commit.resume import remove_leftovers
@@ -36,6 +37,7 @@ from stateheal.model.plan import FileChange, Plan
 from stateheal.model.records import entries_of
 from stateheal.model.report import Diff, Moved, Problem
 from stateheal.model.request import Settings
+from stateheal.system.disk import sync
 
 
 class Options(NamedTuple):
@@ -199,11 +201,12 @@ def _pack(source: Path, folder: Path, stamp: str) -> Path:
             with tarfile.open(fileobj=file, mode="w:gz") as archive:
                 archive.add(source, source.name)
             file.flush()
-            os.fsync(file.fileno())
+            sync(file.fileno())
         for number in count(1):
             packed = folder / f"{source.name}-{stamp}{'' if number == 1 else f'-{number}'}.tar.gz"
             with suppress(FileExistsError):
                 os.link(partial, packed)
+                sync_directory(folder)
                 return packed
         raise AssertionError("names do not run out")
     finally:

@@ -63,3 +63,20 @@ def test_a_system_that_takes_nothing_is_an_error(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(os, "write", lambda fd, data: 0)
     with pytest.raises(OSError, match="nothing could be written"):
         write_all(1, b"x")
+
+
+def test_what_a_killed_run_has_left_goes_with_the_next(folder: Path) -> None:
+    """Unless somebody is still writing it, or was a moment ago."""
+    left, young = folder / ".stateheal-output-left.tmp", folder / ".stateheal-output-young.tmp"
+    for path in (left, young):
+        path.write_bytes(b"half of an ans")
+    os.utime(left, (0, 0))
+    with new_file(folder / "slow") as (file, keep):
+        assert not left.exists()
+        (temp,) = (path for path in folder.iterdir() if path != young)
+        os.utime(temp, (0, 0))
+        replace_file(folder / "other", b"other")
+        file.write(b"slow")
+        keep()
+    assert {path.name for path in folder.iterdir()} == {young.name, "slow", "other"}
+    assert (folder / "slow").read_bytes() == b"slow"

@@ -165,6 +165,21 @@ def test_a_link_into_dotfiles_stays_a_link(settings: Path, here: Path, tmp_path:
     assert settings.is_symlink() and len({event for event, _ in own_handlers(json.loads(real.read_bytes()))}) == 3
 
 
+def test_what_a_killed_install_has_left_goes_but_no_update_that_it_holds(settings: Path, here: Path) -> None:
+    temp, second = (settings.with_name(f".stateheal-settings-settings.json.{end}") for end in ("tmp", "old"))
+    settings.write_bytes(b"{}\n")
+    temp.write_bytes(b'{"hooks"')
+    os.link(settings, second)
+    install()
+    assert not temp.exists() and not second.exists()
+    second.write_bytes(b"{}\n")  # as the run before has kept it
+    uninstall()
+    assert not second.exists()
+    second.write_bytes(b'{"model": "opus"}\n')
+    install()
+    assert second.read_bytes() == b'{"model": "opus"}\n' and own_handlers(json.loads(settings.read_bytes()))
+
+
 def test_a_dry_run_writes_nothing(settings: Path, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings.write_bytes(LAYOUTS["tabs"])
     assert cli.run(["hook", "install", "-n"]) == 0
