@@ -11,6 +11,7 @@ from stateheal.cli.ask import YES, confirmed
 from stateheal.cli.options import Output, job_ids, output_options, place_options, verdict_options
 from stateheal.cli.repair import show_report
 from stateheal.cli.scope import scope_of
+from stateheal.diagnosis.repairs import CLOSED
 from stateheal.diagnosis.word import Word
 from stateheal.engine.close import choose, close_record, why_not_closed
 from stateheal.engine.explain import explain
@@ -49,7 +50,7 @@ def close_command(job: str, request: Request, dry_run: bool, yes: bool, output: 
         say(f"{chosen.job} is not closed: {reason}")
         return _refused(output, dry_run)
     why = view.judge(found).verdict.reason.partition("; --assume-local")[0]
-    word = Word("orphaned", f"Closed on request: {why}", min(view.last_sign(found) or view.now, view.now))
+    word = Word("orphaned", f"{CLOSED}{why}", min(view.last_sign(found) or view.now, view.now))
     if not dry_run and not confirmed("Close it all the same?", yes):
         return _refused(output, dry_run)
     again = Scope(places=" ".join([shlex.quote(chosen.job), scope_of(request).places]).rstrip())

@@ -22,6 +22,8 @@ from stateheal.text import printable
 
 ORPHANED = "Orphaned: "
 """How the message of every orphan begins."""
+CLOSED = "Closed on request: "
+"""How the message of a record begins that a person had closed."""
 _CLOCK = 2.0
 """Seconds that a job may seem to be older than the command that started it."""
 CAP = 50
@@ -51,6 +53,11 @@ def ending(source: Record, target: Record, dialect: Dialect = CODEX) -> Patch:
 
 def is_orphan_message(side: Record) -> bool:
     return (text_of(side, "errorMessage") or "").startswith(ORPHANED)
+
+
+def is_closed_by_us(side: Record) -> bool:
+    """Whether a heal, or a person by ``close``, has ended this record: then no worker will write the other one."""
+    return side.get("status") == "failed" and (text_of(side, "errorMessage") or "").startswith((ORPHANED, CLOSED))
 
 
 def orphan_change(view: View, job: Job) -> Change:

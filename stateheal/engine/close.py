@@ -12,6 +12,7 @@ from stateheal.commit.lock import workspace_lock
 from stateheal.commit.run_writer import RunWriter
 from stateheal.diagnosis.job import Job
 from stateheal.diagnosis.plan import plan_asked_for
+from stateheal.diagnosis.repairs import is_closed_by_us
 from stateheal.diagnosis.view import View, first_draft
 from stateheal.diagnosis.word import Word, closed_on_word
 from stateheal.engine.commands import asked_for
@@ -104,7 +105,7 @@ def why_not_closed(view: View, job: Job) -> str | None:
         return f"nothing of this workspace is touched: {view.hands_off}"
     if not job.any_active:
         return "its record is closed already"
-    if any(is_finished(side, job.dialect) for side in job.sides):
+    if any(is_finished(side, job.dialect) and not is_closed_by_us(side) for side in job.sides):
         return "one of its two records has ended, the other has not: 'stateheal heal' brings them together"
     return why_alive(view, job)
 

@@ -42,6 +42,30 @@ def test_an_unsure_job_is_closed_on_the_users_word(run: Any, tree: Tree) -> None
     assert run("undo").status == 0 and files_in(tree.path) == before
 
 
+@pytest.mark.parametrize(
+    ("fields", "finishing"),
+    [
+        ({"owner": {"hostname": "elsewhere"}}, ("close", "--yes", "task-far")),
+        ({"pid": None}, ("close", "--yes", "--grace", "1d", "task-far")),
+        ({"pid": None}, ("heal",)),
+    ],
+)
+def test_a_closing_that_was_ended_between_the_two_records_is_finished(
+    run: Any, tmp_path: Path, fields: dict[str, Any], finishing: tuple[str, ...]
+) -> None:
+    """By the same command; by a heal at once where no process is recorded: nobody else will write the other record."""
+    tree = Tree(tmp_path / "tree").add(job("task-far", **fields, **started(60)))
+    index = (tree.path / "state.json").read_bytes()
+    assert run("close", "--yes", "--grace", "1d", "task-far", tree.root).status == 0
+    closed = files_in(tree.path / "jobs"), tree.read_index()
+    (tree.path / "state.json").write_bytes(index)
+    assert run(*finishing, tree.root).status == 0
+    assert tree.read_index() == closed[1]
+    assert {name: data for name, data in files_in(tree.path / "jobs").items() if name.endswith(".json")} == {
+        name: data for name, data in closed[0].items() if name.endswith(".json")
+    }
+
+
 def test_it_asks(run: Any, tree: Tree) -> None:
     before = files_in(tree.path)
     said = run("close", "task-far", tree.root)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stateheal.diagnosis.job import Job, Record
-from stateheal.diagnosis.repairs import ORPHANED, ending, is_orphan_message, log_line
+from stateheal.diagnosis.repairs import ending, is_closed_by_us, is_orphan_message, log_line
 from stateheal.diagnosis.rule import Diagnosed, Rule, job_finding
 from stateheal.diagnosis.view import View
 from stateheal.formats.times import MINUTE
@@ -42,7 +42,9 @@ def find_file_behind(view: View) -> Iterator[Diagnosed]:
 def _behind(view: View, job: Job, rule: Rule, message: str) -> Iterator[Diagnosed]:
     judgement = view.judge(job)
     verdict = judgement.verdict
-    if verdict.row in _NO_PROCESS:
+    if verdict.row in _NO_PROCESS and any(map(is_closed_by_us, job.sides)):
+        settled, reason = True, "no process is recorded, and stateheal closed one of the records"
+    elif verdict.row in _NO_PROCESS:
         # The worker clears its pid with its end, and writes the second file at once.
         clean = view.now - view.last_written(job)
         settled, reason = clean >= MINUTE, "no process is recorded, and nothing was written for a minute"
@@ -61,10 +63,10 @@ def _behind(view: View, job: Job, rule: Rule, message: str) -> Iterator[Diagnose
 
 
 def _missing_log_line(view: View, job: Job) -> str | None:
-    """The line about an orphan that a heal, interrupted between job file and index, has not come to write."""
+    """The line about a closing that a run, interrupted between job file and index, has not come to write."""
     log = view.evidence.logs.get(job.id)
     message = text_of(job.record or {}, "errorMessage")
-    if log is None or not message or not message.startswith(ORPHANED) or message.split(" (")[0] in log.last_line:
+    if log is None or not message or not is_closed_by_us(job.record or {}) or message.split(" (")[0] in log.last_line:
         return None
     return log_line(view, job.entry or {}, message.split(" (before: ")[0])
 
