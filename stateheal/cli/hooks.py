@@ -24,12 +24,13 @@ from stateheal.report.text import print_diffs, print_lines
 from stateheal.text import count_of, printable
 
 _EXPLANATION = """\
-'stateheal hook' is called by Claude Code, with an event on stdin; there is nothing to type here.
-Before a Codex job is launched, and when a session starts, it closes what killed jobs have left behind in that project.
+Claude Code calls 'stateheal hook' with an event on stdin; there is nothing to
+type here. Before a Codex job is launched, and when a session starts, it closes
+what killed jobs have left behind in that project.
 
-  stateheal hook install     put it into Claude Code's settings (-n shows what would change)
-  stateheal hook status      whether it is installed, would run, and what it did last
-  stateheal hook uninstall   take it out again
+  stateheal hook install     into Claude Code's settings (-n shows the change)
+  stateheal hook status      whether it would run, and what it did last
+  stateheal hook uninstall   out of them again
 """
 
 
@@ -135,10 +136,14 @@ def _show(command: str, done: Installation, dry_run: bool, output: Output, said:
     if done.backup is not None and not output.quiet:
         lines.append(f"The settings as they were are in {printable(str(done.backup))}")
     if done.changes and not dry_run and not output.quiet:
-        lines.append("Claude Code sees it in its next session; 'stateheal hook status' says whether it would run.")
+        lines.append("Claude Code sees it in its next session." + _then(command))
     print_lines(output.console, [*lines, *(["Dry run: nothing was written."] if dry_run else [])])
     _warn(done.warnings)
     return 0
+
+
+def _then(command: str) -> str:
+    return " 'stateheal hook status' says whether it would run." if command == "hook install" else ""
 
 
 def _warn(warnings: tuple[str, ...]) -> None:

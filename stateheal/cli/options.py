@@ -115,7 +115,7 @@ def output_options(command: Command) -> Command:
             type=click.Choice(["text", "json", "ndjson"]),
             default="text",
             show_default=True,
-            help="json: one object; ndjson: a finding a line, then the summary.",
+            help="json: one object; ndjson: a record a line, then the rest.",
         ),
         click.option("-q", "--quiet", is_flag=True, help="Text: say less; of findings only the summary."),
         click.option("-v", "--verbose", is_flag=True, help="Text: say more; of findings the path, too."),

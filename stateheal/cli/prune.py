@@ -64,7 +64,7 @@ def _lines(done: Pruning, quiet: bool, again: str) -> Iterator[str]:
     refused = [each for each in done.places if each.refusal]
     going = [each for each in done.places if not each.refusal]
     for each in refused:
-        yield f"{printable(each.home or str(each.place.directory))}: left alone, {printable(each.refusal or '')}"
+        yield f"{printable(each.home or each.place.name)}: left alone, {printable(each.refusal or '')}"
     for each in () if quiet else going:
         what = "all of it" if each.whole else count_of(len(each.jobs), "job")
         yield f"{printable(each.home or each.place.name)}  {printable(each.place.name)}: {what}, {size_of(each.size)}"

@@ -59,6 +59,17 @@ class Commands(click.Group):
             ctx.fail(f"there is no command {name!r}{hint}")
         return super().resolve_command(ctx, args)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """A command that was written as an option is answered with the command."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            word, known = error.option_name.lstrip("-"), self.list_commands(ctx)
+            meant = self.meant(word, known) if word in known or not error.possibilities else None
+            if meant is None:
+                raise
+            ctx.fail(f"there is no option {error.option_name!r}; did you mean {f'{ctx.command_path} {meant}'!r}?")
+
     def meant(self, word: str, known: list[str]) -> str | None:
         """What a wrong word most likely stands for, if anything."""
         lowered = word.lower()

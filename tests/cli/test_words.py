@@ -51,6 +51,23 @@ def test_a_wrong_word_is_answered_with_the_right_guess(
     assert (status, out) == (2, "") and f"there is no command {word!r}; did you mean {meant!r}?" in err
 
 
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["--heal"], "stateheal heal"),
+        (["--fix"], "stateheal heal"),
+        (["hook", "--install"], "stateheal hook install"),
+        (["hook", "--verbos"], "--verbose"),
+        (["--verison"], "--version"),
+    ],
+)
+def test_a_command_written_as_an_option_is_answered_with_the_command(
+    capsys: pytest.CaptureFixture[str], words: list[str], meant: str
+) -> None:
+    status, out, err = run(capsys, *words)
+    assert (status, out) == (2, "") and f"id you mean {meant!r}?" in err
+
+
 def test_every_guess_is_a_command_or_will_not_be_made() -> None:
     assert not {word for words in _MEANT.values() for word in words} & commands().keys()
 
