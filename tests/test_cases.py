@@ -23,10 +23,11 @@ from stateheal.engine.world import World
 from stateheal.evidence.broker import ask_endpoint
 from stateheal.evidence.rollouts import Rollouts
 from stateheal.formats.times import parse_time
-from stateheal.model.evidence import Answer, RolloutTurn, TurnEnd, TurnFacts
+from stateheal.model.evidence import Answer
 from stateheal.model.findings import Outcome
 from stateheal.model.report import Report
 from stateheal.model.request import Settings
+from stateheal.model.turns import RolloutTurn, TurnEnd, TurnFacts
 from tests.support import FakeProcesses, files_in, host, jobs_of, journal_in, lay_out, stats_in, survivors, world
 
 CASES = Path(__file__).parent / "cases"

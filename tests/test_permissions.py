@@ -12,7 +12,8 @@ import pytest
 from stateheal.engine.api import audit, heal, settings_of
 from stateheal.errors import StatehealError
 from stateheal.migrate.commands import Options, migrate, pairs_between, root_named
-from stateheal.model.report import Problem, Report
+from stateheal.model.problems import Problem
+from stateheal.model.report import Report
 from tests.support import Tree, done, files_in, job, journal_in, world
 
 NOBODY = 65534

@@ -21,7 +21,8 @@ from stateheal.engine.commands import undo
 from stateheal.engine.history import changes_of, past_run
 from stateheal.errors import StatehealError, UsageError
 from stateheal.formats.times import describe_age, parse_time
-from stateheal.model.report import Problem, ProblemKind, Report, Restored
+from stateheal.model.problems import Problem, ProblemKind
+from stateheal.model.report import Report, Restored
 from stateheal.report.text import print_diffs, print_lines
 from stateheal.text import count_of, printable
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from stateheal.formats.digest import text_digest
-from stateheal.model.evidence import LostJob, RolloutTurn, TurnEnd
 from stateheal.model.records import text_of
+from stateheal.model.turns import LostJob, RolloutTurn, TurnEnd
 
 _SLACK = 60.0
 """Seconds after a job's last own sign of life in which its turn may still have begun."""

@@ -16,8 +16,9 @@ from stateheal.model.findings import Finding, Outcome
 from stateheal.model.jobs import JobRow
 from stateheal.model.page import PageData
 from stateheal.model.plan import Plan
+from stateheal.model.problems import Problem, internal_problem
 from stateheal.model.records import entries_of, text_of
-from stateheal.model.report import Diff, Problem, Report, internal_problem
+from stateheal.model.report import Diff, Report
 from stateheal.model.request import Settings
 from stateheal.text import count_of, nearest
 

@@ -21,7 +21,8 @@ from stateheal.evidence.discover import Discovery, discover
 from stateheal.evidence.roots import default_roots
 from stateheal.model.disk import Place
 from stateheal.model.evidence import Evidence
-from stateheal.model.report import Diff, Problem, ProblemKind, Report
+from stateheal.model.problems import Problem, ProblemKind
+from stateheal.model.report import Diff, Report
 from stateheal.model.request import Request
 from stateheal.version import __version__
 

@@ -21,7 +21,7 @@ from stateheal.evidence.host import boot_id, on_shared_storage, start_ticks
 from stateheal.evidence.processes import ProcessTable, SystemProcesses
 from stateheal.evidence.roots import Root, all_roots, default_roots, why_not_ones_own
 from stateheal.fs.directory import HAS_OPENAT
-from stateheal.model.report import Problem
+from stateheal.model.problems import Problem
 from stateheal.text import count_of
 
 _TESTED = {

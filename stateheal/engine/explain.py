@@ -20,7 +20,7 @@ from stateheal.evidence.schema import violations
 from stateheal.model.disk import Place
 from stateheal.model.jobs import Explanation
 from stateheal.model.liveness import Step, Trial
-from stateheal.model.report import Problem
+from stateheal.model.problems import Problem
 from stateheal.model.request import Request
 from stateheal.text import count_of
 

@@ -19,7 +19,7 @@ from typing import NamedTuple, NoReturn
 from stateheal.engine.collect import WorkspaceSummary
 from stateheal.fs.output import write_all
 from stateheal.model.disk import Place
-from stateheal.model.report import Problem
+from stateheal.model.problems import Problem
 
 _ENDING = (signal.SIGINT, signal.SIGTERM)
 _LENGTH = 8

@@ -23,12 +23,13 @@ from stateheal.formats.joblog import last_answer
 from stateheal.formats.jsontext import Json
 from stateheal.fs.directory import open_directory
 from stateheal.model.disk import JOBS, Place
-from stateheal.model.evidence import Evidence, Recovery
+from stateheal.model.evidence import Evidence
 from stateheal.model.jobs import JobAnswer
 from stateheal.model.liveness import Liveness
+from stateheal.model.problems import Problem
 from stateheal.model.records import entries_of, text_of
-from stateheal.model.report import Problem
 from stateheal.model.request import Request
+from stateheal.model.turns import Recovery
 from stateheal.text import count_of
 
 

@@ -33,8 +33,8 @@ from stateheal.model.findings import Finding, Outcome
 from stateheal.model.layout import record_name
 from stateheal.model.liveness import Liveness, Owner
 from stateheal.model.look import Look
+from stateheal.model.problems import Problem, ProblemKind
 from stateheal.model.records import pid_of
-from stateheal.model.report import Problem, ProblemKind
 from stateheal.model.request import Settings
 from stateheal.report.diff import diffs_of
 

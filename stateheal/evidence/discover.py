@@ -31,7 +31,7 @@ from stateheal.evidence.roots import (
 )
 from stateheal.model.disk import INDEX, JOBS, Place
 from stateheal.model.places import Looked
-from stateheal.model.report import Problem
+from stateheal.model.problems import Problem
 from stateheal.text import nearest
 
 _NAME = re.compile(r"(?s)(?:.*-)?(?:[0-9a-f]{16}|[0-9a-f]{12})")

@@ -11,8 +11,8 @@ from stateheal.formats.jsonsalvage import Salvage
 from stateheal.formats.jsontext import Json
 from stateheal.fs.directory import Directory
 from stateheal.model.disk import JOBS, LogFacts, Snapshot
-from stateheal.model.evidence import LostJob, Recovery, RolloutTurn, TurnFacts
 from stateheal.model.records import is_active, is_lost, lacks_answer, own_times, text_of, time_of
+from stateheal.model.turns import LostJob, Recovery, RolloutTurn, TurnFacts
 
 Record = Mapping[str, Json]
 ChooseTurn = Callable[[LostJob, Callable[[], Sequence[RolloutTurn]]], "RolloutTurn | str"]

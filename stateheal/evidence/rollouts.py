@@ -20,7 +20,7 @@ from typing import IO, Any
 
 from stateheal.formats.digest import text_digest
 from stateheal.formats.times import parse_time
-from stateheal.model.evidence import RolloutTurn, TurnEnd, TurnFacts
+from stateheal.model.turns import RolloutTurn, TurnEnd, TurnFacts
 from stateheal.text import shorten
 
 _NAME = re.compile(

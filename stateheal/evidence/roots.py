@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from stateheal.dialects.names import HOMES, TEMP, VARIABLES
 from stateheal.model.places import Looked
-from stateheal.model.report import Problem
+from stateheal.model.problems import Problem
 
 FALLBACK = "codex-companion"
 DATA = Path("plugins") / "data"

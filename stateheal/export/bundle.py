@@ -25,7 +25,8 @@ from stateheal.export.workspace import Packed, pack_workspace
 from stateheal.formats.times import format_time
 from stateheal.model.disk import FileStat, Place
 from stateheal.model.liveness import HostFacts
-from stateheal.model.report import Problem, Report, internal_problem
+from stateheal.model.problems import Problem, internal_problem
+from stateheal.model.report import Report
 from stateheal.model.request import Request
 from stateheal.version import __version__
 

@@ -23,8 +23,8 @@ from stateheal.formats.jsontext import Document, Json
 from stateheal.formats.times import format_time
 from stateheal.fs.directory import Directory, file_stat, folder_of, open_directory
 from stateheal.model.disk import BROKER, INDEX, FileStat, Place, Snapshot, Unreadable
+from stateheal.model.problems import Problem
 from stateheal.model.records import NOT_RECORDS, entries_of, is_companion_id, text_of
-from stateheal.model.report import Problem
 
 _LISTED = "not packed: no file of the plugin's"
 _KINDS = {INDEX: "index", BROKER: "broker"}

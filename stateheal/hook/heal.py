@@ -27,7 +27,8 @@ from stateheal.evidence.roots import default_roots, is_in_sandbox
 from stateheal.formats.digest import sha256
 from stateheal.formats.times import format_time
 from stateheal.model.findings import Finding, Outcome, Severity
-from stateheal.model.report import ProblemKind, Report
+from stateheal.model.problems import ProblemKind
+from stateheal.model.report import Report
 from stateheal.model.request import Request
 from stateheal.text import printable
 

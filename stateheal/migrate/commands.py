@@ -19,7 +19,8 @@ from stateheal.evidence.discover import discover, is_workspace
 from stateheal.evidence.hashes import workspace_hash
 from stateheal.evidence.roots import FALLBACK, temp_root
 from stateheal.migrate.workspace import Mover, Options, Pair
-from stateheal.model.report import Moved, Problem, Report
+from stateheal.model.problems import Problem
+from stateheal.model.report import Moved, Report
 from stateheal.text import did_you_mean
 from stateheal.version import __version__
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from stateheal.errors import Refused
 from stateheal.fs.directory import Directory, ensure_regular
 from stateheal.model.disk import JOBS
-from stateheal.model.report import Problem
+from stateheal.model.problems import Problem
 
 
 class Logs(NamedTuple):

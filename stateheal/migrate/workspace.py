@@ -34,8 +34,9 @@ from stateheal.migrate.merge import Merged, Request, gate_conflict, merge, obsta
 from stateheal.model.disk import INDEX, JOBS, Place, job_file
 from stateheal.model.findings import Finding
 from stateheal.model.plan import FileChange, Plan
+from stateheal.model.problems import Problem
 from stateheal.model.records import entries_of
-from stateheal.model.report import Diff, Moved, Problem
+from stateheal.model.report import Diff, Moved
 from stateheal.model.request import Settings
 from stateheal.system.disk import sync
 

@@ -16,8 +16,9 @@ from stateheal.evidence.snapshot import read_snapshot
 from stateheal.formats.jsontext import Json
 from stateheal.fs.directory import Directory, open_directory
 from stateheal.model.disk import INDEX, JOBS, Place, Snapshot, Unreadable
+from stateheal.model.problems import Problem
 from stateheal.model.records import entries_of, is_active, pid_of
-from stateheal.model.report import Problem, Report
+from stateheal.model.report import Report
 from stateheal.model.request import Closing, Request, Settings
 
 Read = Snapshot | Unreadable | None

@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 from stateheal.errors import StatehealError
 from stateheal.evidence.processes import descendants
-from stateheal.model.report import Problem, Report
+from stateheal.model.problems import Problem
+from stateheal.model.report import Report
 from stateheal.model.request import Closing
 from stateheal.runner.job import TrackedJob, start_job
 from stateheal.runner.process.order import CannotStart, Ended, Order

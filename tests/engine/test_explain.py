@@ -60,7 +60,7 @@ def test_a_workspace_that_cannot_be_looked_into_is_told(
 def test_what_the_discovery_could_not_list_is_told(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     from stateheal.engine import explain as module
     from stateheal.evidence.discover import discover
-    from stateheal.model.report import Problem
+    from stateheal.model.problems import Problem
 
     trouble = Problem("/somewhere", "cannot be listed: Permission denied")
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from stateheal.engine.api import audit, heal
 from stateheal.model.findings import Finding, Severity
 from stateheal.model.page import DiffText, JobSpan, PageData
-from stateheal.model.report import Problem, Report
+from stateheal.model.problems import Problem
+from stateheal.model.report import Report
 from stateheal.model.request import Scope
 from stateheal.report.diff import diff_lines
 from stateheal.report.html import page

@@ -14,11 +14,12 @@ from stateheal.diagnosis.view import View
 from stateheal.formats.times import MINUTE, describe_age
 from stateheal.model.claims import other_pids
 from stateheal.model.disk import BROKER
-from stateheal.model.evidence import Answer, BrokerFacts, TurnEnd
+from stateheal.model.evidence import Answer, BrokerFacts
 from stateheal.model.findings import Severity
 from stateheal.model.liveness import Liveness
 from stateheal.model.look import Seen
 from stateheal.model.records import entries_of, is_finished, own_times, pid_of, text_of
+from stateheal.model.turns import TurnEnd
 
 _WINDING_UP = MINUTE
 """Seconds that a worker may take to end after its turn was aborted."""

@@ -12,10 +12,11 @@ from stateheal.diagnosis.rule import Diagnosed, Rule, file_finding, job_finding
 from stateheal.diagnosis.view import View
 from stateheal.formats.times import HOUR, MINUTE, describe_age
 from stateheal.model.disk import GATE_TITLE, INDEX, JOBS
-from stateheal.model.evidence import Answer, TurnEnd
+from stateheal.model.evidence import Answer
 from stateheal.model.findings import Severity
 from stateheal.model.liveness import Liveness
 from stateheal.model.records import entries_of, is_lost, text_of
+from stateheal.model.turns import TurnEnd
 from stateheal.text import size_of
 
 _SILENT = 2 * HOUR

@@ -14,11 +14,11 @@ from stateheal.diagnosis.repairs import ending, log_line
 from stateheal.diagnosis.rule import Diagnosed, Rule, job_finding
 from stateheal.diagnosis.view import View
 from stateheal.formats.times import format_time
-from stateheal.model.evidence import Recovery, TurnEnd
 from stateheal.model.findings import Severity
 from stateheal.model.liveness import Liveness
 from stateheal.model.plan import GONE, Change, Patch
 from stateheal.model.records import is_active, is_lost, lacks_answer, text_of
+from stateheal.model.turns import Recovery, TurnEnd
 from stateheal.version import __version__
 
 _TOOL = "stateheal"

@@ -18,7 +18,6 @@ from stateheal.formats.jsonsalvage import Salvage, gate_in
 from stateheal.formats.jsontext import Json, ParseFailure
 from stateheal.formats.times import parse_time
 from stateheal.model.disk import INDEX, NEW_INDEX, Snapshot
-from stateheal.model.evidence import Recovery
 from stateheal.model.findings import Severity
 from stateheal.model.liveness import Liveness
 from stateheal.model.plan import Change
@@ -32,6 +31,7 @@ from stateheal.model.records import (
     is_plain_id,
     text_of,
 )
+from stateheal.model.turns import Recovery
 from stateheal.version import __version__
 
 _GATE = {

@@ -17,9 +17,10 @@ from stateheal.engine.commands import undo
 from stateheal.evidence.broker import ask_endpoint
 from stateheal.evidence.rollouts import Rollouts
 from stateheal.fs.directory import TEMP_PREFIX
-from stateheal.model.evidence import Answer, TurnEnd
+from stateheal.model.evidence import Answer
 from stateheal.model.findings import Outcome, Severity
 from stateheal.model.look import Look, Seen
+from stateheal.model.turns import TurnEnd
 from tests.support import FakeProcesses, Tree, done, files_in, job, journal_in, world, write_json
 
 pytestmark = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="unix sockets")
