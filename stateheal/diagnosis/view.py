@@ -7,7 +7,7 @@ rule decides on the work of the rules before it, and two findings on one job mak
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from stateheal.diagnosis.case import Case
@@ -91,6 +91,11 @@ class View:
         if self.evidence.index is not None and not isinstance(self.draft.index, dict):
             return ()
         return tuple(job for job in self._all_jobs if self.wants(job.id))
+
+    @cached_property
+    def as_read(self) -> View:
+        """The workspace before any repair: a time that a repair has written is no sign of life."""
+        return replace(self, draft=first_draft(self.evidence), spared=frozenset(), touched=None)
 
     @cached_property
     def entries_to_check(self) -> list[tuple[int, Json]]:

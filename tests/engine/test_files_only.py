@@ -98,6 +98,20 @@ def test_a_day_later_it_is_over(by: Callable[[], None], tree: Tree) -> None:
 
 
 @pytest.mark.parametrize("by", [heal, hook])
+def test_a_copy_made_just_now_is_as_old_as_its_own_words(by: Callable[[], None], tree: Tree) -> None:
+    """A checkout: the end that the job's repair writes is of now, and is no sign of life for the broker."""
+    silent_for(tree, 25 * HOUR)
+    for path in tree.path.rglob("*"):
+        os.utime(path)
+    assert {rule: severity for rule, (severity, _) in found(tree).items()} == {
+        "dead-pid": "damage",
+        "stale-broker": "damage",
+    }
+    by()
+    assert tree.entry(IDENT)["phase"] == "orphaned" and not (tree.path / "broker.json").exists()
+
+
+@pytest.mark.parametrize("by", [heal, hook])
 @pytest.mark.parametrize("here", ["the project", "the log"])
 def test_what_is_here_in_part_is_of_here(here: str, by: Callable[[], None], tree: Tree, tmp_path: Path) -> None:
     silent_for(

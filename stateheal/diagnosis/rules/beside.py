@@ -51,6 +51,7 @@ def find_stale_broker(view: View) -> Iterator[Diagnosed]:
 def _owner(view: View, broker: BrokerFacts, session: dict[str, Json]) -> Owner:
     """What is known of a broker: its pid, its endpoint, the age of its file, and when its workspace last lived."""
     written, endpoint = broker.snapshot.stat.mtime, text_of(session, "endpoint")
+    view = view.as_read
     signs = [sign for job in view.jobs if (sign := view.last_sign(job)) is not None]
     words = [word for job in view.jobs if (word := view.last_word(job)) is not None]
     return Owner(
