@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from stateheal.dialects import agy, claude, codex, gemini, grok, opencode, others
 from stateheal.formats.jsontext import Json
-from stateheal.model.dialect import SLUG_16, Dialect, Recognition
+from stateheal.model.dialect import SLUG_16, Dialect
+from stateheal.model.recognition import Recognition
 from stateheal.model.records import entries_of, text_of
 
 DIALECTS: tuple[Dialect, ...] = (

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from stateheal.dialects.table import Sight, recognise
 from stateheal.evidence.snapshot import read_snapshot
 from stateheal.fs.directory import Directory
-from stateheal.model.dialect import Recognition
 from stateheal.model.disk import INDEX, JOBS, Place, Snapshot
+from stateheal.model.recognition import Recognition
 from stateheal.model.records import entries_of
 
 _FEW = 5

@@ -141,13 +141,3 @@ class Dialect(NamedTuple):
 
 CODEX = Dialect()
 """What is taken where nothing says otherwise."""
-
-
-class Recognition(NamedTuple):
-    """Whose tree it is, and what says so."""
-
-    dialect: Dialect
-    why: str
-
-
-TAKEN_FOR_GRANTED = Recognition(CODEX, "taken for granted")

@@ -8,11 +8,12 @@ from enum import Enum
 from typing import NamedTuple
 
 from stateheal.formats.jsonsalvage import Salvage
-from stateheal.model.dialect import CODEX, TAKEN_FOR_GRANTED, Dialect, Lock, Recognition
+from stateheal.model.dialect import CODEX, Dialect, Lock
 from stateheal.model.disk import LogFacts, Name, Place, Snapshot, Unreadable
 from stateheal.model.findings import Violation
 from stateheal.model.liveness import HostFacts, ProcessFacts
 from stateheal.model.look import Look
+from stateheal.model.recognition import TAKEN_FOR_GRANTED, Recognition
 from stateheal.model.turns import Recovery, TurnFacts
 
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from stateheal.formats.jsontext import Json
-from stateheal.model.dialect import Recognition
 from stateheal.model.disk import ACTIVE, Place
 from stateheal.model.findings import Finding
 from stateheal.model.liveness import HostFacts, Liveness, Trial
+from stateheal.model.recognition import Recognition
 
 _THREAD = re.compile(r"[A-Za-z0-9_-]{1,80}")
 

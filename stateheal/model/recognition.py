@@ -1,0 +1,17 @@
+"""Whose tree a workspace's state is, and what says so."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from stateheal.model.dialect import CODEX, Dialect
+
+
+class Recognition(NamedTuple):
+    """Whose tree it is, and what says so."""
+
+    dialect: Dialect
+    why: str
+
+
+TAKEN_FOR_GRANTED = Recognition(CODEX, "taken for granted")
