@@ -128,4 +128,7 @@ def _drop_output() -> None:
 
 def say(message: str) -> None:
     """One line on stderr."""
-    click.echo(f"stateheal: {printable(message)}", err=True)
+    try:
+        click.echo(f"stateheal: {printable(message)}", err=True)
+    except BrokenPipeError:
+        raise BrokenPipeError from None  # one with a number click would take for itself, and end with 1

@@ -10,6 +10,7 @@ from typing import Any
 import click
 from rich.text import Text
 
+from stateheal.cli import say
 from stateheal.cli.options import Output, output_options
 from stateheal.cli.words import Commands
 from stateheal.commit.journal import Journal
@@ -148,7 +149,7 @@ def _then(command: str) -> str:
 
 def _warn(warnings: tuple[str, ...]) -> None:
     for each in warnings:
-        click.echo(f"stateheal: warning: {printable(each)}", err=True)
+        say(f"warning: {each}")
 
 
 @click.command("status")

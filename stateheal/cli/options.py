@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
+from stateheal.cli import say
 from stateheal.errors import StatehealError
 from stateheal.formats.times import parse_duration
 from stateheal.model.plain import as_json
@@ -102,7 +103,7 @@ class Output:
         """Say on stderr what went wrong, and return the exit status."""
         for problem in report.errors:
             where = f"{problem.path}: " if problem.path else ""
-            click.echo(f"stateheal: {printable(where + problem.message)}", err=True)
+            say(where + problem.message)
         return 0 if self.exit_zero and report.exit_status == 1 else report.exit_status
 
 

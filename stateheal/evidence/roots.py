@@ -54,9 +54,11 @@ def all_roots(environ: Mapping[str, str] | None = None, problems: list[Problem] 
 def looked_at(environ: Mapping[str, str] | None = None) -> tuple[Looked, ...]:
     """Every place where state is looked for, and whether it is there."""
     env = os.environ if environ is None else environ
-    places = (*data_dirs(env), *_named(env), *temp_places(env))
-    shown = (place.parent if place.name == "*" else place for place in places)
-    return tuple(Looked(place, os.path.lexists(place)) for place in dict.fromkeys(shown))
+    named = [(place, False) for place in (*data_dirs(env), *_named(env))]
+    shown = [(place.parent if place.name == "*" else place, True) for place in temp_places(env)]
+    places = dict([*shown, *named])  # what is named is no mere fallback
+    order = dict.fromkeys(place for place, _ in (*named, *shown))
+    return tuple(Looked(place, os.path.lexists(place), places[place]) for place in order)
 
 
 # --- the places ----------------------------------------------------------------------------------------------------

@@ -77,7 +77,9 @@ def _state_of(text: str, path: Path) -> Path:
     if path.parent.name == "data" and path.parent.is_dir():
         return path / "state"
     if not path.is_dir():
-        raise UsageError(f"{text}: there is no such directory; new may be a plugin's data dir or its 'state' dir only")
+        raise UsageError(
+            f"{text}: there is no such directory (of --to a plugin's data dir and its 'state' dir may be new)"
+        )
     found = discover([path])
     if len(found.roots) != 1 and found.errors:
         raise ReadError(f"{found.errors[0].path}: {found.errors[0].message}")

@@ -11,3 +11,5 @@ class Looked(NamedTuple):
 
     path: Path
     there: bool
+    in_temp: bool = False
+    """A companion falls back to it, in a temp directory: there are many of them."""

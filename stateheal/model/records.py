@@ -76,7 +76,7 @@ def label_of(*sides: Mapping[str, Json]) -> str | None:
     The first side that has a field counts: the job file's summary is the prompt, a finished entry's its result.
     """
     found = [next((text for side in sides if (text := text_of(side, key))), None) for key in ("title", "summary")]
-    line = ": ".join(each.strip() for each in found if each and each.strip())
+    line = ": ".join(dict.fromkeys(each.strip() for each in found if each and each.strip()))
     return shorten(line) if line else None
 
 

@@ -40,7 +40,7 @@ def _lines(row: JobRow, now: float, width: int, paint: Paint, quiet: bool) -> It
     blocks = "; blocks follow-up tasks" if row.blocks else ""
     yield f"{_INDENT}{printable(row.job)}  {paint(state, style)}{_span(row, now)}{blocks}"
     room = width - len(_DEEPER)
-    title = ": ".join(" ".join(text.split()) for text in (row.title, row.summary) if text)
+    title = ": ".join(dict.fromkeys(" ".join(text.split()) for text in (row.title, row.summary) if text))
     if title:
         yield _DEEPER + paint(f'"{cut(printable(title), room - 2)}"', "italic")
     if quiet:
@@ -65,7 +65,7 @@ def job_summary(rows: Sequence[JobRow], shown: int, report: Report, scope: str, 
     """How many jobs there are and of which kinds, and what to run next; ``scope``: behind a command of the same."""
     if not report.workspaces:
         where = ", ".join(printable(str(root)) for root in report.roots)
-        yield f"No workspaces found in {where}." if where else "No plugin state found."
+        yield f"No workspaces found in {where}." if where else "No plugin state found ('stateheal doctor' says where)."
         return
     active = [row for row in rows if row.active]
     kinds = [f"{count} {kind.value}" for kind in Liveness if (count := sum(row.verdict is kind for row in active))]

@@ -90,7 +90,7 @@ def summary(report: Report, journal: str, scope: Scope) -> Iterator[str]:
         yield f"{what} in {where}." if where else "No plugin state found."
         if report.looked:
             yield "Looked at:"
-            yield from looked_lines(report.looked)
+            yield from looked_lines(report.looked, whole=False)
         return
     if len(report.findings) > MANY and report.command != "recover":
         yield " ".join(_by_rule(report.findings))

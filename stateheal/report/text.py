@@ -41,20 +41,20 @@ def print_report(
 ) -> None:
     """The whole report of ``audit`` and ``heal``; ``scope`` is for the command to run next."""
     paint = painter(console)
-    if quiet and report.workspaces:
-        write_lines(console, [in_one_line(report)])
+    if quiet:
+        told = [in_one_line(report)] if report.workspaces else list(summary(report, journal, scope))[:1]
+        write_lines(console, told)
         return
-    if not quiet:
-        several = len(report.roots) > 1
-        shown = list(_gathered(report.findings)) if report.command == "recover" else report.findings
-        told, vanished = (shown, []) if verbose else split_vanished(shown)
-        for directory, findings in _workspaces(told):
-            name = findings[0].workspace
-            place = _short(directory) if several else name
-            lines = _workspace_lines(place, report.homes.get(name), findings, console.width, verbose, paint)
-            write_lines(console, [*lines, ""])
-        write_lines(console, vanished_lines(vanished))
-        print_diffs(console, report.diffs)
+    several = len(report.roots) > 1
+    shown = list(_gathered(report.findings)) if report.command == "recover" else report.findings
+    each_told, vanished = (shown, []) if verbose else split_vanished(shown)
+    for directory, findings in _workspaces(each_told):
+        name = findings[0].workspace
+        place = _short(directory) if several else name
+        lines = _workspace_lines(place, report.homes.get(name), findings, console.width, verbose, paint)
+        write_lines(console, [*lines, ""])
+    write_lines(console, vanished_lines(vanished))
+    print_diffs(console, report.diffs)
     if verbose and report.workspaces and report.looked:
         write_lines(console, ["Looked at:", *looked_lines(report.looked)])
     for line in summary(report, journal, scope):

@@ -86,6 +86,7 @@ def test_one_workspace_under_two_roots_is_told_apart(run: Any, tmp_path: Path) -
         ({"title": "\x1b[31mred\u202e", "summary": ...}, '"\\x1b[31mred\\u202e"'),
         ({"title": ["no text"], "summary": "only this"}, '"only this"'),
         ({"title": "T", "summary": "x" * 500}, '"T: xxxx'),
+        ({"title": "make test", "summary": "make test"}, '"make test"'),
         ({"title": "T", "summary": "\u6f22" * 90}, '"T: \u6f22'),
     ],
 )
@@ -419,6 +420,19 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
         gone = subprocess.run([*command, *options], stdout=writing, stderr=subprocess.PIPE, timeout=60)
         os.close(writing)
         assert (gone.returncode, gone.stderr) == (141, b"")
+
+
+@pytest.mark.processes
+def test_a_reader_of_errors_that_goes_away_is_no_damage(tmp_path: Path) -> None:
+    made = Tree(tmp_path / "tree").add(done("task-1"))
+    (made.path / "jobs" / "task-2.json").mkdir()
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "stateheal", "audit", str(made.root)]
+    trouble = subprocess.run(command, capture_output=True, timeout=60)
+    gone = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=writing, timeout=60)
+    os.close(writing)
+    assert (trouble.returncode, gone.returncode) == (3, 141), trouble
 
 
 @pytest.mark.processes

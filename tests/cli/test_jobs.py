@@ -147,7 +147,7 @@ def test_text_of_records_is_shown_escaped(run: Any, tmp_path: Path) -> None:
 
 
 def test_no_jobs_and_no_state(run: Any, tmp_path: Path) -> None:
-    assert run("jobs").out == "No plugin state found.\n"
+    assert run("jobs").out == "No plugin state found ('stateheal doctor' says where).\n"
     made = Tree(tmp_path / "tree").add(done("task-1"))
     assert "1 workspace: 0 active, 1 finished (--all shows them)." in run("jobs", made.root).out
     assert run("jobs", made.root, "--job", "task-2").status == 2

@@ -126,6 +126,11 @@ def test_an_empty_machine_says_where_it_looked(isolated: Path, capsys: pytest.Ca
     assert run(["audit"]) == 0
     out = capsys.readouterr().out
     assert "No plugin state found" in out and f"not there  {isolated}/home/.claude/plugins/data" in out
+    assert "in temp directories ('stateheal doctor' lists them)" in out and max(map(len, out.splitlines())) < 200
+    assert run(["doctor"]) == 0
+    assert "codex-companion" in capsys.readouterr().out
+    assert run(["heal", "-q"]) == 0
+    assert capsys.readouterr().out == "No plugin state found.\n"
     Tree(isolated / "home/.claude").add(job("task-1", pid=None, status="completed", phase="done"))
     run(["audit", "-v"])
     assert f"there      {isolated}/home/.claude/plugins/data" in capsys.readouterr().out
