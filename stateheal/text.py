@@ -7,6 +7,7 @@ DESIGN.md promise 6. Rich markup is never interpreted because only ``Text`` obje
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 
@@ -60,6 +61,28 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """``; did you mean X?`` behind a sentence about a mistyped word; nothing where no known word is near."""
     near = nearest(word, known)
     return f"; did you mean {near}?" if near else ""
+
+
+_PLAIN_ON_WINDOWS = re.compile(r"[\w@+=:,./-]+", re.ASCII)
+_EXPANDED = re.compile(r"""[$`"%!]|\\\\(?!\\*$)""")
+"""What one of the shells there would take for more than itself, even between double quotes."""
+
+
+def quoted(word: str, windows: bool = os.sep == "\\") -> str:
+    """A word as one would type it: on Windows as cmd, PowerShell and Git Bash all understand it, where that can be."""
+    if not windows or _EXPANDED.search(word):
+        import shlex  # few words need it
+
+        return shlex.quote(word)
+    if _PLAIN_ON_WINDOWS.fullmatch(word):
+        return word
+    backslashes = len(word) - len(word.rstrip("\\"))
+    return f'"{word}{backslashes * chr(92)}"'
+
+
+def command_line(words: Iterable[str], windows: bool = os.sep == "\\") -> str:
+    """A command as one would type it."""
+    return " ".join(quoted(word, windows) for word in words)
 
 
 def size_of(count: int) -> str:

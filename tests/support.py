@@ -28,6 +28,13 @@ HOST = HostFacts(now=NOW, hostname="here", boot_time=NOW - 30 * 86400, boot_id="
 NATIVE_HOST = HOST._replace(windows=os.name == "nt")
 DRIVE = "C:" if os.name == "nt" else ""
 """On Windows a path without a drive is another system's."""
+
+
+def native(path: str) -> str:
+    """A path of Linux as one that this system could have."""
+    return f"{DRIVE}{path}".replace("/", os.sep)
+
+
 WORKER = ("node", "/plugins/codex/scripts/codex-companion.mjs", "task-worker", "--job-id")
 
 
@@ -84,7 +91,7 @@ def job(ident: str, **fields: Any) -> dict[str, Any]:
         "startedAt": at(-7200),
         "phase": "starting",
         "pid": 4242,
-        "logFile": f"/state/demo/jobs/{ident}.log",
+        "logFile": f"{DRIVE}/state/demo/jobs/{ident}.log",
     }
     return {key: value for key, value in {**record, **fields}.items() if value is not ...}
 
@@ -147,7 +154,7 @@ class Tree:
 
     def add(self, record: dict[str, Any], **entry: Any) -> Tree:
         """Write a job file, its log, and its entry behind those already in the index."""
-        if str(record.get("logFile", "")).startswith("/state/demo/"):
+        if str(record.get("logFile", "")).startswith(f"{DRIVE}/state/demo/"):
             record = {**record, "logFile": str(self.path.resolve() / "jobs" / f"{record['id']}.log")}
         path = self.path / "state.json"
         entries = json.loads(path.read_text())["jobs"] if path.exists() else []

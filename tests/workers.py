@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 WAITS = "import time; time.sleep(300)"
 
 
@@ -30,14 +32,24 @@ def running(*argv: str | Path, alone: bool = True, **more: Any) -> Iterator[subp
         command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, start_new_session=alone, **more
     )
     try:
-        assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+        assert process.stdout is not None and process.stdout.readline().split() == [b"ready"]
         yield process
     finally:
-        with suppress(ProcessLookupError):  # what the program has started may outlive it
-            os.killpg(process.pid, signal.SIGKILL) if alone else process.kill()
+        _kill(process, alone)
         process.wait()
         assert process.stdout is not None
         process.stdout.close()
+
+
+def _kill(process: subprocess.Popen[bytes], alone: bool) -> None:
+    """With what the program has started, which may outlive it."""
+    with suppress(ProcessLookupError, psutil.Error):
+        if os.name == "posix" and alone:
+            os.killpg(process.pid, signal.SIGKILL)
+            return
+        for child in psutil.Process(process.pid).children(recursive=True) if alone else ():
+            child.kill()
+    process.kill()
 
 
 @contextmanager

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-
 import click
 
 from stateheal.cli import say
@@ -19,6 +17,7 @@ from stateheal.model.report import Report
 from stateheal.model.request import Request, Scope
 from stateheal.report.explanation import explanation_lines
 from stateheal.report.text import print_lines
+from stateheal.text import quoted
 
 
 @click.command("close")
@@ -53,7 +52,7 @@ def close_command(job: str, request: Request, dry_run: bool, yes: bool, output: 
     word = Word("orphaned", f"{CLOSED}{why}", min(view.last_sign(found) or view.now, view.now))
     if not dry_run and not confirmed("Close it all the same?", yes):
         return _refused(output, dry_run)
-    again = Scope(places=" ".join([shlex.quote(chosen.job), scope_of(request).places]).rstrip())
+    again = Scope(places=" ".join([quoted(chosen.job), scope_of(request).places]).rstrip())
     return show_report(close_record(chosen, word, "close", dry_run=dry_run), output, again)
 
 

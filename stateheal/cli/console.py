@@ -22,6 +22,8 @@ class PlainConsole(Console):
     def __init__(self, **options: Any) -> None:
         unset = () if has_columns() else ("COLUMNS",)
         environ = {name: value for name, value in os.environ.items() if name not in unset}
+        if not unset:
+            environ["COLUMNS"] = str(max(2, int(environ["COLUMNS"])))  # rich takes one off on an old Windows console
         super().__init__(_environ=environ, **options)
 
     def on_broken_pipe(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import signal
 import sys
 from typing import Any
@@ -14,7 +13,7 @@ import click
 from stateheal.cli.options import duration
 from stateheal.errors import UsageError
 from stateheal.model.findings import Outcome
-from stateheal.text import printable
+from stateheal.text import command_line, printable
 
 
 @click.command("run", context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False})
@@ -82,7 +81,7 @@ def _track(order: Any, kind: str, options: dict[str, Any]) -> int:
     argv = order.argv
     job_class = "task" if kind == "task" else "review"
     title = options["title"] or os.path.basename(argv[0]) or argv[0]
-    about = describe(title, options["summary"] or shlex.join(argv), kind, job_class, session_id=options["session_id"])
+    about = describe(title, options["summary"] or command_line(argv), kind, job_class, session_id=options["session_id"])
     say_id = (lambda job: _say(f"job {job.id} in {job.directory}")) if options["verbose"] else (lambda job: None)
     wrapped = run_tracked(order, about, options["cwd"], options["data_dir"], say_id)
     assert wrapped.job is not None

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Iterator
 
 from stateheal.formats.times import write_duration
 from stateheal.model.request import Request, Scope, Settings
+from stateheal.text import command_line
 
 
 def scope_of(request: Request, *, absolute: bool = False) -> Scope:
@@ -21,8 +21,8 @@ def scope_of(request: Request, *, absolute: bool = False) -> Scope:
         places += ["--cwd", place(request.cwd)]
     if request.job is not None:
         places += ["--job", request.job]
-    rules = shlex.join(_rules(request.settings))
-    return Scope(rules, shlex.join([*places, *map(place, request.paths or ())]), request.cwd)
+    rules = command_line(_rules(request.settings))
+    return Scope(rules, command_line([*places, *map(place, request.paths or ())]), request.cwd)
 
 
 def _rules(settings: Settings) -> Iterator[str]:

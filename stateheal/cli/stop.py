@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import signal
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -22,7 +21,7 @@ from stateheal.model.report import Report
 from stateheal.model.request import Request, Settings
 from stateheal.report.paint import folded
 from stateheal.report.text import write_lines
-from stateheal.text import printable
+from stateheal.text import command_line, printable
 
 _HANGING = 2
 """Columns by which a folded line's rest is indented further."""
@@ -125,7 +124,7 @@ def _tell(output: Output, lines: Iterable[str]) -> None:
 
 def _target_lines(targets: Sequence[Target]) -> Iterator[str]:
     for each in targets:
-        yield f"  pid {each.pid}: {shlex.join(each.argv)[:300]}"
+        yield f"  pid {each.pid}: {command_line(each.argv)[:300]}"
         yield f"  {each.why}"
         if each.group:
             yield f"  with it {len(each.group)} more of its process group: {_pids(each.group)}"

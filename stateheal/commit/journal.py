@@ -141,6 +141,8 @@ class Journal:
         try:
             return [entry.name for entry in os.scandir(self.runs_path) if entry.is_dir(follow_symlinks=False)]
         except FileNotFoundError:
+            if self.path.is_file():  # so says Windows of what is below a file
+                raise JournalError(f"{self.path} is not a directory") from None
             return []
         except OSError as error:
             raise JournalError(f"{self.runs_path} cannot be read: {error.strerror or error}") from error

@@ -6,6 +6,7 @@ they do look, find nothing. Whoever adds a rule about jobs that ended plainly ad
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 
 from stateheal.formats.jsontext import Json
@@ -48,7 +49,8 @@ def clean_jobs(
             continue
         if directories and log_name(ident, dialect) in directories:
             continue
-        if _is_clean(ident, entry, record.value, f"{place.directory}/{log_name(ident, dialect)}", dialect):
+        log = log_name(ident, dialect) if os.sep == "/" else log_name(ident, dialect).replace("/", os.sep)
+        if _is_clean(ident, entry, record.value, f"{place.directory}{os.sep}{log}", dialect):
             found.add(ident)
     return frozenset(found)
 

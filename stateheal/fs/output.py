@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from stateheal.errors import WriteError
-from stateheal.system.disk import sync
+from stateheal.system.disk import patiently, sync
 
 PRIVATE = 0o600
 """Records hold prompts."""
@@ -46,6 +46,7 @@ def new_file(path: Path) -> Iterator[tuple[IO[bytes], Callable[[], None]]]:
 
             def keep() -> None:
                 _sync(file)
+                file.close()  # Windows moves nothing that is open
                 _take(temp, path)
 
             yield file, keep
@@ -61,8 +62,9 @@ def replace_file(path: Path, data: bytes, mode: int = PRIVATE) -> None:
     with _temporary(path) as (file, temp):
         file.write(data)
         _sync(file)
+        file.close()  # Windows moves nothing that is open
         os.chmod(temp, mode)
-        os.replace(temp, path)
+        patiently(lambda: os.replace(temp, path))
 
 
 def write_numbered(folder: Path, stem: str, suffix: str, data: bytes) -> Path:

@@ -23,6 +23,7 @@ from stateheal.hook.settings import (
     settings_bytes,
     settings_path,
 )
+from stateheal.text import command_line
 
 PLUGIN = "stateheal"
 
@@ -88,11 +89,9 @@ def _done(file: SettingsFile, value: dict[str, Any], dry_run: bool) -> Installat
 
 def command_of(handler: dict[str, Any]) -> str:
     """A hook's command on one line."""
-    import shlex
-
     arguments = handler.get("args")
     command = str(handler.get("command"))
-    return shlex.join([command, *map(str, arguments)]) if isinstance(arguments, list) else command
+    return command_line([command, *map(str, arguments)]) if isinstance(arguments, list) else command
 
 
 def _doubled(scope: str, cwd: str | None) -> list[str]:

@@ -16,7 +16,7 @@ _STYLES = {"+": "green", "-": "red", "@": "cyan"}
 def diffs_of(plan: Plan) -> Iterator[Diff]:
     """Every file that the plan changes, before and after."""
     for change in plan.files:
-        name = str((plan.place.directory / change.name).relative_to(plan.place.root))
+        name = (plan.place.directory / change.name).relative_to(plan.place.root).as_posix()
         yield Diff(name, change.before.data if change.before else None, change.after)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,7 +13,7 @@ from stateheal.formats.times import describe_age, format_time
 from stateheal.model.jobs import Explanation, resume_command
 from stateheal.model.liveness import Liveness, ProcessFacts, Step, Trial
 from stateheal.model.records import label_of, text_of
-from stateheal.text import printable
+from stateheal.text import printable, quoted
 
 _STYLES = {Liveness.ALIVE: "green", Liveness.DEAD: "red", Liveness.UNSURE: "yellow"}
 _STRENGTH = (Liveness.DEAD, Liveness.UNSURE, Liveness.ALIVE)
@@ -70,7 +69,7 @@ def _verdict_lines(explanation: Explanation) -> Iterator[str | Text]:
     if title:
         yield Text(f'  "{printable(title)}"', style="italic")
     if step is not None:
-        yield "  " + printable(_HELPS[step.state].format(job=shlex.quote(explanation.job)))
+        yield "  " + printable(_HELPS[step.state].format(job=quoted(explanation.job)))
     threads = (text_of(side, "threadId") for side in sides if side.get("jobClass") == "task")
     resume = resume_command(next(filter(None, threads), None))
     if resume:

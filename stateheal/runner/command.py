@@ -6,7 +6,6 @@ Field guide sections 2 to 4; DESIGN.md, commands.
 from __future__ import annotations
 
 import os
-import shlex
 import signal
 import sys
 import time
@@ -23,6 +22,7 @@ from stateheal.runner.job import TrackedJob, start_job
 from stateheal.runner.process.order import CannotStart, Ended, Order
 from stateheal.runner.process.pump import Tail
 from stateheal.runner.record import Description, signal_name
+from stateheal.text import command_line
 
 if sys.platform == "win32":
     from stateheal.runner.process.windows import Supervisor
@@ -98,7 +98,7 @@ class _Recorder:
         shown = out or err
         if message:
             shown += ("" if shown.endswith("\n") or not shown else "\n") + f"[{message}]\n"
-        return {"status": status, "rawOutput": shown, "stderr": err, "command": shlex.join(argv)}
+        return {"status": status, "rawOutput": shown, "stderr": err, "command": command_line(argv)}
 
 
 TIMED_OUT = 124

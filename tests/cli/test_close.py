@@ -70,6 +70,11 @@ def test_it_asks(run: Any, tree: Tree) -> None:
     before = files_in(tree.path)
     said = run("close", "task-far", tree.root)
     assert said.status == 2 and "--yes" in said.err and files_in(tree.path) == before
+
+
+@pytest.mark.posix("a pseudo-terminal")
+def test_on_a_terminal_it_asks(run: Any, tree: Tree) -> None:
+    before = files_in(tree.path)
     screen, status = on_terminal(b"n\n", "close", "task-far", str(tree.root))
     assert "elsewhere" in screen and "[y/N]" in screen and status == 1 and files_in(tree.path) == before
     assert on_terminal(b"y\n", "close", "task-far", str(tree.root))[1] == 0

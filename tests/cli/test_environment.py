@@ -84,6 +84,7 @@ def test_a_journal_that_the_working_directory_would_decide(
     assert not os.listdir(tmp_path / "here")
 
 
+@pytest.mark.posix("XDG variables: Windows itself says where its users' files are")
 def test_where_the_journal_is(isolated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = Path(os.environ["HOME"])
     monkeypatch.setenv("STATEHEAL_STATE_DIR", "~/elsewhere")

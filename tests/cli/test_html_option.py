@@ -16,6 +16,7 @@ from stateheal import cli
 from stateheal.cli.scope import scope_of
 from stateheal.engine.api import settings_of
 from stateheal.model.request import Request
+from stateheal.text import command_line, quoted
 from tests.report.test_html import Reader
 from tests.support import Tree, done, files_in, job
 
@@ -52,7 +53,7 @@ def test_a_page_beside_the_report(tree: Tree, file: Path, capfd: pytest.CaptureF
     assert said.out == plain and said.err == f"stateheal: the page is in {file}\n"
     assert files_in(tree.root) == before
     reader = Reader(file.read_text("utf-8"))
-    assert len(reader.of("li", "finding")) == 1 and f"stateheal heal -n {tree.root}" in reader.text
+    assert len(reader.of("li", "finding")) == 1 and f"stateheal heal -n {quoted(str(tree.root))}" in reader.text
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions")
@@ -96,7 +97,7 @@ def test_exit_statuses_are_those_of_audit(tree: Tree, file: Path, capfd: pytest.
     assert run("audit", tree.root, "--html", file, "--job", "task-none") == 2
     assert "stateheal heal" not in file.read_text("utf-8"), "a usage error leaves an earlier page as it was"
     (tree.path / "jobs/task-2.json").unlink()
-    (tree.path / "jobs/task-2.json").symlink_to("nowhere")
+    (tree.path / "jobs/task-2.json").mkdir()
     assert run("audit", tree.root, "--html", file) == 3
     capfd.readouterr()
     assert run("audit", tree.root, "--html", "-") == 3
@@ -188,7 +189,8 @@ def test_the_same_choice_for_the_next_command(tmp_path: Path, monkeypatch: pytes
     settings = settings_of(select=["dead-pid", "schema"], ignore=["silent"], grace=90.5, assume_local=True)
     rules, places, _ = scope_of(Request(("a b", "/x"), ".", "task-1", settings), absolute=True)
     assert rules == "--select dead-pid --select schema --ignore silent --grace 90.5s --assume-local"
-    assert places == f"--cwd {tmp_path} --job task-1 '{tmp_path}/a b' /x"
+    given = [os.path.abspath("a b"), os.path.abspath("/x")]
+    assert places == command_line(["--cwd", str(tmp_path), "--job", "task-1", *given])
 
 
 def test_help_tells_of_it(capfd: pytest.CaptureFixture[str]) -> None:

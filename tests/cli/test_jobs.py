@@ -12,6 +12,7 @@ import pytest
 
 from stateheal.evidence.schema import violations
 from stateheal.formats.times import format_time
+from stateheal.text import quoted
 from tests.support import Tree, done, files_in, job
 from tests.workers import gone_pid, worker
 
@@ -62,7 +63,7 @@ def test_active_jobs_are_listed_with_verdict_title_age_and_resume_command(run: A
     assert "unsure" in far and "elsewhere" in far and "codex resume" not in far, "a review's thread is gone"
     assert "task-done" not in said.out
     assert "2 active (1 dead, 1 unsure), 1 finished (--all shows them)" in " ".join(said.out.split())
-    assert f"  stateheal heal {tree.root}\n" in said.out and "  stateheal close review-far\n" in said.out
+    assert f"  stateheal heal {quoted(str(tree.root))}\n" in said.out and "  stateheal close review-far\n" in said.out
     assert max(len(line) for line in said.out.splitlines() if "stateheal" not in line) <= 80
     assert files_in(tree.root) == before
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from stateheal.evidence.schema import violations
+from stateheal.text import quoted
 from tests.cli.test_jobs import ago, started
 from tests.engine.test_recover import IDENT, THREAD, Home, turn
 from tests.support import Tree, done, job
@@ -89,8 +90,8 @@ def test_where_an_answer_waits_the_command_that_fetches_it_is_named_and_works(
     said = run(command, home.tree.root)
     assert "1 answer waits in Codex rollouts" in said.out
     (following,) = (line.strip() for line in said.out.splitlines() if "stateheal heal --recover" in line)
-    assert following == f"stateheal heal --recover {home.tree.root}"
-    assert run(*following.split()[1:]).status == 0
+    assert following == f"stateheal heal --recover {quoted(str(home.tree.root))}"
+    assert run(*following.replace('"', "").split()[1:]).status == 0
     assert home.tree.record(IDENT)["result"]["rawOutput"] == "The answer."
     assert "waits" not in run(command, home.tree.root).out
 

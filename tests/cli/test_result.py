@@ -28,11 +28,11 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
 
 def test_from_the_job_file_and_stdout_is_the_answer_alone(run: Any, home: Home) -> None:
     home.tree.add(done("task-1", result={"rawOutput": "line 1\nline 2"}, rendered="shorter"))
-    before = files_in(home.path)
+    before = files_in(home.tree.root)
     said = run("result", "task-1", home.tree.root)
     assert (said.status, said.out) == (0, "line 1\nline 2\n")
-    assert "task-1 (completed), from the job file: " in said.err and "jobs/task-1.json" in said.err
-    assert files_in(home.path) == before
+    assert "task-1 (completed), from the job file: " in said.err and os.path.join("jobs", "task-1.json") in said.err
+    assert files_in(home.tree.root) == before
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from stateheal.evidence.schema import violations
-from tests.support import Tree, done, files_in, job
+from tests.support import Tree, done, files_in, job, native
 
 with subprocess.Popen([sys.executable, "-c", ""]) as _ended:
     DEAD = _ended.pid
@@ -26,7 +26,7 @@ def tree(tmp_path: Path) -> Tree:
 
 @pytest.fixture
 def other(tmp_path: Path) -> Tree:
-    return Tree(tmp_path / "tree", project="/home/dev/projects/other").add(job("task-9", pid=DEAD))
+    return Tree(tmp_path / "tree", project=native("/home/dev/projects/other")).add(job("task-9", pid=DEAD))
 
 
 def ids(run: Any) -> list[str]:
@@ -183,6 +183,7 @@ def test_usage(run: Any, words: list[str]) -> None:
 
 
 @pytest.mark.processes
+@pytest.mark.posix("a pseudo-terminal")
 @pytest.mark.parametrize(("answer", "left"), [(b"n\n", 3), (b"\n", 3), (b"y\n", 0)])
 def test_on_a_terminal_it_says_what_goes_and_asks(run: Any, three: list[str], answer: bytes, left: int) -> None:
     ours, theirs = os.openpty()

@@ -17,6 +17,7 @@ import pytest
 from stateheal.commit import ending
 from stateheal.engine import stop
 from stateheal.evidence.host import boot_id, pid_namespace, start_ticks
+from stateheal.evidence.processes import SystemProcesses
 from stateheal.evidence.schema import violations
 from tests.cli.test_jobs import started
 from tests.support import Tree, done, files_in, job
@@ -30,6 +31,10 @@ JOB, OTHER = f"task-stop{os.getpid()}", f"task-other{os.getpid()}"
 """Other processes of the tests must not name the same jobs on their command lines."""
 STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); {WAITS}"
 NOBODY = 65534
+TERMINATED = -signal.SIGTERM if os.name == "posix" else 1
+"""The exit status of who was ended: Windows knows no signals."""
+LAST = "SIGKILL" if os.name == "posix" else "SIGTERM"
+"""What ends who is deaf to SIGTERM: on Windows nobody is."""
 as_root = pytest.mark.skipif(
     not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can become another user"
 )
@@ -60,7 +65,7 @@ def test_a_job_is_ended_and_its_record_closed_and_undo_restores_the_record(
         assert "Dry run: nothing was ended." in said.out and max(map(len, said.out.splitlines())) < 200
         assert lives(process) and files_in(tree.path) == before
         said = run("stop", JOB, tree.root, "--yes")
-        assert said.status == 0 and is_over(process) and process.returncode == -signal.SIGTERM
+        assert said.status == 0 and is_over(process) and process.returncode == TERMINATED
         assert "ended after SIGTERM" in said.out
         assert "its record is closed as failed/terminated; 'stateheal undo' restores it\n" in said.out
     for side in (tree.entry(JOB), tree.record(JOB)):
@@ -93,18 +98,17 @@ def test_children_that_ignore_sigterm_are_killed_with_the_group(run: Any, tmp_pa
         said = run("stop", JOB, tree.root, "--yes", "--grace", "300ms", "--format", "json")
         assert violations("report", said.json) == ()
         (told,) = said.json["processes"]
-        assert told["ended"] and told["signal"] == "SIGKILL" and set(kids) <= set(told["group"])
+        assert told["ended"] and told["signal"] == LAST and set(kids) <= set(told["group"])
         assert is_over(process) and wait_for(lambda: not any(map(_is_running, kids)))
-    assert tree.record(JOB)["errorMessage"] == "Terminated by SIGKILL (stateheal stop)"
+    assert tree.record(JOB)["errorMessage"] == f"Terminated by {LAST} (stateheal stop)"
 
 
 def _is_running(pid: int) -> bool:
-    try:
-        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return False
+    facts = SystemProcesses().facts(pid)
+    return facts.exists and not facts.zombie
 
 
+@pytest.mark.posix("SIGSTOP")
 def test_a_stopped_process_is_ended_too(run: Any, tmp_path: Path, tree: Tree) -> None:
     with worker(tmp_path, JOB) as process:
         os.kill(process.pid, signal.SIGSTOP)
@@ -146,6 +150,7 @@ def test_a_recycled_pid_is_not_hit(run: Any, tmp_path: Path, tree: Tree) -> None
         assert said.status == 1 and "stateheal heal" in said.err and lives(innocent)
 
 
+@pytest.mark.proc("boot id and start ticks")
 @pytest.mark.parametrize("own", [True, False])
 def test_the_recorded_identity_is_a_proof(run: Any, tmp_path: Path, tree: Tree, own: bool) -> None:
     with running(script(tmp_path, "anything.py", WAITS)) as process:
@@ -164,7 +169,7 @@ def test_a_process_that_ends_between_proof_and_signal(
         tree.add(job(JOB, pid=process.pid, **started(60)))
         real = stop.held
         sent: list[int] = []
-        monkeypatch.setattr(signal, "pidfd_send_signal", lambda fd, signum, *more: sent.append(signum))
+        monkeypatch.setattr(signal, "pidfd_send_signal", lambda fd, signum, *more: sent.append(signum), raising=False)
 
         def late(pid: int) -> Any:
             process.kill()
@@ -222,6 +227,7 @@ def test_a_worker_of_another_project_with_the_same_id_is_left(run: Any, tmp_path
         assert run("stop", JOB, tree.root, "--yes").status == 1 and lives(process)
 
 
+@pytest.mark.posix("a request to end: Windows has but an end for what shares no console with us")
 def test_a_worker_that_writes_its_own_end_has_the_last_word(run: Any, tmp_path: Path, tree: Tree) -> None:
     path = tree.path / f"jobs/{JOB}.json"
     text = (
@@ -297,6 +303,7 @@ class TestNamespaces:
         assert tree.record(JOB)["status"] == "running"
 
 
+@pytest.mark.posix("a pseudo-terminal")
 @pytest.mark.parametrize(("keys", "ended"), [(b"y\n", True), (b"n\n", False), (b"\n", False)])
 def test_on_a_terminal_it_asks(tmp_path: Path, tree: Tree, keys: bytes, ended: bool) -> None:
     with worker(tmp_path, JOB) as process:
@@ -345,11 +352,18 @@ def test_usage(run: Any, tree: Tree) -> None:
 SERVES = (
     "import socket, sys; s = socket.socket(socket.AF_UNIX); "
     "s.bind(sys.argv[sys.argv.index('--endpoint') + 1][5:]); s.listen(); print('up', flush=True); " + WAITS
+    if os.name == "posix"
+    else "import sys; from multiprocessing.connection import Listener; "
+    "s = Listener(sys.argv[sys.argv.index('--endpoint') + 1][5:], 'AF_PIPE'); print('up', flush=True); " + WAITS
 )
 
 
+def endpoint_in(folder: Path, name: str) -> str:
+    return f"unix:{folder}/{name}.sock" if os.name == "posix" else f"pipe:\\\\.\\pipe\\{folder.name}-{name}"
+
+
 def broker_in(tree: Tree, folder: Path, **more: Any) -> Any:
-    endpoint = f"unix:{folder}/b.sock"
+    endpoint = endpoint_in(folder, "b")
     return endpoint, running(script(folder, "app-server-broker.mjs", SERVES), "serve", "--endpoint", endpoint, **more)
 
 
@@ -357,7 +371,7 @@ def test_a_broker_is_ended_and_its_file_removed(run: Any, tmp_path: Path, tree: 
     tree.add(done(JOB))
     endpoint, starting = broker_in(tree, tmp_path)
     with starting as process:
-        assert process.stdout.readline() == b"up\n"
+        assert process.stdout.readline().split() == [b"up"]
         path = tree.path / "broker.json"
         path.write_text(json.dumps({"endpoint": endpoint, "pid": process.pid}))
         before = files_in(tree.path)
@@ -381,7 +395,7 @@ def test_a_recycled_brokers_pid_is_not_hit(run: Any, tmp_path: Path, tree: Tree)
     tree.add(done(JOB))
     with running(script(tmp_path, "innocent.py", WAITS)) as innocent:
         (tree.path / "broker.json").write_text(
-            json.dumps({"endpoint": f"unix:{tmp_path}/none.sock", "pid": innocent.pid})
+            json.dumps({"endpoint": endpoint_in(tmp_path, "none"), "pid": innocent.pid})
         )
         said = run("stop", "--broker", tree.path, "--yes")
         assert said.status == 1 and "no process is proven" in said.err and lives(innocent)

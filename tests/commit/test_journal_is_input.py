@@ -138,7 +138,10 @@ BROKEN: dict[str, Callable[[Path], object]] = {
 }
 
 
-@pytest.mark.parametrize("broken", BROKEN)
+NEEDED = {"a link": pytest.mark.links("a link"), "a FIFO": pytest.mark.posix("a FIFO")}
+
+
+@pytest.mark.parametrize("broken", [pytest.param(each, marks=NEEDED.get(each, ())) for each in BROKEN])
 def test_one_bad_archive_is_one_error_line_and_the_rest_works(tree: Tree, broken: str) -> None:
     journal = journal_in(tree.root.parent)
     sound = healed(tree).parent.name
@@ -199,6 +202,7 @@ def test_an_archive_that_names_no_root_is_trusted_below_known_roots_only(tree: T
     assert undo(journal=journal_in(tmp_path)).exit_status == 0
 
 
+@pytest.mark.links("a link in the place of the workspace")
 def test_a_link_in_the_place_of_the_workspace_is_not_followed(tree: Tree, tmp_path: Path) -> None:
     healed(tree)
     moved = tmp_path / "elsewhere"
@@ -209,6 +213,7 @@ def test_a_link_in_the_place_of_the_workspace_is_not_followed(tree: Tree, tmp_pa
     assert files_in(moved) == before
 
 
+@pytest.mark.posix("modes")
 def test_no_setuid_bit_comes_from_the_journal(tree: Tree, tmp_path: Path) -> None:
     (tree.path / "broker.json").write_text('{"endpoint": "unix:/nonexistent/b.sock", "pid": 4242}\n')
     path = healed(tree)

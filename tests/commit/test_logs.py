@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +63,8 @@ def test_a_sparse_log_of_a_gibibyte_costs_neither_memory_nor_journal(tmp_path: P
     assert (int(healed) > 0, status, is_small, undone) == (True, "0", "True", "0")
     assert int((tmp_path / "size").read_text()) > HUGE
     assert {path.stat().st_size for path in tree.path.glob("jobs/*.log")} == {HUGE}
+    import resource
+
     assert resource.getrlimit(resource.RLIMIT_AS)[0] != LIMIT, "of the child alone"
 
 
@@ -106,6 +107,7 @@ def test_another_users_log_is_not_ours_to_append_to(tmp_path: Path, monkeypatch:
         assert not logs.may_append(folder, "x.log")
 
 
+@pytest.mark.proc("to tell which file a descriptor is of")
 def test_an_age_that_cannot_be_given_leaves_the_log_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tree = Tree(tmp_path / "tree").add(job("task-1"))
     log = tree.path / "jobs/task-1.log"
@@ -140,6 +142,7 @@ def killed_before_the_line(tree: Tree) -> None:
 
 
 @pytest.mark.processes
+@pytest.mark.posix("fork")
 def test_the_next_heal_writes_the_line_and_its_undo_takes_that_back(tmp_path: Path) -> None:
     tree = Tree(tmp_path / "tree").add(job("task-1"))
     log = tree.path / "jobs/task-1.log"
@@ -155,6 +158,7 @@ def test_the_next_heal_writes_the_line_and_its_undo_takes_that_back(tmp_path: Pa
 
 
 @pytest.mark.processes
+@pytest.mark.posix("fork")
 def test_a_run_that_was_undone_owes_nothing(tmp_path: Path) -> None:
     tree = Tree(tmp_path / "tree").add(job("task-1"))
     before = files_in(tree.root)
@@ -169,6 +173,7 @@ def test_a_run_that_was_undone_owes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.processes
+@pytest.mark.posix("fork")
 def test_of_several_interrupted_runs_the_one_that_wrote_the_record_owes_the_line(tmp_path: Path) -> None:
     tree = Tree(tmp_path / "tree").add(job("task-1"))
     before = files_in(tree.root)

@@ -28,6 +28,7 @@ from tests.support import (
     files_in,
     job,
     journal_in,
+    native,
     settle,
     survivors,
     world,
@@ -84,8 +85,8 @@ VALUES: dict[str, Damage] = {
         edit_record(tree, **done(IDENT, logFile=tree.record(IDENT)["logFile"])),
         edit_entry(tree, status="failed", phase="orphaned", pid=None, errorMessage="Orphaned: by another tool"),
     )[0],
-    "unsafe log in the file": lambda tree: edit_record(tree, logFile="/etc/passwd"),
-    "unsafe log in the index": lambda tree: edit_entry(tree, logFile="/etc/passwd"),
+    "unsafe log in the file": lambda tree: edit_record(tree, logFile=native("/etc/passwd")),
+    "unsafe log in the index": lambda tree: edit_entry(tree, logFile=native("/etc/passwd")),
 }
 SHAPES: dict[str, Damage] = {
     "null entry": lambda tree: in_index(tree, lambda jobs: jobs.insert(0, None)),

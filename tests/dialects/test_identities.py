@@ -10,7 +10,7 @@ import pytest
 from stateheal.engine.api import audit, heal, settings_of
 from stateheal.model.report import Report
 from tests.dialects.test_trees import NOW, TREES, Laid, files_in, lay_out, sides
-from tests.support import FakeProcesses, host, journal_in, world
+from tests.support import NATIVE_HOST, FakeProcesses, journal_in, world
 
 STRANGER = ("/usr/sbin/nginx", "-g", "daemon off;")
 FIELDS = {
@@ -34,7 +34,7 @@ def recorded(laid: Laid, pid: str, identity: str) -> tuple[str, int, int]:
 
 
 def report(laid: Laid, processes: FakeProcesses, do: Any) -> Report:
-    processes.facts_of_host = host(now=NOW, boot_time=NOW - 30 * 86400)
+    processes.facts_of_host = NATIVE_HOST._replace(now=NOW, boot_time=NOW - 30 * 86400)
     return do([laid.data], settings=settings_of(), world=world(processes), journal=journal_in(laid.box))
 
 

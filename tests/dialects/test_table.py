@@ -80,10 +80,10 @@ def strings(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)).replace("/", ".")
+    "path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.relative_to(PACKAGE).as_posix().replace("/", ".")
 )
 def test_nothing_else_names_a_companion(path: Path) -> None:
-    if str(path.relative_to(PACKAGE)).startswith(MAY_NAME):
+    if path.relative_to(PACKAGE).as_posix().startswith(MAY_NAME):
         return
     for text in strings(path):
         assert not any(family in text for family in FAMILIES), f"{text!r}: that is the table's to say"

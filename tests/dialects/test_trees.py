@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -24,12 +25,13 @@ from stateheal.model.findings import Outcome, Severity
 from stateheal.model.report import Report
 from stateheal.model.request import Request
 from stateheal.report.explanation import explanation_lines
-from tests.support import FakeProcesses, files_in, host, journal_in, world
+from tests.support import NATIVE_HOST, FakeProcesses, files_in, journal_in, world
 
 TREES = Path(__file__).parent / "trees"
 FORKS = os.environ.get("STATEHEAL_TEST_FORKS", "")
 NOW = parse_time("2026-11-28T08:00:00.000Z") or 0.0
 WRITTEN = NOW - 86400
+SEPARATOR = json.dumps(os.sep)[1:-1]
 
 
 class Fork(NamedTuple):
@@ -135,7 +137,7 @@ class Laid(NamedTuple):
         return self.box / "plugins" / "data"
 
     def report(self, do: Any, **more: Any) -> Report:
-        table = world(FakeProcesses(facts_of_host=host(now=NOW, boot_time=NOW - 30 * 86400)))
+        table = world(FakeProcesses(facts_of_host=NATIVE_HOST._replace(now=NOW, boot_time=NOW - 30 * 86400)))
         return do([self.data], settings=settings_of(), world=table, journal=journal_in(self.box), **more)
 
 
@@ -150,13 +152,20 @@ def lay_out(name: str, case: str, box: Path) -> Laid:
     shutil.copytree(TREES / name / case, state)
     for path in (state, *state.rglob("*")):
         if path.is_file():
-            text = path.read_text("utf-8").replace("@STATE@", str(state)).replace("@PROJECT@", str(project))
-            path.write_text(text, "utf-8")
+            path.write_text(filled(path.read_text("utf-8"), STATE=state, PROJECT=project), "utf-8")
             path.chmod(0o600)
         else:
             path.chmod(0o700)
         os.utime(path, (WRITTEN, WRITTEN))
     return Laid(box, project, state)
+
+
+def filled(text: str, **places: Path) -> str:
+    """The text with its places filled in, as JSON on this system spells their paths."""
+    for name, place in places.items():
+        spelled = json.dumps(f"{place}/", ensure_ascii=False)[1:-2]
+        text = re.sub(f'@{name}@([^"@]*)', lambda found, way=spelled: way + found[1].replace("/", SEPARATOR), text)
+    return text
 
 
 def test_every_tree_is_told_of() -> None:

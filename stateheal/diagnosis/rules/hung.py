@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -20,6 +19,7 @@ from stateheal.model.liveness import Liveness
 from stateheal.model.look import Seen
 from stateheal.model.records import entries_of, is_finished, own_times, pid_of, text_of
 from stateheal.model.turns import TurnEnd
+from stateheal.text import quoted
 
 _WINDING_UP = MINUTE
 """Seconds that a worker may take to end after its turn was aborted."""
@@ -38,7 +38,7 @@ def find_lives_on(view: View) -> Iterator[Diagnosed]:
         message = f"recorded as {status}, but its worker lives: pid {seen.pid}, with --job-id {ident}"
         ended = max((moment for side in job.sides for moment in own_times(side, view.now)), default=None)
         since = "" if ended is None else f"the record was closed {describe_age(ended, view.now)}; "
-        helps = f"{since}to end it: stateheal stop {shlex.quote(ident)}"
+        helps = f"{since}to end it: stateheal stop {quoted(ident)}"
         yield Diagnosed(job_finding(view, job, LIVES_ON, message, helps)._replace(pid=seen.pid))
 
 
@@ -86,7 +86,7 @@ def find_stuck_worker(view: View) -> Iterator[Diagnosed]:
         message = (
             f"its worker lives, but its turn was aborted {describe_age(facts.mtime, view.now)} and its broker is gone"
         )
-        helps = f"nothing will end it; to do so: stateheal stop {shlex.quote(job.id)}"
+        helps = f"nothing will end it; to do so: stateheal stop {quoted(job.id)}"
         yield Diagnosed(job_finding(view, job, STUCK_WORKER, message, helps))
 
 
@@ -126,7 +126,7 @@ def _own_pid(broker: BrokerFacts) -> int | None:
 
 
 def _stop_command(view: View) -> str:
-    return f"stateheal stop --broker {shlex.quote(str(view.evidence.place.directory))}"
+    return f"stateheal stop --broker {quoted(str(view.evidence.place.directory))}"
 
 
 def find_agent_lives(view: View) -> Iterator[Diagnosed]:

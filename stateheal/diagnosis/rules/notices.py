@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Iterator
 
 from stateheal.diagnosis.job import Job
@@ -17,7 +16,7 @@ from stateheal.model.findings import Severity
 from stateheal.model.liveness import Liveness
 from stateheal.model.records import entries_of, is_lost, text_of
 from stateheal.model.turns import TurnEnd
-from stateheal.text import size_of
+from stateheal.text import quoted, size_of
 
 _SILENT = 2 * HOUR
 _STILL_WARM = 30 * MINUTE
@@ -105,8 +104,8 @@ def _migration(view: View) -> str:
     """The command that would mend a split root: out of the temp directory, into the plugin's own."""
     places = (str(view.evidence.place.directory), *view.evidence.twins)
     roots = sorted((os.path.dirname(place) for place in places), key=lambda root: (_is_temp(root), root))
-    cwd = f" --cwd {shlex.quote(view.evidence.home)}" if view.evidence.home else ""
-    return f"stateheal migrate --from {shlex.quote(roots[-1])} --to {shlex.quote(roots[0])}{cwd} --archive"
+    cwd = f" --cwd {quoted(view.evidence.home)}" if view.evidence.home else ""
+    return f"stateheal migrate --from {quoted(roots[-1])} --to {quoted(roots[0])}{cwd} --archive"
 
 
 def _is_temp(root: str) -> bool:
@@ -131,8 +130,8 @@ def find_gone_workspace(view: View) -> Iterator[Diagnosed]:
     if view.evidence.home_exists is False:
         home, size = str(view.evidence.home), _size(view, str(view.evidence.place.directory))
         message = f"the project directory {home} that this state ({size}) belongs to is not there any more"
-        root = shlex.quote(str(view.evidence.place.root))
-        command = f"stateheal migrate --from {root} --workspace {shlex.quote(home)} NEW"
+        root = quoted(str(view.evidence.place.root))
+        command = f"stateheal migrate --from {root} --workspace {quoted(home)} NEW"
         helps = f"if it was moved: {command}; if it was deleted: stateheal prune --gone"
         finding = file_finding(view, GONE_WORKSPACE, "", message, helps)
         yield Diagnosed(finding._replace(size=view.evidence.sizes.get(str(view.evidence.place.directory), 0)))
@@ -146,7 +145,7 @@ def find_silent(view: View) -> Iterator[Diagnosed]:
         last = view.last_sign(job)
         if last is not None and view.now - last > _SILENT:
             message = f"its process lives, but its last sign of life was {describe_age(last, view.now)}"
-            helps = f"if it hangs: stateheal stop {shlex.quote(job.id)}, or {view.dialect.launch.cancel} {job.id}"
+            helps = f"if it hangs: stateheal stop {quoted(job.id)}, or {view.dialect.launch.cancel} {job.id}"
             yield Diagnosed(job_finding(view, job, SILENT, message, helps))
 
 

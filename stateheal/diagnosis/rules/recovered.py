@@ -6,7 +6,6 @@ is first failed and then completed.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 
 from stateheal.diagnosis.job import Job, Record
@@ -19,6 +18,7 @@ from stateheal.model.liveness import Liveness
 from stateheal.model.plan import GONE, Change, Patch
 from stateheal.model.records import is_active, is_lost, lacks_answer, text_of
 from stateheal.model.turns import Recovery, TurnEnd
+from stateheal.text import quoted
 from stateheal.version import __version__
 
 _TOOL = "stateheal"
@@ -59,7 +59,7 @@ def _notice(view: View, job: Job) -> Iterator[Diagnosed]:
             continue
         if _is_lost(view, job):
             message = f"its worker died, but Codex finished the turn: the answer is in {facts.path}"
-            where = shlex.quote(str(view.evidence.place.directory))
+            where = quoted(str(view.evidence.place.directory))
             helps = f"stateheal recover --job {job.id} {where}, or codex resume {thread}"
             yield Diagnosed(job_finding(view, job, RECOVERABLE, message, helps))
         return
