@@ -1,7 +1,8 @@
 """One workspace of one run, as a plain tar archive that can be unpacked by hand.
 
 ``manifest.json`` (schemas/journal.schema.json) says what the run was about to change; beside it stand the original
-files. ``<n>.done`` beside the archive lists the files that were really written; without it the run was interrupted.
+files. ``<n>.done`` beside the archive lists the files that were really written; without it the run was interrupted. It
+is not flushed: one that a power cut took, or left empty, makes the run an interrupted one, which loses nothing.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from tarfile import TarFile, TarInfo
 
 MANIFEST = "manifest.json"
+_END = ".done"
 
 
 def tarfile() -> ModuleType:
@@ -66,7 +68,7 @@ class Archive(NamedTuple):
 
     @property
     def complete(self) -> bool:
-        return self.path.with_suffix(".done").exists()
+        return is_complete(self.path)
 
     @property
     def planned(self) -> list[Item]:
@@ -76,20 +78,18 @@ class Archive(NamedTuple):
     @property
     def items(self) -> list[Item]:
         """What was changed; of an interrupted run, what may have been."""
-        path = self.path.with_suffix(".done")
+        path = self.path.with_suffix(_END)
         try:
             with open_directory(path.parent) as folder, folder.regular(path.name) as (fd, info):
-                written = json.loads(os.read(fd, info.size))
+                data = os.read(fd, info.size)
         except FileNotFoundError:
             return self.planned
+        if not data:
+            return self.planned
+        written = json.loads(data)
         if not isinstance(written, list):
             raise ValueError(f"{path.name} is no list")
         return [item for number, item in enumerate(self.planned) if number in written]
-
-    def finish(self, names: Collection[str]) -> None:
-        """Note which of the planned files were written. Raises ``OSError``."""
-        numbers = [number for number, item in enumerate(self.planned) if item.name in names]
-        write_durably(self.path.with_suffix(".done"), json.dumps(numbers).encode())
 
     def originals(self, items: Sequence[Item]) -> dict[str, bytes]:
         """The bytes that these items' files had, by name; the archive is gone through once.
@@ -109,6 +109,22 @@ class Archive(NamedTuple):
             if item.before is None or sha256(found[item.name]) != item.before.sha256:
                 raise DamagedArchive(f"{self.path}: the original of {item.name} is damaged")
         return found
+
+
+def is_complete(path: Path) -> bool:
+    """Whether the run came to its end in the workspace of an archive."""
+    try:
+        return path.with_suffix(_END).lstat().st_size > 0
+    except OSError:
+        return False
+
+
+def finish(path: Path, numbers: Collection[int]) -> None:
+    """Note which of the planned files of an archive were written. Raises ``OSError``."""
+    end = path.with_suffix(_END)
+    temp = end.with_name(end.name + ".tmp")
+    _write(temp, json.dumps(sorted(numbers)).encode(), durably=False)
+    os.replace(temp, end)
 
 
 _BAD_ARCHIVE = (
@@ -183,18 +199,27 @@ def _add(tar: TarFile, name: str, data: bytes) -> None:
 def write_durably(path: Path, data: bytes) -> None:
     """Write a file whole or not at all, and make it survive a power cut. Raises ``OSError``."""
     temp = path.with_name(path.name + ".tmp")
+    _write(temp, data, durably=True)
     try:
-        fd = os.open(temp, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o600)
-        try:
-            write_all(fd, data)
-            sync(fd)
-        finally:
-            os.close(fd)
         os.replace(temp, path)
     except OSError:
         temp.unlink(missing_ok=True)
         raise
     sync_directory(path.parent)
+
+
+def _write(path: Path, data: bytes, durably: bool) -> None:
+    try:
+        fd = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o600)
+        try:
+            write_all(fd, data)
+            if durably:
+                sync(fd)
+        finally:
+            os.close(fd)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def sync_directory(path: Path) -> None:

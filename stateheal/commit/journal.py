@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from stateheal.commit.archive import Archive, load
+from stateheal.commit.archive import Archive, is_complete, load
 from stateheal.commit.lock import is_held_by_another
 from stateheal.commit.manifest import Item
 from stateheal.commit.run_writer import RunWriter
@@ -118,7 +118,7 @@ class Journal:
             path
             for name in sorted(self.run_ids(), key=run_number)
             for path in sorted((self.runs_path / name).glob("*.tar"))
-            if not path.with_suffix(".done").exists()
+            if not is_complete(path)
         ]
         return list(_loaded(open_ends))
 

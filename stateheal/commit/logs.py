@@ -86,6 +86,7 @@ def append_line(
 ) -> FileStat:
     """Append one line to a log and put its mtime back: a heal is no sign of life (field guide section 3).
 
+    The line is not flushed: should a power cut take it, what stood there before is there, and the record says as much.
     Raises ``Conflict`` where the log is not what it was, ``WriteError`` where the line does not fit whole or the age
     could not be put back; the log is then as it was. ``mtime_ns``: another age than it has. Returns what it is now.
     """
@@ -99,7 +100,6 @@ def append_line(
             wrote = os.write(fd, line)
             if wrote != len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            sync(fd)
             directory.set_mtime(name, age, fd)
         except OSError:
             _cut_back(directory, name, fd, before, wrote)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stateheal.commit.archive import load, pack, sync_directory, write_durably
+from stateheal.commit.archive import finish, pack, sync_directory, write_durably
 from stateheal.commit.lock import hold, let_go
 from stateheal.commit.manifest import Item
 from stateheal.errors import JournalError
@@ -33,6 +33,8 @@ class RunWriter:
     count: int = 0
     wrote: bool = False
     """Whether any file of any workspace was changed."""
+    planned: dict[Path, tuple[str, ...]] = field(default_factory=dict)
+    """By archive, the names of what it holds, until that is finished."""
 
     @property
     def id(self) -> str:
@@ -57,6 +59,7 @@ class RunWriter:
                 path.unlink()  # nothing was changed yet: an archive that may not last is none
             raise JournalError(f"{self.journal.path} cannot be written: {error.strerror or error}") from error
         self.count += 1
+        self.planned[path] = tuple(item.name for item in items)
         return path
 
     def start(self) -> None:
@@ -90,10 +93,11 @@ class RunWriter:
         stands in the history as interrupted, and can be undone all the same.
         """
         names = set(written)
-        with suppress(OSError, JournalError):
+        planned = self.planned.pop(path)
+        with suppress(OSError):
             if names:
                 self.wrote = True
-                load(path).finish(names)
+                finish(path, [number for number, name in enumerate(planned) if name in names])
             else:
                 path.unlink()
 

@@ -1,10 +1,10 @@
 """One file of a workspace on its way from its old self to its new one: prepared beside its place, then put there.
 
 DESIGN.md promises 3 and 4; field guide section 6. ``prepare`` writes the new bytes into a temporary file in the same
-directory, ``sync`` makes them durable, ``perform`` reads the old file once more and swaps only if it still is what the
-change was concluded from, ``revert`` takes that back, ``close`` removes what is left lying about. While a file is
-swapped its old self keeps a second name, and nobody can open it for writing unseen: a read lease sees to that, where
-the system has one.
+directory, ``sync`` makes them durable (of many files, once all are written), ``perform`` reads the old file once more
+and swaps only if it still is what the change was concluded from, ``revert`` takes that back, ``close`` removes what is
+left lying about. While a file is swapped its old self keeps a second name, and nobody can open it for writing unseen: a
+read lease sees to that, where the system has one.
 
 Without second names (FAT, some FUSE) an update that a writer was about to make is read from the old file's descriptor
 and put back in place: nothing acknowledged is lost unless this process is killed within that moment, or the writer
@@ -29,7 +29,7 @@ from stateheal.errors import Conflict, Overwritten, Refused, StatehealError
 from stateheal.fs.directory import Directory, file_stat, own_name
 from stateheal.fs.output import write_all
 from stateheal.model.disk import FileStat
-from stateheal.system.disk import sync
+from stateheal.system.disk import start_sync, sync
 
 SECOND_SUFFIX = ".old"
 """Of the second name that a file keeps while it is swapped."""
@@ -70,17 +70,20 @@ class Swap:
         self.close()
 
     def prepare(self) -> None:
-        """Write the new bytes beside the file's place. Raises ``Conflict``, ``Refused`` or ``WriteError``."""
+        """Write the new bytes beside the file's place, with the owner, mode, attributes and age that they are to have.
+
+        Raises ``Conflict``, ``Refused`` or ``WriteError``.
+        """
         with named_errors(self.target.name):
             self._look()
             if self._data is not None:
                 self._write(self._data)
 
     def sync(self) -> None:
-        """Give what was written its owner, mode, attributes and age, and make it durable."""
+        """Make what was written durable. Raises ``WriteError``."""
         if self._data is not None:
             with named_errors(self.target.name):
-                self._dress()
+                self._sync()
 
     def perform(self) -> None:
         """Swap. Raises as ``prepare``, or ``Overwritten``; ``landed`` tells whether the change is in place."""
@@ -129,16 +132,17 @@ class Swap:
         self._has_temp = True
         try:
             write_all(fd, data)
-        finally:
-            os.close(fd)
-
-    def _dress(self) -> None:
-        fd = self.folder.open(self._temp, os.O_RDWR)
-        try:
             _keep_owner_and_mode(fd, self.target)
             self._give_attributes(fd)
             if self._mtime_ns is not None:
                 self.folder.set_mtime(self._temp, self._mtime_ns, fd)
+            start_sync(fd)
+        finally:
+            os.close(fd)
+
+    def _sync(self) -> None:
+        fd = self.folder.open(self._temp, os.O_RDWR if closed.REQUIRED else os.O_RDONLY)
+        try:
             sync(fd)
             closed.keep_read_only(self.folder, self._temp, self.target.stat.mode)
             self._made = file_stat(os.fstat(fd))
@@ -208,7 +212,7 @@ class Replacement(Swap):
         self._has_temp = False
         self._mtime_ns = None
         self._write(read_again(fd))
-        self._dress()
+        self._sync()
         self.folder.replace(self._temp, self.target.name)
         self._has_temp = False
 

@@ -19,6 +19,7 @@ from stateheal.commit.lock import hold, let_go
 from stateheal.commit.swap import Replacement, Swap
 from stateheal.engine.api import heal
 from stateheal.engine.commands import undo
+from stateheal.engine.history import history
 from stateheal.errors import JournalError, UsageError
 from stateheal.evidence.schema import violations
 from tests.support import Tree, done, files_in, job, journal_in, world
@@ -319,3 +320,16 @@ def test_a_run_at_work_is_not_forgotten(tree: Tree) -> None:
     assert subprocess.run(command, capture_output=True, text=True).stdout.strip() == f"['{run}']"
     let_go(lock)
     assert [each.id for each in journal.runs()] == [run]
+
+
+def test_an_end_that_a_power_cut_has_emptied_makes_the_run_an_interrupted_one(tree: Tree) -> None:
+    """The end is not flushed: nothing rests on it but what the history says."""
+    before, journal = files_in(tree.root), journal_in(tree.root.parent)
+    run = run_heal(tree)
+    healed = files_in(tree.root)
+    archive_of(tree, run).with_suffix(".done").write_bytes(b"")
+    assert [each.complete for each in history(journal)] == [False] and not journal.damaged
+    heal([tree.root], world=world(), journal=journal)
+    assert files_in(tree.root) == healed
+    assert undo(journal=journal).exit_status == 0 and files_in(tree.root) == before
+    assert undo(journal=journal).run is None

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from stateheal.fs.directory import open_directory
-from stateheal.system.disk import patiently, sync
+from stateheal.system.disk import patiently, start_sync, sync
 
 
 def test_on_macos_the_drive_is_told_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,6 +28,17 @@ def test_where_the_drive_cannot_be_told_fsync_must_do(monkeypatch: pytest.Monkey
     sync(7, "darwin", unknown)
     sync(8, "linux", unknown)
     assert synced == [7, 8]
+
+
+def test_to_begin_is_not_to_wait_and_never_fails(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"bytes")
+    with path.open("rb") as file:
+        start_sync(file.fileno())
+        gone = os.dup(file.fileno())
+    os.close(gone)
+    start_sync(gone)
+    assert path.read_bytes() == b"bytes"
 
 
 class Busy(OSError):
