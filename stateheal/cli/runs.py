@@ -11,7 +11,7 @@ from typing import NamedTuple
 import click
 from rich.text import Text
 
-from stateheal.cli.options import Output, output_options
+from stateheal.cli.options import Output, job_ids, output_options
 from stateheal.commit.forgetting import forget as forget_runs
 from stateheal.commit.forgetting import with_their_undos
 from stateheal.commit.journal import Journal, Run
@@ -53,7 +53,10 @@ def _runs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[s
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would be put back, as a diff; write nothing.")
 @click.option("--cwd", type=click.Path(), help="Only the workspaces of this directory: its own and its parents'.")
 @click.option(
-    "--job", metavar="ID", help="Only the workspaces in which the run changed this job; each comes back whole."
+    "--job",
+    metavar="ID",
+    shell_complete=job_ids,
+    help="Only the workspaces in which the run changed this job; each comes back whole.",
 )
 @output_options
 def undo_command(run: str | None, dry_run: bool, cwd: str | None, job: str | None, output: Output) -> int:
@@ -71,13 +74,14 @@ def undo_command(run: str | None, dry_run: bool, cwd: str | None, job: str | Non
         output.print_json(report, "restored", "refused")
     else:
         print_diffs(output.console, () if output.quiet else report.diffs)
-        print_lines(output.console, _undo_lines(report, output.quiet))
+        print_lines(output.console, _undo_lines(report, output.quiet, job or cwd))
     return output.finish(report)
 
 
-def _undo_lines(report: Report, quiet: bool) -> Iterator[str | Text]:
+def _undo_lines(report: Report, quiet: bool, narrowed: str | None) -> Iterator[str | Text]:
     if report.run is None:
-        yield "There is nothing to undo."
+        of = f" of {printable(narrowed)}" if narrowed else ""
+        yield f"There is nothing to undo{of}."
         return
     for each in () if quiet else report.restored:
         yield from _restored_lines(each, report.dry_run)

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 
 from stateheal.commit.archive import Archive
 from stateheal.commit.journal import Journal, Run
 from stateheal.commit.undo import find_run
+from stateheal.engine.job_ids import the_one_that_begins
 from stateheal.errors import StatehealError, UsageError
 from stateheal.evidence.hashes import hashes_of
 from stateheal.formats.jsontext import Json, parse, same
 from stateheal.model.disk import INDEX, JOBS
-from stateheal.model.records import entries_of
+from stateheal.model.records import entries_of, text_of
 
 
 def run_to_undo(journal: Journal, run: str | None, cwd: str | None = None, job: str | None = None) -> Run | None:
     """The run, with those workspaces only that were asked for; ``None`` where nothing is left to undo.
 
-    Without ``run`` the latest that is not undone and has any such. Raises ``UsageError`` for a run that is not there or
-    has none, ``JournalError`` where the latest cannot be told.
+    Without ``run`` the latest that is not undone and has any such; of ``job`` its beginning will do.
+
+    Raises ``UsageError`` for a run that is not there or has none, ``JournalError`` where the latest cannot be told.
     """
     found = find_run(journal, run)
     if found is None or (cwd is None and job is None):
         return found
+    if job is not None:
+        runs = [found] if run is not None else journal.runs()
+        job = the_one_that_begins(job, {ident for each in runs for archive in each.archives for ident in _ids(archive)})
     if run is not None:
         narrowed = _narrowed(found, cwd, job)
         if not narrowed.archives:
@@ -31,6 +37,18 @@ def run_to_undo(journal: Journal, run: str | None, cwd: str | None = None, job: 
         return narrowed
     candidates = (_narrowed(each, cwd, job) for each in journal.runs() if each.undone_word != "yes")
     return next((each for each in candidates if each.archives and each.undone_word != "yes"), None)
+
+
+def _ids(archive: Archive) -> Iterator[str]:
+    """The jobs that a run may have changed: by the names of their files, and by the index as it was."""
+    for item in archive.items:
+        folder, _, name = item.name.partition("/")
+        if folder == JOBS and name.endswith(".json"):
+            yield name.removesuffix(".json")
+        elif item.name == INDEX and item.action == "replace":
+            with suppress(StatehealError, OSError):
+                entries = entries_of(parse(archive.originals([item])[INDEX]).value)
+                yield from (ident for each in entries if isinstance(each, dict) and (ident := text_of(each, "id")))
 
 
 def _narrowed(run: Run, cwd: str | None, job: str | None) -> Run:

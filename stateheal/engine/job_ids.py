@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from stateheal.errors import UsageError
 from stateheal.evidence.discover import discover
@@ -23,15 +23,23 @@ def with_whole_job(request: Request) -> Request:
     """
     if request.job is None:
         return request
-    begun = {ident for ident, _ in known_jobs(request) if ident.startswith(request.job)}
-    if request.job in begun or not begun:
-        return request
+    return request._replace(job=the_one_that_begins(request.job, {ident for ident, _ in known_jobs(request)}))
+
+
+def the_one_that_begins(job: str, known: Iterable[str]) -> str:
+    """The only known job whose id begins so; ``job`` itself where it is known, or none begins so.
+
+    Raises ``UsageError`` where several do.
+    """
+    begun = {ident for ident in known if ident.startswith(job)}
+    if job in begun or not begun:
+        return job
     if len(begun) > 1:
         named = ", ".join(sorted(begun)[:_MOST_NAMED])
         more = len(begun) - _MOST_NAMED
         rest = f" and {more} more" if more > 0 else ""
-        raise UsageError(f"several jobs begin with {request.job!r}: {named}{rest}")
-    return request._replace(job=begun.pop())
+        raise UsageError(f"several jobs begin with {job!r}: {named}{rest}")
+    return begun.pop()
 
 
 def known_jobs(request: Request) -> Iterator[tuple[str, str]]:

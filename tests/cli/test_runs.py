@@ -68,7 +68,8 @@ def test_undo_by_number_by_beginning_and_with_nothing_left(run: Any, tree: Tree)
     assert "was undone already" in run("undo", first[:9]).out
     for words in ([], ["-n"], ["--cwd", "/nowhere"], ["--job", "task-1"]):
         said = run("undo", *words)
-        assert (said.status, said.out, said.err) == (0, "There is nothing to undo.\n", "")
+        of = f" of {words[1]}" if words[1:] else ""
+        assert (said.status, said.out, said.err) == (0, f"There is nothing to undo{of}.\n", "")
     told = run("undo", "--format", "json").json
     assert told["run"] is None and told["restored"] == [] and violations("report", told) == ()
 
@@ -92,9 +93,19 @@ def test_narrowed_to_a_directory_or_a_job(run: Any, tree: Tree, other: Tree) -> 
     assert run("undo", "--cwd", other.project).status == 0
     assert files_in(other.path) == before[1] and files_in(tree.path) != before[0]
     assert "partly undone" in run("history").out
-    assert "nothing to undo" in run("undo", "--job", "task-9").out
+    assert run("undo", "--job", "task-9").out == "There is nothing to undo of task-9.\n"
     assert run("undo", "1", "--job", "task-7").status == 2
+    assert "several jobs begin with 'task'" in run("undo", "--job", "task").err
     assert run("undo", "--job", "task-1").status == 0 and files_in(tree.path) == before[0]
+
+
+def test_the_beginning_of_a_job_will_do_whatever_is_left_of_it(run: Any, tmp_path: Path) -> None:
+    home = str(tmp_path / "gone")
+    made = Tree(tmp_path / "tree", home).add(done("task-mnyhf4jl-1mnkv1", workspaceRoot=home))
+    before = files_in(made.path)
+    assert run("prune", "--gone", made.root).status == 0 and not made.path.exists()
+    assert run("undo", "--job", "task-mny").status == 0 and files_in(made.path) == before
+    assert run("undo", "--job", "task-mny").out == "There is nothing to undo of task-mny.\n"
 
 
 def test_a_job_that_was_changed_in_the_index_alone(run: Any, tree: Tree) -> None:
