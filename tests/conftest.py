@@ -1,10 +1,12 @@
-"""Every test gets a home, a configuration, a journal and a temp directory of its own."""
+"""Every test gets a home, a configuration, a journal and a temp directory of its own; how the suite is run."""
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,13 +15,16 @@ from hypothesis import HealthCheck, settings
 from tests.packages import Packages, build, sources
 from tests.systems.marks import skip_unless_met, write_as_the_plugin
 
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or each of hundreds of processes compiles the package for itself
+sys.dont_write_bytecode = False
+
 settings.register_profile(
     "suite",
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     derandomize=bool(os.environ.get("CI")),  # what decides whether work lands must not depend on luck
 )
-settings.load_profile("suite")
+settings.register_profile("fast", settings.get_profile("suite"), max_examples=20)
 
 # Whoever runs the suite may have had signals ignored (nohup, a shell's background), and what is ignored stays so in
 # every process that a test starts.
@@ -30,15 +35,81 @@ if os.name == "posix":
 else:
     write_as_the_plugin()
 
+os.fsync = os.fstat  # in its own process no test can see what has reached the disk, and waiting for that takes long
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Without a path on the command line every processor works, where pytest-xdist is and nobody says ``-n``."""
+    chosen = getattr(config.option, "numprocesses", 0) is not None or config.option.usepdb
+    if config.args_source is config.ArgsSource.TESTPATHS and not chosen and "PYTEST_XDIST_WORKER" not in os.environ:
+        config.option.numprocesses, config.option.dist = min(os.cpu_count() or 1, 8), "worksteal"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The fast part tries a fifth of the made-up examples that the whole suite tries."""
+    settings.load_profile("fast" if "not processes" in config.option.markexpr else "suite")
+
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     skip_unless_met(item)
 
 
+_started: list[str] = []
+"""The programs that this test has started: git, which a job asks for its workspace, and mere ended pids left out."""
+
+
+def _note(event: str, arguments: tuple[object, ...]) -> None:
+    if event == "subprocess.Popen" and isinstance(command := arguments[1], (list, tuple)):  # a text on Windows
+        if command[0] != "git" and list(command[1:]) != ["-c", ""]:
+            _started.append(str(command)[:200])
+
+
+sys.addaudithook(_note)
+
+
 @pytest.fixture(autouse=True)
+def _says_that_it_starts_processes(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that starts programs is marked ``processes``, so that the fast part stays fast."""
+    _started.clear()
+    yield
+    if request.node.get_closest_marker("processes") is None:
+        assert not _started, "this test starts programs: mark it with pytest.mark.processes"
+
+
+@pytest.fixture
 def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Point every variable that stateheal reads into the test's own directory, and return that directory."""
-    home = tmp_path / "isolated"
+    home = _furnished(tmp_path / "isolated")
+    _move_in(home, monkeypatch)
+    return home
+
+
+@pytest.fixture(scope="session")
+def _empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What ``isolated`` is to a test that asks for no directory: all of them share it, and it stays empty."""
+    return _furnished(tmp_path_factory.mktemp("empty"))
+
+
+@pytest.fixture(autouse=True)
+def _apart(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, _empty: Path) -> Iterator[None]:
+    """Every test is isolated, whether it asks to be or not. Thousands need no directory, and making one takes time."""
+    if {"isolated", "tmp_path"} & set(request.fixturenames):
+        request.getfixturevalue("isolated")
+        yield
+        return
+    _move_in(_empty, monkeypatch)
+    yield
+    assert sorted(_empty.rglob("*")) == [_empty / "home", _empty / "tmp"], "it leaves files: let it ask for 'isolated'"
+
+
+def _furnished(place: Path) -> Path:
+    for folder in ("home", "tmp"):
+        (place / folder).mkdir(parents=True)
+    return place
+
+
+def _move_in(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, folder in (
         ("HOME", "home"),
         ("CLAUDE_CONFIG_DIR", "home/.claude"),
@@ -59,11 +130,8 @@ def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "FORCE_COLOR",
     ):
         monkeypatch.delenv(name, raising=False)
-    for folder in ("home", "tmp"):
-        (home / folder).mkdir(parents=True)
     monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.setattr("stateheal.evidence.roots.SYSTEM_TEMP", home / "tmp")
-    return home
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hypothesis import settings
+
 from stateheal.commit.journal import Journal
 from stateheal.engine.world import World
 from stateheal.evidence.hashes import slug, workspace_hash
@@ -36,6 +38,12 @@ def native(path: str) -> str:
 
 
 WORKER = ("node", "/plugins/codex/scripts/codex-companion.mjs", "task-worker", "--job-id")
+
+
+def examples(usual: int) -> int:
+    """How many examples a test makes up: so many in the whole suite, fewer in its fast part, any number if told."""
+    told = os.environ.get("STATEHEAL_FUZZ_EXAMPLES")
+    return int(told) if told else usual * settings.default.max_examples // 100
 
 
 @dataclass

@@ -25,9 +25,8 @@ from stateheal.model.disk import ACTIVE
 from stateheal.model.findings import Outcome
 from stateheal.model.plain import as_json
 from stateheal.model.report import Report
-from tests.support import FIELD_DATA, NOW, FakeProcesses, Tree, at, files_in, journal_in, stats_in, world
+from tests.support import FIELD_DATA, NOW, FakeProcesses, Tree, at, examples, files_in, journal_in, stats_in, world
 
-EXAMPLES = int(os.environ.get("STATEHEAL_FUZZ_EXAMPLES", "200"))
 DEAD, LIVE, STRANGER, ZOMBIE = 4242, 7000, 7001, 7002
 ODD: tuple[Json, ...] = (
     "/a/\ud800/b",
@@ -218,7 +217,7 @@ def _check_records(before: dict[str, list[dict[str, Json]]], after: dict[str, li
 
 
 @given(_trees())
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=examples(200))
 @pytest.mark.posix("makes names that Windows refuses (line feeds, colons)")
 def test_the_promises_hold_for_any_tree(files: dict[str, tuple[bytes, int]]) -> None:
     """Nothing raises; audit and dry run write nothing; what a dry run foretells is done; undo brings it all back."""
@@ -268,7 +267,7 @@ def _mutations(draw: st.DrawFn) -> dict[str, bytes]:
 
 
 @given(_mutations())
-@settings(max_examples=EXAMPLES // 2)
+@settings(max_examples=examples(100))
 def test_the_promises_hold_for_mutated_field_data(files: dict[str, bytes]) -> None:
     """Nothing raises; audit writes nothing; a second heal does nothing; undo brings every byte back."""
     with tempfile.TemporaryDirectory() as folder:

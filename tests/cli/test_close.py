@@ -66,6 +66,7 @@ def test_a_closing_that_was_ended_between_the_two_records_is_finished(
     }
 
 
+@pytest.mark.processes
 def test_it_asks(run: Any, tree: Tree) -> None:
     before = files_in(tree.path)
     said = run("close", "task-far", tree.root)
@@ -81,6 +82,7 @@ def test_on_a_terminal_it_asks(run: Any, tree: Tree) -> None:
     assert tree.entry("task-far")["status"] == "failed"
 
 
+@pytest.mark.processes
 def test_a_job_that_lives_is_refused_and_stop_is_named(run: Any, tmp_path: Path, tree: Tree) -> None:
     with worker(tmp_path, "task-close-live") as process:
         tree.add(job("task-close-live", pid=process.pid, **started(60)))
@@ -91,6 +93,7 @@ def test_a_job_that_lives_is_refused_and_stop_is_named(run: Any, tmp_path: Path,
         assert files_in(tree.path) == before and lives(process)
 
 
+@pytest.mark.processes
 def test_a_job_that_comes_to_life_before_the_write_is_refused(
     run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

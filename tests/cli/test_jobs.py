@@ -81,6 +81,7 @@ def test_finished_jobs_are_listed_when_asked_for(run: Any, tree: Tree, options: 
     assert ("  task-done  completed 1 d ago after 1 min" in said.out) is shown
 
 
+@pytest.mark.processes
 def test_a_live_worker_is_alive_and_one_that_is_silent_for_hours_may_be_stopped(
     run: Any, tmp_path: Path, tree: Tree
 ) -> None:

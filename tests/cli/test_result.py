@@ -75,6 +75,7 @@ def test_from_the_log_where_nothing_else_has_it(run: Any, home: Home, log: str, 
     assert "from the log: " in said.err and note in said.err and ("perhaps" in said.err) is bool(note)
 
 
+@pytest.mark.processes
 def test_what_a_live_job_said_last_is_said_to_be_no_end(run: Any, home: Home, tmp_path: Path) -> None:
     with worker(tmp_path, "task-live") as process:
         home.tree.add(job("task-live", pid=process.pid))

@@ -308,6 +308,7 @@ def test_a_run_takes_its_undos_along_and_no_other(tree: Tree) -> None:
     assert journal.run_ids() == {first, undos[1]} and [run.undone_word for run in journal.runs()] == ["yes"]
 
 
+@pytest.mark.processes
 def test_a_run_at_work_is_not_forgotten(tree: Tree) -> None:
     journal = journal_in(tree.root.parent)
     (run,) = heals(tree, journal, 1)

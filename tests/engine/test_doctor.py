@@ -20,6 +20,7 @@ def command(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(line, capture_output=True, text=True, timeout=60, env={**os.environ, **more})
 
 
+@pytest.mark.processes
 def test_what_is_tried_and_nothing_of_a_workspace_changes(isolated: Path) -> None:
     tree = Tree(isolated / "home/.claude").add(done("task-1"))
     before = files_in(tree.root), stats_in(tree.root)
@@ -54,6 +55,7 @@ def test_no_more_is_claimed_than_is_so(tmp_path: Path, platform: str, tested: bo
     assert table in found["process-table"].detail and found["process-table"].kept == tested
 
 
+@pytest.mark.processes
 @pytest.mark.leases("it is what it is about")
 def test_a_file_of_ours_can_be_leased(isolated: Path) -> None:
     tree = Tree(isolated / "home/.claude").add(done("task-1"))
@@ -62,18 +64,21 @@ def test_a_file_of_ours_can_be_leased(isolated: Path) -> None:
     assert kept is True
 
 
+@pytest.mark.processes
 def test_the_text_fits_the_window(isolated: Path) -> None:
     Tree(isolated / "home/.claude").add(done("task-1"))
     out = command("doctor", COLUMNS="80").stdout
     assert all(len(line) <= 80 or "/" in line or "\\" in line for line in out.splitlines()), out
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion(shell: str) -> None:
     done_ = command("completion", shell)
     assert done_.returncode == 0 and "_STATEHEAL_COMPLETE" in done_.stdout
 
 
+@pytest.mark.processes
 def test_completion_completes() -> None:
     done_ = command(_STATEHEAL_COMPLETE="bash_complete", COMP_WORDS="stateheal mi", COMP_CWORD="1")
     assert done_.stdout.split(",")[-1].strip() == "migrate", done_.stdout + done_.stderr

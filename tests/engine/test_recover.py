@@ -430,6 +430,7 @@ def command(home: Home, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(line, capture_output=True, text=True, env=environ, timeout=60)
 
 
+@pytest.mark.processes
 def test_the_command(home: Home) -> None:
     home.lost().rollout(*turn(answer="First line.\n\x1b[31mSecond.\n" + "more\n" * 9))
     dry = command(home, "-n")

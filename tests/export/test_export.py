@@ -11,6 +11,7 @@ import stat
 import tarfile
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from stateheal.formats.jsontext import ParseFailure, parse
 from stateheal.fs.output import new_file
 from stateheal.model.evidence import Answer
 from stateheal.model.report import Report
-from tests.support import FakeProcesses, Tree, at, done, job, journal_in, settle, stats_in, world, write_json
+from tests.support import FakeProcesses, Tree, at, done, examples, job, journal_in, settle, stats_in, world, write_json
 from tests.test_cases import NAMES, Bench, FakeRollouts
 
 _EXPECTED_TO_DIFFER = {
@@ -183,18 +184,32 @@ def test_what_only_a_listing_tells(tmp_path: Path) -> None:
 
 # --- nothing private -----------------------------------------------------------------------------------------------
 
-_marks = st.text("QJVKWY", min_size=5, max_size=9).flatmap(
-    lambda letters: st.text("23456789", min_size=len(letters), max_size=len(letters)).map(
-        lambda digits: "".join(map("".join, zip(letters, digits, strict=True)))
-    )
-)
-"""Letter, digit, letter, digit: nothing else in an archive has six such characters in a row."""
-_digit_marks = st.text("789", min_size=13, max_size=30)
+_PAIRS = [letter + digit for letter in "QJVKWY" for digit in "23456789"]
+
+
+def _spell(number: int, signs: Sequence[str]) -> str:
+    """The number with these signs as its digits."""
+    spelled = ""
+    while number:
+        number, sign = divmod(number, len(signs))
+        spelled += signs[sign]
+    return spelled
+
+
+_marks = st.integers(48**4, 48**9 - 1).map(lambda number: _spell(number, _PAIRS))
+"""Five to nine times a letter and a digit: nothing else in an archive has six such characters in a row."""
+_digit_marks = st.integers(3**12, 3**30 - 1).map(lambda number: _spell(number, "789"))
 
 
 def pieces_of(mark: str) -> set[bytes]:
     length = 10 if mark.isdigit() else 6  # a shorter run of digits may stand in a random hash, or in a time
     return {mark[start : start + length].encode() for start in range(len(mark) - length + 1)}
+
+
+def pieces_in(data: bytes) -> set[bytes]:
+    """Whatever in the data might be a piece of a mark."""
+    runs = re.findall(rb"[QJVKWY2-9]{6,}", data)
+    return {run[start : start + length] for run in runs for length in (6, 10) for start in range(len(run))}
 
 
 @st.composite
@@ -297,8 +312,13 @@ def _trees(draw: st.DrawFn) -> tuple[str, str, dict[str, bytes], list[str]]:
     return f"codex-{plugin}", f"/home/{project}", files, [*marks, project, plugin]
 
 
+@given(_marks | _digit_marks, st.binary(max_size=9), st.binary(max_size=9))
+def test_a_piece_is_found(mark: str, before: bytes, after: bytes) -> None:
+    assert pieces_of(mark) <= pieces_in(before + mark.encode() + after)
+
+
 @given(_trees())
-@settings(max_examples=int(os.environ.get("STATEHEAL_FUZZ_EXAMPLES") or 300))
+@settings(max_examples=examples(300))
 def test_no_piece_of_anything_private_gets_out(made: tuple[str, str, dict[str, bytes], list[str]]) -> None:
     plugin, project, files, marks = made
     with tempfile.TemporaryDirectory() as folder:
@@ -315,8 +335,8 @@ def test_no_piece_of_anything_private_gets_out(made: tuple[str, str, dict[str, b
         tar.fileobj.seek(0)
         everything = tar.fileobj.read()
     assert everything.count(TOP.encode()) > 3
-    found = {piece for mark in marks for piece in pieces_of(mark) if piece in everything}
-    assert not found
+    inside = pieces_in(everything)
+    assert not {piece for mark in marks for piece in pieces_of(mark) if piece in inside}
 
 
 _json = st.recursive(

@@ -50,6 +50,7 @@ def answered(project: Path, *arguments: str) -> str:
     raise AssertionError("it never said anything")
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("left", CUTS)
 def test_a_cut_index_is_healed(tree: Tree, project: Path, left: int) -> None:
     cut(tree.path / "state.json", left)
@@ -58,6 +59,7 @@ def test_a_cut_index_is_healed(tree: Tree, project: Path, left: int) -> None:
     assert tree.entry(ORPHAN)["phase"] == "orphaned" and tree.entry(FINISHED)["status"] == "completed"
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("left", [1, 30, 200, 400, -200, -2])
 def test_a_torn_job_file_keeps_nothing_from_the_job_beside_it(tree: Tree, project: Path, left: int) -> None:
     cut(tree.path / "jobs" / f"{FINISHED}.json", left)
@@ -90,6 +92,7 @@ def test_on_every_interpreter_a_cut_file_is_not_plain_and_no_error(python: Path,
     assert len(answers) > 16 and all(plain is whole for _, plain, whole in answers), answers
 
 
+@pytest.mark.processes
 def test_what_could_not_be_written_is_said_with_its_cause(tree: Tree, project: Path, isolated: Path) -> None:
     (isolated / "journal").write_text("not a directory")
     said = answered(project)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from stateheal.cli import run
 from stateheal.engine.api import audit
 from stateheal.engine.commands import undo
 from stateheal.errors import UsageError
@@ -494,6 +495,7 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(line, capture_output=True, text=True, timeout=60)
 
 
+@pytest.mark.processes
 def test_the_command(tmp_path: Path, isolated: Path) -> None:
     (tmp_path / "project").mkdir()
     project = str((tmp_path / "project").resolve())
@@ -522,6 +524,7 @@ def test_the_command(tmp_path: Path, isolated: Path) -> None:
     assert command("undo").returncode == 0 and place.exists()
 
 
+@pytest.mark.processes
 def test_the_json_report_is_what_its_schema_says(tmp_path: Path, isolated: Path) -> None:
     from stateheal.evidence.schema import violations
 
@@ -546,11 +549,12 @@ def test_the_json_report_is_what_its_schema_says(tmp_path: Path, isolated: Path)
         ["--upgrade"],
     ],
 )
-def test_usage(arguments: list[str]) -> None:
-    done_ = command("migrate", *arguments)
-    assert done_.returncode == 2 and len(done_.stderr.splitlines()) == 1
+def test_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["migrate", *arguments]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
 
 
+@pytest.mark.processes
 def test_a_gone_workspace_is_named_with_the_command(tmp_path: Path, isolated: Path) -> None:
     gone = tmp_path / "it's gone"
     Tree(isolated / "home/.claude", project=str(gone)).add(done("task-1", workspaceRoot=str(gone)))
