@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import click
 
 from stateheal.cli.options import Output, duration, interruptible, output_options, place_options
+from stateheal.cli.progress import progress_bar
 from stateheal.cli.scope import scope_of
 from stateheal.engine.prune import Pruned, Pruning, prune
 from stateheal.engine.world import World
@@ -37,8 +38,8 @@ def prune_command(request: Request, gone: bool, older_than: float | None, dry_ru
     """
     if not gone and older_than is None:
         raise UsageError("say what is to go: --gone, --older-than 30d, or both")
-    with interruptible() as interrupt:
-        world = World(stop=interrupt)
+    with interruptible() as interrupt, progress_bar(output.quiet) as bar:
+        world = World(stop=interrupt, progress=bar)
         done = prune(request, gone=gone, older_than=older_than, dry_run=dry_run, world=world)
     if output.is_text:
         again = _again(gone, older_than, scope_of(request).places)

@@ -11,7 +11,8 @@ import os
 import tarfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import suppress
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 from stateheal.commit.apply import carry_out
@@ -61,9 +62,10 @@ class Pruning(NamedTuple):
 
 
 class _Work(NamedTuple):
+    """What is to go of one workspace. No directory is held open: there may be more of them than a process may open."""
+
     told: Pruned
     plan: Plan
-    directory: Directory
 
 
 def prune(
@@ -78,30 +80,33 @@ def prune(
     told: list[Pruned] = []
     archive: str | None = None
     try:
-        with ExitStack() as stack:
-            works: list[_Work] = []
-            for place in found.places:
-                try:
-                    directory = stack.enter_context(open_directory(place.directory))
-                    if not dry_run:
-                        stack.enter_context(workspace_lock(directory, journal.path, world.wait))
+        works: list[_Work] = []
+        for place in found.places:
+            try:
+                with open_directory(place.directory) as directory:
                     work = _planned(place, directory, auditor, gone, older_than)
-                except OSError as error:
-                    told.append(Pruned(place, None, False, refusal=f"cannot be opened: {error.strerror or error}"))
-                    continue
-                except StatehealError as error:
-                    told.append(Pruned(place, None, False, refusal=str(error)))
-                    continue
-                if work is not None:
-                    works.append(work)
-            if works and not dry_run:
-                archive = _pack(journal, works, run.now)
-            told += [work.told if dry_run else _remove(work, run, auditor, world) for work in works]
+            except OSError as error:
+                told.append(Pruned(place, None, False, refusal=_unopened(error)))
+            except StatehealError as error:
+                told.append(Pruned(place, None, False, refusal=str(error)))
+            else:
+                works += [] if work is None else [work]
+        if works and not dry_run:
+            archive = _pack(journal, works, run.now)
+        again = auditor.afresh()
+        for done, work in enumerate(works, 1):
+            told.append(work.told if dry_run else _remove(work, run, again, world, journal))
+            world.progress(done, len(works), work.told.place)
     finally:
         run.close()
     roots = tuple(root.path for root in found.roots)
-    report = Report("prune", dry_run, run.id if run.wrote else None, roots, workspaces=len(found.places))
+    jobs = sum(len(each.jobs) for each in told if each.refusal is None)
+    report = Report("prune", dry_run, run.id if run.wrote else None, roots, workspaces=len(found.places), jobs=jobs)
     return Pruning(report, tuple(told), archive)
+
+
+def _unopened(error: OSError) -> str:
+    return f"cannot be opened: {error.strerror or error}"
 
 
 def _planned(
@@ -122,7 +127,7 @@ def _planned(
     else:
         return None
     size = sum(each.before.stat.size for each in plan.files if each.before is not None and each.after is None)
-    return _Work(Pruned(place, evidence.home, whole, jobs, size), plan, directory)
+    return _Work(Pruned(place, evidence.home, whole, jobs, size), plan)
 
 
 def _ensure_over(view: View) -> None:
@@ -209,21 +214,39 @@ def _pack(journal: Journal, works: list[_Work], now: float) -> str:
     return str(path)
 
 
-def _remove(work: _Work, run: RunWriter, auditor: Auditor, world: World) -> Pruned:
-    def confirm(owners: object) -> str | None:
-        evidence = auditor.examine(work.told.place, work.directory, None, auditor.runs).evidence
-        view = View(evidence, first_draft(evidence), auditor.settings, violations)
-        lives = (job.id for job in view.jobs if job.id in work.told.jobs and job.any_active)
-        named = next((job for job in lives if not work.told.whole), None)
-        return None if named is None else f"{named} is active again"
-
+def _remove(work: _Work, run: RunWriter, auditor: Auditor, world: World, journal: Journal) -> Pruned:
+    """Remove what was packed, as far as it is still the same and nothing has come to life meanwhile."""
+    place = work.told.place
     try:
-        if not carry_out(work.plan, work.directory, run, confirm, world.stop, []):
-            return work.told._replace(refusal="stopped before it was whole; 'stateheal undo' brings it back")
+        with (
+            open_directory(place.directory) as directory,
+            workspace_lock(directory, journal.path, world.wait),
+        ):
+            # Asked once, before the first file goes: what is half removed would be judged wrongly.
+            why_not = lru_cache(partial(_why_not_now, work, directory, auditor))
+            if not carry_out(work.plan, directory, run, lambda owners: why_not(), world.stop, []):
+                return work.told._replace(refusal="stopped before it was whole; 'stateheal undo' brings it back")
+            if work.told.whole:
+                for path in (directory.path / JOBS, directory.path):
+                    with suppress(OSError):
+                        path.rmdir()
+    except OSError as error:
+        return work.told._replace(refusal=_unopened(error))
     except StatehealError as error:
         return work.told._replace(refusal=str(error))
-    if work.told.whole:
-        for path in (work.directory.path / JOBS, work.directory.path):
-            with suppress(OSError):
-                path.rmdir()
     return work.told
+
+
+def _why_not_now(work: _Work, directory: Directory, auditor: Auditor) -> str | None:
+    """What has changed since it was packed, judged afresh; ``None`` where nothing forbids the removal."""
+    evidence = auditor.examine(work.told.place, directory, None, auditor.runs).evidence
+    view = View(evidence, first_draft(evidence), auditor.settings, violations)
+    if work.told.whole:
+        try:
+            _ensure_over(view)
+        except Refused as error:
+            return str(error)
+        return None
+    lives = (job.id for job in view.jobs if job.id in work.told.jobs and job.any_active)
+    named = next(lives, None)
+    return None if named is None else f"{named} is active again"

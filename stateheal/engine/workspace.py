@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from functools import cache
 from pathlib import Path
 
@@ -54,11 +55,17 @@ class Auditor:
         self.world = world
         self.runs = journal.run_ids()
         self.originals = journal.originals
-        self.life = cache(world.processes.look)
+        self.life: Callable[[], Look] = cache(world.processes.look)
         """The process table as it was at the run's first doubt."""
         self.by_hash: dict[str, list[str]] = {}
         for place in filter(lambda place: place.of_codex, found.places):
             self.by_hash.setdefault(place.hash, []).append(str(place.directory))
+
+    def afresh(self) -> Auditor:
+        """The same, but that it looks at the process table anew: for what is judged once more before a write."""
+        again = copy(self)
+        again.life = _lasting(self.world.processes.look, _LOOK_AGE)
+        return again
 
     def audit(self, place: Place, earlier: Evidence | None) -> WorkspaceResult:
         """What is found in one workspace."""

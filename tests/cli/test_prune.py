@@ -6,15 +6,17 @@ import json
 import os
 import tarfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from stateheal.engine import prune
 from stateheal.evidence.schema import violations
 from stateheal.formats.times import format_time
 from tests.support import Tree, done, files_in, job
-from tests.workers import worker
+from tests.workers import gone_pid, worker
 
 pytestmark = pytest.mark.processes
 
@@ -84,3 +86,40 @@ def test_finished_jobs_that_are_old_enough_go(run: Any, tmp_path: Path) -> None:
 
 def test_usage(run: Any, tree: Tree) -> None:
     assert run("prune", tree.root).status == 2
+
+
+def test_more_workspaces_than_a_process_may_open_go_at_once(run: Any, tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    for number in range(60):
+        home = str(tmp_path / f"gone-{number}")
+        Tree(tmp_path / "tree", home).add(done("task-1", workspaceRoot=home, **ended(3)))
+    before = files_in(tmp_path / "tree")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/dev/fd")) + 40, hard))
+    try:
+        said = run("prune", "--gone", tmp_path / "tree")
+        assert said.status == 0 and "60 workspaces" in said.out and not files_in(tmp_path / "tree"), said
+        assert run("undo").status == 0
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert files_in(tmp_path / "tree") == before
+
+
+def test_a_job_that_comes_to_life_while_it_is_packed_keeps_its_files(
+    run: Any, tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a project that is gone all goes: its dead jobs are judged afresh before the first file does."""
+    ident = f"task-risen{os.getpid()}"
+    tree.add(job(ident, pid=gone_pid(), workspaceRoot=tree.project, **ended(3)))
+    before = files_in(tree.root)
+    packed = prune._pack
+    with ExitStack() as stack:
+
+        def pack(*args: Any) -> str:
+            path = packed(*args)
+            stack.enter_context(worker(tmp_path, ident))
+            return path
+
+        monkeypatch.setattr(prune, "_pack", pack)
+        said = run("prune", "--gone", tree.root)
+    assert said.status == 1 and ident in said.out and files_in(tree.root) == before, said

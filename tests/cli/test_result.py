@@ -146,6 +146,7 @@ def test_json(run: Any, home: Home) -> None:
     home.tree.add(job("task-2", pid=gone_pid(), threadId="t", createdAt=at(-10)))
     whole = run("result", "--all", home.tree.root, "--format", "json").json
     assert violations("report", whole) == ()
+    assert whole["summary"]["jobs"] == 2 and whole["summary"]["workspaces"] == 1
     found = {each["job"]: each for each in whole["answers"]}
     assert (
         found["task-mnyhf4jy-1mnkv1"]["source"] == "rollout" and found["task-mnyhf4jy-1mnkv1"]["text"] == "The answer."
