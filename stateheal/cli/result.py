@@ -52,8 +52,13 @@ def result_command(job: str | None, request: Request, everything: bool, folder: 
         raise UsageError("--all saves many answers: give it a directory with -o DIR")
     with interruptible() as interrupt:
         found, problems = answers(job, request, world=World(stop=interrupt))
-    counted = {"workspaces": len({each.place.directory for each in found}), "jobs": len(found)}
-    report = Report("result", errors=tuple(problems), interrupted=bool(interrupt()), **counted)
+    report = Report(
+        "result",
+        workspaces=len({each.place.directory for each in found}),
+        jobs=len(found),
+        errors=tuple(problems),
+        interrupted=bool(interrupt()),
+    )
     saved = [(each, _save(each, folder)) for each in found] if folder is not None else []
     if not output.is_text:
         output.print_json(report, "answers", answers=[_as_json(each) for each in found])
