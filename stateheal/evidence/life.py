@@ -7,13 +7,11 @@ namespace nor a kernel thread, so /proc is read here, beside it.
 from __future__ import annotations
 
 import os
-import re
 
 from stateheal.evidence.host import read_bytes, stat_of
 from stateheal.model.look import Look, Seen
 
 _PROC = "/proc"
-_INNER = re.compile(rb"^NSpid:(?:\s+\d+)+\s+(\d+)$", re.MULTILINE)
 
 
 def look_at_proc(boot: float | None) -> Look:
@@ -22,15 +20,23 @@ def look_at_proc(boot: float | None) -> Look:
         pids = [int(name) for name in os.listdir(_PROC) if name.isdigit()]
     except OSError as error:
         return Look(trouble=error.strerror or str(error))
-    return Look(tuple(_seen(pid, boot) for pid in pids if pid != os.getpid()))
+    own, tick = os.getpid(), os.sysconf("SC_CLK_TCK")
+    return Look(tuple(_seen(pid, boot, tick) for pid in pids if pid != own))
 
 
-def _seen(pid: int, boot: float | None) -> Seen:
-    argv = _argv(read_bytes(f"{_PROC}/{pid}/cmdline"))
+def _seen(pid: int, boot: float | None, tick: int) -> Seen:
     stat = stat_of(pid)
-    inner = None if stat.kernel else _INNER.search(read_bytes(f"{_PROC}/{pid}/status"))
-    created = None if boot is None or stat.ticks is None else boot + stat.ticks / os.sysconf("SC_CLK_TCK")
-    return Seen(pid, argv, int(inner[1]) if inner else None, created, stat.kernel, stat.zombie)
+    created = None if boot is None or stat.ticks is None else boot + stat.ticks / tick
+    if stat.kernel:  # it has no command line, and stands in no other namespace: a look is taken before every repair
+        return Seen(pid, (), None, created, stat.kernel, stat.zombie)
+    argv = _argv(read_bytes(f"{_PROC}/{pid}/cmdline"))
+    return Seen(pid, argv, _inner_pid(read_bytes(f"{_PROC}/{pid}/status")), created, stat.kernel, stat.zombie)
+
+
+def _inner_pid(status: bytes) -> int | None:
+    """The pid that a process has in its own namespace, where that is another one than this."""
+    pids = status.partition(b"\nNSpid:")[2].partition(b"\n")[0].split()
+    return int(pids[-1]) if len(pids) > 1 and pids[-1].isdigit() else None
 
 
 def _argv(data: bytes) -> tuple[str, ...]:

@@ -205,13 +205,14 @@ def test_a_broker_in_a_sandbox_keeps_its_file(
 def test_the_records_of_a_command_that_ran_in_a_sandbox(sandbox: tuple[str, ...], tree: Tree, project: Path) -> None:
     """``stateheal run --no-record`` knows that its own command's jobs are its own, wherever it runs."""
     code = (
-        "import json, os, pathlib, sys; place = pathlib.Path(sys.argv[1])\n"
+        "import json, os, pathlib, sys, time; place = pathlib.Path(sys.argv[1])\n"
+        "now = time.strftime('%Y-%m-%dT%H:%M:%S.000Z', time.gmtime(time.time() + 1))\n"  # however long the start took
         "for path in (place / 'state.json', *place.glob('jobs/*.json')):\n"
-        "    path.write_text(path.read_text().replace('4242', str(os.getpid())).replace('@NOW@', sys.argv[2]))\n"
+        "    path.write_text(path.read_text().replace('4242', str(os.getpid())).replace('@NOW@', now))\n"
     )
     record(tree, 4242, createdAt="@NOW@", startedAt="@NOW@", updatedAt="@NOW@")
     run = [sys.executable, "-m", "stateheal", "run", "--no-record", "--cwd", str(project), "--"]
-    command = [*sandbox, *run, sys.executable, "-c", code, str(tree.path), ago(-1)]
+    command = [*sandbox, *run, sys.executable, "-c", code, str(tree.path)]
     done = subprocess.run(command, capture_output=True, timeout=60, text=True, cwd=PROJECT)
     assert done.returncode == 0 and "closed" in done.stderr, done.stderr
     assert tree.entry(IDENT)["phase"] == "orphaned"
