@@ -75,6 +75,7 @@ def write_numbered(folder: Path, stem: str, suffix: str, data: bytes) -> Path:
     plain = stem.replace("/", "_").replace(os.sep, "_").replace("\0", "_").lstrip(".")
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _remove_leftovers(folder)
         for number in count(1):
             path = folder / (f"{plain}{suffix}" if number == 1 else f"{plain}-{number}{suffix}")
             if path.is_file() and not path.is_symlink() and path.read_bytes() == data:

@@ -59,6 +59,15 @@ def test_numbered_files_are_private_plain_and_written_once(tmp_path: Path) -> No
     assert write_numbered(folder, "c", ".md", b"c").name == "c-2.md"
 
 
+def test_the_second_name_of_an_answer_goes_with_the_next_run(folder: Path) -> None:
+    """Killed between the two: the answer is whole, and written no more."""
+    path = write_numbered(folder, "answer", ".md", b"a")
+    left = folder / ".stateheal-output-left.tmp"
+    os.link(path, left)
+    os.utime(left, (0, 0))
+    assert write_numbered(folder, "answer", ".md", b"a") == path and list(folder.iterdir()) == [path]
+
+
 def test_a_system_that_takes_nothing_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "write", lambda fd, data: 0)
     with pytest.raises(OSError, match="nothing could be written"):
