@@ -23,6 +23,8 @@ from stateheal.errors import JournalError
 
 KEEP = 50
 """Runs that are kept unless the user says otherwise."""
+_STARTING = 60.0
+"""Seconds after which a run without a record that nobody holds was killed."""
 LAST_RUN = "last-run"
 """The file that keeps the number of the latest run that was forgotten."""
 
@@ -170,8 +172,8 @@ class Journal:
             raise JournalError(f"{self.path} cannot be used as journal: {error.strerror or error}") from error
 
     def prune(self) -> None:
-        """Forget all but the newest runs, and the undos as old as what is forgotten."""
-        names = self._names()
+        """Forget all but the newest runs, the undos as old as what is forgotten, and runs that recorded nothing."""
+        names = [name for name in self._names() if not self._remove_void(name)]
         if len(names) <= self.keep:
             return
         kept = self.runs()[: self.keep]
@@ -179,6 +181,15 @@ class Journal:
         for name in names:
             if run_number(name) < oldest and not is_held_by_another(self.runs_path / name):
                 remove_tree(self.runs_path / name)
+
+    def _remove_void(self, name: str) -> bool:
+        """Remove a run that was killed before its first record; whether there was no record."""
+        path = self.runs_path / name
+        if any(path.glob("*.tar")):
+            return False
+        if time.time() - path.stat().st_mtime > _STARTING and not is_held_by_another(path):
+            remove_tree(path)
+        return True
 
 
 def remove_tree(path: Path) -> None:

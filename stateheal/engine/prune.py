@@ -16,10 +16,10 @@ from functools import lru_cache, partial
 from typing import NamedTuple
 
 from stateheal.commit.apply import carry_out
-from stateheal.commit.archive import write_durably
 from stateheal.commit.journal import KEEP, Journal
 from stateheal.commit.location import journal_path
 from stateheal.commit.lock import workspace_lock
+from stateheal.commit.packing import pack_for_good
 from stateheal.commit.run_writer import RunWriter
 from stateheal.diagnosis.view import View, first_draft
 from stateheal.engine.commands import asked_for
@@ -195,12 +195,9 @@ def _removals(directory: Directory, names: Iterator[str]) -> Iterator[FileChange
 
 
 def _pack(journal: Journal, works: list[_Work], now: float) -> str:
-    """One archive of all that is to go, under a name that nobody has; whole and durable, or not there."""
-    journal.make()
-    folder = journal.path / "archives"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+    """One archive of all that is to go."""
+
+    def fill(archive: tarfile.TarFile) -> None:
         for work in works:
             for each in work.plan.files:
                 if each.before is not None:
@@ -208,10 +205,9 @@ def _pack(journal: Journal, works: list[_Work], now: float) -> str:
                     member.size, member.mode = len(each.before.data), 0o600
                     member.mtime = int(each.before.stat.mtime)
                     archive.addfile(member, io.BytesIO(each.before.data))
+
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
-    path = folder / f"pruned-{stamp}-{os.getpid()}.tar.gz"
-    write_durably(path, buffer.getvalue())
-    return str(path)
+    return str(pack_for_good(journal, f"pruned-{stamp}-{os.getpid()}", fill))
 
 
 def _remove(work: _Work, run: RunWriter, auditor: Auditor, world: World, journal: Journal) -> Pruned:

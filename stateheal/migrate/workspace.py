@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 import stat
-import tarfile
 import time
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
-from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
 from stateheal.commit.apply import carry_out
-from stateheal.commit.archive import sync_directory
 from stateheal.commit.journal import Journal
 from stateheal.commit.lock import workspace_lock
+from stateheal.commit.packing import pack_for_good
 from stateheal.commit.resume import remove_leftovers
 from stateheal.commit.run_writer import RunWriter
 from stateheal.diagnosis.change import patched
@@ -38,7 +36,6 @@ from stateheal.model.problems import Problem
 from stateheal.model.records import entries_of
 from stateheal.model.report import Diff, Moved
 from stateheal.model.request import Settings
-from stateheal.system.disk import sync
 
 
 class Options(NamedTuple):
@@ -182,36 +179,14 @@ class Mover:
 
     def _archive(self, directory: Directory, goes: list[FileChange]) -> str:
         """Pack the source beside the journal's runs, then remove it as a heal removes a file: undo brings it back."""
-        self._journal.make()
-        folder = self._journal.path / "archives"
-        folder.mkdir(mode=0o700, exist_ok=True)
-        packed = _pack(directory.path, folder, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._run.now)))
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._run.now))
+        source = directory.path
+        packed = pack_for_good(self._journal, f"{source.name}-{stamp}", lambda tar: tar.add(source, source.name))
         self._carry_out(directory.path, directory, goes)
         for path in (directory.path / JOBS, directory.path):
             with suppress(OSError):
                 path.rmdir()
         return str(packed)
-
-
-def _pack(source: Path, folder: Path, stamp: str) -> Path:
-    """A tar.gz of a directory under a name that nobody has; whole and durable, or not there."""
-    partial = folder / f".{source.name}-{os.getpid()}.partial"
-    try:
-        with partial.open("wb") as file:
-            partial.chmod(0o600)
-            with tarfile.open(fileobj=file, mode="w:gz") as archive:
-                archive.add(source, source.name)
-            file.flush()
-            sync(file.fileno())
-        for number in count(1):
-            packed = folder / f"{source.name}-{stamp}{'' if number == 1 else f'-{number}'}.tar.gz"
-            with suppress(FileExistsError):
-                os.link(partial, packed)
-                sync_directory(folder)
-                return packed
-        raise AssertionError("names do not run out")
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _nobody(owners: object) -> str | None:

@@ -323,6 +323,16 @@ def test_a_run_at_work_is_not_forgotten(tree: Tree) -> None:
     assert [each.id for each in journal.runs()] == [run]
 
 
+def test_what_a_run_has_left_that_was_killed_before_its_first_record_goes(tree: Tree) -> None:
+    runs = journal_in(tree.root.parent).runs_path
+    for name in ("0001-20261123T080000Z", "0002-20261123T080000Z"):
+        (runs / name).mkdir(parents=True)
+        (runs / name / "0001.tar.tmp").write_bytes(b"a prompt")
+    os.utime(runs / "0001-20261123T080000Z", (0, 0))
+    run = run_heal(tree)
+    assert {path.name for path in runs.iterdir()} == {"0002-20261123T080000Z", run}, "the other may just be beginning"
+
+
 def test_an_end_that_a_power_cut_has_emptied_makes_the_run_an_interrupted_one(tree: Tree) -> None:
     """The end is not flushed: nothing rests on it but what the history says."""
     before, journal = files_in(tree.root), journal_in(tree.root.parent)
