@@ -132,6 +132,7 @@ def _finding(finding: Finding, rules: Container[str]) -> str:
         tag("p", untrusted(finding.title), "what") if finding.title else "",
         tag("p", _message(finding)),
         tag("p", f"→ {text(finding.repair)}", "fix") if finding.repair else "",
+        tag("p", f"to go on with it: {untrusted(finding.resume)}", "soft") if finding.resume else "",
         tag("p", where, "at"),
     )
     return tag("li", "".join(paragraphs), f"finding {severity.value}")
@@ -163,4 +164,6 @@ def _several(findings: Sequence[Finding], rules: Container[str]) -> str:
 
 def _line(finding: Finding, message: str) -> str:
     name = finding.job or os.path.basename(finding.path)
-    return " ".join(filter(None, (untrusted(name), text(finding.title) if finding.title else "", message)))
+    what = tag("bdi", f"“{text(finding.title)}”") if finding.title else ""
+    resume = f"({untrusted(finding.resume)})" if finding.resume else ""
+    return " ".join(filter(None, (untrusted(name), what, message, resume)))

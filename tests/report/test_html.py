@@ -365,6 +365,17 @@ def test_hundreds_of_workspaces_have_an_index_and_tell_once_what_is_alike() -> N
     assert "Index of" not in Reader(page(many(3, 2), NOW)).text
 
 
+def test_how_to_go_on_with_a_job_is_told_alone_and_among_many() -> None:
+    def found(workspaces: int, jobs: int) -> Report:
+        report = many(workspaces, jobs)
+        told = (each._replace(resume="codex resume thr_7", title="Codex Task: fix") for each in report.findings)
+        return dataclasses.replace(report, findings=tuple(told))
+
+    assert "<code>codex resume thr_7</code>" in page(found(1, 1), NOW)
+    among_many = page(found(300, 5), NOW)
+    assert "<bdi>“Codex Task: fix”</bdi> running, but pid 3 is gone (<code>codex resume thr_7</code>)" in among_many
+
+
 def test_a_thousand_damaged_workspaces_stay_below_five_megabytes() -> None:
     report = many(1000, 6)
     spans = tuple(
