@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -94,13 +95,17 @@ def _empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _apart(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, _empty: Path) -> Iterator[None]:
     """Every test is isolated, whether it asks to be or not. Thousands need no directory, and making one takes time."""
-    if {"isolated", "tmp_path"} & set(request.fixturenames):
+    if {"isolated", "tmp_path"} & set(request.fixturenames) or request.node.get_closest_marker("processes"):
         request.getfixturevalue("isolated")
         yield
         return
     _move_in(_empty, monkeypatch)
     yield
-    assert sorted(_empty.rglob("*")) == [_empty / "home", _empty / "tmp"], "it leaves files: let it ask for 'isolated'"
+    left = sorted(path.relative_to(_empty).as_posix() for path in _empty.rglob("*"))
+    if left != ["home", "tmp"]:
+        shutil.rmtree(_empty)
+        _furnished(_empty)
+        pytest.fail(f"it leaves files, let it ask for 'isolated': {left}")
 
 
 def _furnished(place: Path) -> Path:

@@ -42,7 +42,13 @@ def test_they_never_disagree(name: str, value: Any, changes: dict[str, Any]) -> 
         valid = schema._validator(name).is_valid(each)
         accepted = schema._acceptor(name)(each)
         assert not accepted or valid  # what is accepted is valid,
-        assert bool(schema.violations(name, each)) is not valid  # and the answer is jsonschema's
+        assert bool(schema.violations(name, each)) is not valid  # and the answer is jsonschema's,
+        found = [fault._replace(message="") for fault in schema._found_here(name, each)]
+        told = [fault._replace(message="") for fault in schema._found_by_jsonschema(name, each)]
+        assert found == told  # in every part
+        assert [schema._sentence(fault) for fault in schema._found_here(name, each)] == [
+            schema._sentence(fault) for fault in schema._found_by_jsonschema(name, each)
+        ]
 
 
 @pytest.mark.parametrize("name", ["state", "job", "broker"])
