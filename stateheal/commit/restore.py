@@ -20,13 +20,13 @@ from stateheal.commit.journal import Journal
 from stateheal.commit.logs import Cut, tail_after
 from stateheal.commit.manifest import Item, State, attributes_of, state_of
 from stateheal.commit.removal import Removal
-from stateheal.commit.resume import remove_leftovers
+from stateheal.commit.resume import remove_emptied, remove_leftovers
 from stateheal.commit.run_writer import RunWriter
 from stateheal.commit.swap import Replacement, Swap
 from stateheal.errors import Conflict, Refused, StatehealError, WriteError
 from stateheal.formats.digest import sha256
 from stateheal.fs.directory import Directory, Folders
-from stateheal.model.disk import INDEX, JOBS, FileStat
+from stateheal.model.disk import INDEX, FileStat
 
 _WITH_ORIGINAL = ("replace", "remove")
 """What was done to files whose bytes the archive holds for putting back."""
@@ -90,9 +90,10 @@ def restore(directory: Directory, archives: Sequence[Archive], journal: Journal,
             writer.leave_open()
             raise WriteError(f"what was put back may not outlast a power cut: {error.strerror or error}") from error
         stack.close()
-        remove_leftovers(directory, journal)
         if any(item.name == INDEX and item.before is None for each in archives for item in changes_of(each)):
-            remove_empty([directory.path, directory.path / JOBS])  # the run had made the workspace itself
+            remove_emptied(directory, journal)  # the run had made the workspace itself
+        else:
+            remove_leftovers(directory, journal)
         writer.finish(path, [step.item.name for step in steps] or ["-"])
     return len(steps)
 

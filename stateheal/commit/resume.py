@@ -217,6 +217,17 @@ def remove_leftovers(directory: Directory, journal: Journal) -> None:
                     _remove_leftovers(folder, f"{JOBS}/{name}/", directory, journal, runs)
 
 
+def remove_emptied(directory: Directory, journal: Journal) -> None:
+    """A workspace whose files are gone goes itself, and before it what would not be removed at the first try.
+
+    Without its index nobody would find it again. Nothing is raised for what stays.
+    """
+    remove_leftovers(directory, journal)
+    for path in (directory.path / JOBS, directory.path):
+        with suppress(OSError):
+            path.rmdir()
+
+
 def _remove_leftovers(
     folder: Directory, prefix: str, directory: Directory, journal: Journal, runs: frozenset[str]
 ) -> None:

@@ -20,6 +20,7 @@ from stateheal.commit.journal import KEEP, Journal
 from stateheal.commit.location import journal_path
 from stateheal.commit.lock import workspace_lock
 from stateheal.commit.packing import pack_for_good
+from stateheal.commit.resume import remove_emptied
 from stateheal.commit.run_writer import RunWriter
 from stateheal.diagnosis.view import View, first_draft
 from stateheal.engine.commands import asked_for
@@ -223,9 +224,7 @@ def _remove(work: _Work, run: RunWriter, auditor: Auditor, world: World, journal
             if not carry_out(work.plan, directory, run, lambda owners: why_not(), world.stop, []):
                 return work.told._replace(refusal="stopped before it was whole; 'stateheal undo' brings it back")
             if work.told.whole:
-                for path in (directory.path / JOBS, directory.path):
-                    with suppress(OSError):
-                        path.rmdir()
+                remove_emptied(directory, journal)
     except OSError as error:
         return work.told._replace(refusal=_unopened(error))
     except StatehealError as error:

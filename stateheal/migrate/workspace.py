@@ -14,7 +14,7 @@ from stateheal.commit.apply import carry_out
 from stateheal.commit.journal import Journal
 from stateheal.commit.lock import workspace_lock
 from stateheal.commit.packing import pack_for_good
-from stateheal.commit.resume import remove_leftovers
+from stateheal.commit.resume import remove_emptied, remove_leftovers
 from stateheal.commit.run_writer import RunWriter
 from stateheal.diagnosis.change import patched
 from stateheal.diagnosis.view import View, first_draft
@@ -183,9 +183,7 @@ class Mover:
         source = directory.path
         packed = pack_for_good(self._journal, f"{source.name}-{stamp}", lambda tar: tar.add(source, source.name))
         self._carry_out(directory.path, directory, goes)
-        for path in (directory.path / JOBS, directory.path):
-            with suppress(OSError):
-                path.rmdir()
+        remove_emptied(directory, self._journal)
         return str(packed)
 
 

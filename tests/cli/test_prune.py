@@ -15,6 +15,7 @@ import pytest
 from stateheal.engine import prune
 from stateheal.evidence.schema import violations
 from stateheal.formats.times import format_time
+from stateheal.fs.directory import Directory
 from tests.support import Tree, done, files_in, job
 from tests.workers import gone_pid, worker
 
@@ -46,6 +47,23 @@ def test_what_is_left_of_a_vanished_project_goes_into_one_archive(run: Any, tree
         held = {name.partition("/")[2]: archive.extractfile(name).read() for name in archive.getnames()}  # type: ignore[union-attr]
     assert held == {name.partition(f"{tree.path.name}/")[2]: data for name, data in before.items()}
     assert run("undo").status == 0 and files_in(tree.root) == before
+
+
+def test_a_second_name_that_would_not_go_at_once_goes_before_the_directory(
+    run: Any, tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without its index nobody would find the workspace again."""
+    refused, unlink = set[str](), Directory.unlink
+
+    def once(self: Directory, name: str) -> None:
+        if name not in refused:
+            refused.add(name)
+            raise OSError(5, "Input/output error", name)
+        unlink(self, name)
+
+    monkeypatch.setattr(Directory, "unlink", once)
+    assert run("prune", "--gone", tree.root).status == 0
+    assert len(refused) == 3 and not tree.path.exists()
 
 
 def test_a_project_that_is_there_is_left(run: Any, tree: Tree, tmp_path: Path) -> None:
