@@ -47,7 +47,7 @@ def test_the_plugin_reads_every_healed_case_rightly(name: str, tmp_path: Path) -
         answer = companion(bench.state.parent, project, "status", "--all")
         assert answer.returncode == 0, answer.stderr
         status = json.loads(answer.stdout)
-        index = json.loads((path / "state.json").read_text()) if (path / "state.json").exists() else {}
+        index = json.loads((path / "state.json").read_text(errors="replace")) if (path / "state.json").exists() else {}
         if not isinstance(index, dict) or index.get("version", 1) != 1 or not isinstance(index.get("jobs", []), list):
             continue
         entries = [entry for entry in index.get("jobs", []) if isinstance(entry, dict)]
@@ -67,5 +67,5 @@ def _result_is_shown(bench: Bench, project: str, path: Path, entry: dict[str, An
     assert shown["job"]["status"] == entry["status"]
     file = path / "jobs" / f"{entry['id']}.json"
     if file.exists():
-        assert shown["storedJob"] == json.loads(file.read_text())
+        assert shown["storedJob"] == json.loads(file.read_text(errors="replace"))
         assert shown["storedJob"]["status"] == entry["status"] or entry["status"] in ("completed", "cancelled")
