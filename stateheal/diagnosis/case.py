@@ -17,7 +17,7 @@ from stateheal.model.records import pid_of
 from stateheal.model.request import Settings
 
 _JOB_COMMANDS = frozenset({"task", "review", "adversarial-review"})
-_OTHER_COMMANDS = frozenset({"status", "result", "cancel", "setup", "transfer", "task-resume-candidate"})
+OTHER_COMMANDS = frozenset({"status", "result", "cancel", "setup", "transfer", "task-resume-candidate"})
 _SCRIPTS = (".mjs", ".js", ".cjs", ".ts")
 """How the names of companions' scripts end."""
 _CLOCK = 2.0
@@ -30,10 +30,10 @@ def job_command(argv: tuple[str, ...]) -> str | None:
     Brokers, hooks and the companion's other commands are no owners.
     """
     for position, element in enumerate(argv):
-        if "companion" not in _base(element):
+        if "companion" not in base_of(element):
             continue
         rest = argv[position + 1 :]
-        if rest and rest[0] in _OTHER_COMMANDS:
+        if rest and rest[0] in OTHER_COMMANDS:
             return None
         return next((word for word in rest if word in _JOB_COMMANDS or word.endswith("-worker")), None)
     return None
@@ -63,18 +63,19 @@ def works_on(argv: tuple[str, ...], option: str, name: str) -> bool:
 
 def _is_worker(word: str) -> bool:
     """A worker's subcommand, or a script that is one."""
-    return word.endswith("-worker") or any(_base(word).endswith("worker" + ending) for ending in _SCRIPTS)
+    return word.endswith("-worker") or any(base_of(word).endswith("worker" + ending) for ending in _SCRIPTS)
 
 
 def own_words(argv: tuple[str, ...]) -> tuple[str, ...]:
     """A command line without the command that a ``stateheal run`` in it was given."""
     for position, (word, following) in enumerate(pairwise(argv)):
-        if following == "run" and _base(word).removesuffix(".exe") == "stateheal":
+        if following == "run" and base_of(word).removesuffix(".exe") == "stateheal":
             return argv[:position]
     return argv
 
 
-def _base(path: str) -> str:
+def base_of(path: str) -> str:
+    """The last part of a path of either kind of system."""
     return re.split(r"[\\/]", path)[-1]
 
 

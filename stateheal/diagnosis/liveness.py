@@ -20,6 +20,7 @@ from stateheal.diagnosis.signs import (
     inner_process,
     log_fresh,
     log_grew,
+    named_elsewhere,
     no_look,
     other_process,
     unrecorded_process,
@@ -240,6 +241,7 @@ ROWS: tuple[Row, ...] = (
     # Those that look at the whole process table: reached in earnest only where a row below says dead.
     Row("works-elsewhere", ALIVE, "", works_elsewhere),
     Row("inner-owner", ALIVE, "", inner_owner),
+    Row("named-elsewhere", UNSURE, "", named_elsewhere, settles=_CLOSE),
     Row("no-look", UNSURE, "", no_look, settles=_CLOSE),
     Row("inner-process", UNSURE, "", inner_process, settles=_DAY),
     Row("other-process", UNSURE, "", other_process, settles=_CLOSE),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stateheal.diagnosis.case import Case, job_command, job_id_in, own_words, works_on
+from stateheal.diagnosis.naming import names
 from stateheal.formats.times import DAY, MINUTE, describe_duration
 from stateheal.model.look import Seen
 
@@ -39,6 +40,18 @@ def works_elsewhere(case: Case) -> str | None:
         if not each.zombie and works_on(each.argv, option, name):
             return f"process {each.pid} works on it (its command line says {option} {name[:80]})"
     return None
+
+
+def named_elsewhere(case: Case) -> str | None:
+    """A command line names the job in some other form: it may be who works on it, or the way to it."""
+    owner, look = case.owner, case.look
+    if look is None:
+        return None
+    option, name = owner.flag or ("--job-id", owner.job)
+    if name not in look.text:
+        return None
+    found = next((each for each in look.processes if names(each, option, name)), None)
+    return None if found is None else f"process {found.pid} has {name[:80]} in its command line"
 
 
 def _inner(case: Case) -> Iterator[tuple[Seen, int]]:

@@ -17,9 +17,10 @@ _PROC = "/proc"
 def look_at_proc(boot: float | None) -> Look:
     """Every process but this one. ``boot``: when the machine was booted, seconds since the epoch. Never raises."""
     try:
+        os.readlink(f"{_PROC}/self")  # an empty /proc, or another pid namespace's: it shows nobody that matters
         pids = [int(name) for name in os.listdir(_PROC) if name.isdigit()]
     except OSError as error:
-        return Look(trouble=error.strerror or str(error))
+        return Look(trouble=f"{_PROC}: {error.strerror or error}")
     own, tick = os.getpid(), os.sysconf("SC_CLK_TCK")
     return Look(tuple(_seen(pid, boot, tick) for pid in pids if pid != own))
 
@@ -40,8 +41,6 @@ def _inner_pid(status: bytes) -> int | None:
 
 
 def _argv(data: bytes) -> tuple[str, ...]:
-    """Its elements; a program that has changed its title may have put spaces between them."""
-    if not data:
-        return ()
-    words = data.decode("utf-8", "surrogateescape").removesuffix("\0").split("\0")
+    """Its elements; a program that has changed its title may have put spaces between them, and zeros behind it."""
+    words = data.decode("utf-8", "surrogateescape").rstrip("\0").split("\0")
     return tuple(words[0].split() if len(words) == 1 else words)

@@ -52,3 +52,8 @@ class Look:
             for word in set(each.argv):
                 found.setdefault(word, []).append(each)
         return found
+
+    @cached_property
+    def text(self) -> str:
+        """All command lines in one: most names stand in none."""
+        return "\0".join(word for each in self.processes for word in each.argv)

@@ -233,6 +233,14 @@ TABLE: list[tuple[Any, ...]] = [
     ("nobody could look", owner(), GONE, UNSURE, "no-look", host(), Settings(), Look(trouble="Permission denied")),
     # --- another system's ---------------------------------------------------------------------------------------------
     ("git's path of WSL, on Windows", owner(paths=("//wsl.localhost/U/p",)), GONE, DEAD, "gone", host(windows=True)),
+    (
+        "a shell's text names it",
+        owner(job="task-1aaaaaa-bbbbbb"),
+        GONE,
+        UNSURE,
+        "named-elsewhere",
+        *seen(Seen(7, ("sh", "-c", "node /x/codex-companion.mjs task-worker --job-id task-1aaaaaa-bbbbbb"))),
+    ),
     ("a container's files, seen from its host", owner(elsewhere=True), GONE, UNSURE, "foreign"),
     ("in a sandbox", owner(), GONE, UNSURE, "foreign", host(initial_namespace=False)),
     ("in a sandbox that is younger than the job", owner(), GONE, UNSURE, "foreign", SANDBOX),

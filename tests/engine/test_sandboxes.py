@@ -46,10 +46,19 @@ def works(command: tuple[str, ...]) -> bool:
     return subprocess.run([*command, "true"], capture_output=True, timeout=60).returncode == 0
 
 
+HIDES = ("--mount", "--map-root-user", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh")
 SANDBOXES = [
     pytest.param(each, id=each[0], marks=pytest.mark.skipif(not works(each), reason=f"no {each[0]} here"))
     for each in (UNSHARE, BWRAP)
 ]
+BLIND = [
+    pytest.param(each, id=name, marks=pytest.mark.skipif(not works(each), reason="no such namespaces here"))
+    for name, each in (
+        ("a sandbox without /proc", ("unshare", "--pid", "--fork", "--kill-child", *HIDES)),
+        ("no /proc", ("unshare", *HIDES)),
+    )
+]
+"""Where nothing can be looked at: a chroot, bwrap without --proc, a container's files entered by nsenter."""
 COMPANIONS = {
     "foreground": ["codex-companion.mjs", "task", "fix it"],
     "worker": ["codex-companion.mjs", "task-worker", "--job-id", IDENT],
@@ -170,7 +179,7 @@ def test_whoever_has_its_pid_outside(
         heal_until(lambda: tree.entry(IDENT)["phase"] == tree.record(IDENT)["phase"] == "orphaned", project)
 
 
-@pytest.mark.parametrize("sandbox", SANDBOXES)
+@pytest.mark.parametrize("sandbox", [*SANDBOXES, *BLIND])
 def test_a_job_outside_is_left_alone_from_inside(sandbox: tuple[str, ...], tree: Tree, project: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", "import time; time.sleep(600)", "codex-companion.mjs", "task"]
