@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import click
 
-from stateheal.cli.options import Output, duration, interruptible, output_options, place_options
+from stateheal.cli.options import Output, duration, interruptible, output_options, place_options, verdict_options
 from stateheal.cli.progress import progress_bar
 from stateheal.cli.scope import scope_of
 from stateheal.engine.prune import Pruned, Pruning, prune
@@ -25,13 +25,14 @@ from stateheal.text import count_of, printable, size_of
     "--older-than", metavar="DURATION", callback=duration, help="Finished jobs that ended longer ago than that: 30d."
 )
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would go, with sizes, and remove nothing.")
+@verdict_options
 @output_options
 def prune_command(request: Request, gone: bool, older_than: float | None, dry_run: bool, output: Output) -> int:
     """Archive and remove what nobody needs any more.
 
     What goes is packed into one archive in the journal's directory first, where it stays; 'stateheal undo' brings it
-    back, too. Never a job that may live, a broker that answers, or the broker.json that alone names one: those are
-    named first, with what would help. PATH as for audit.
+    back, too. Never a job that may live, a broker that answers, the broker.json that alone names one, or what may be a
+    container's: those are named first, with what would help. PATH as for audit.
 
     \b
     Example: stateheal prune --gone -n
@@ -42,7 +43,7 @@ def prune_command(request: Request, gone: bool, older_than: float | None, dry_ru
         world = World(stop=interrupt, progress=bar)
         done = prune(request, gone=gone, older_than=older_than, dry_run=dry_run, world=world)
     if output.is_text:
-        again = _again(gone, older_than, scope_of(request).places)
+        again = _again(gone, older_than, scope_of(request).command)
         print_lines(output.console, _lines(done, output.quiet, again))
     else:
         output.print_json(done.report, "pruned", pruned=[_as_json(each) for each in done.places], packed=done.archive)
@@ -51,13 +52,13 @@ def prune_command(request: Request, gone: bool, older_than: float | None, dry_ru
     return interrupt.status(output.finish(done.report) or (0 if output.exit_zero else status))
 
 
-def _again(gone: bool, older_than: float | None, places: str) -> str:
+def _again(gone: bool, older_than: float | None, scope: str) -> str:
     """The same command without -n."""
     words = [
         *(["--gone"] if gone else []),
         *([] if older_than is None else ["--older-than", write_duration(older_than)]),
     ]
-    return " ".join(["stateheal prune", *words, *([places] if places else [])])
+    return " ".join(["stateheal prune", *words]) + scope
 
 
 def _lines(done: Pruning, quiet: bool, again: str) -> Iterator[str]:

@@ -22,6 +22,7 @@ from stateheal.commit.lock import workspace_lock
 from stateheal.commit.packing import pack_for_good
 from stateheal.commit.resume import remove_emptied
 from stateheal.commit.run_writer import RunWriter
+from stateheal.diagnosis.repairs import is_inside_jobs
 from stateheal.diagnosis.view import View, first_draft
 from stateheal.engine.commands import asked_for
 from stateheal.engine.workspace import Auditor
@@ -31,15 +32,18 @@ from stateheal.evidence.schema import violations
 from stateheal.evidence.snapshot import read_snapshot
 from stateheal.formats.jsonedit import rewrite
 from stateheal.formats.jsontext import Document
+from stateheal.formats.times import DAY, describe_age
 from stateheal.fs.directory import Directory, folder_of, open_directory
 from stateheal.model.disk import INDEX, JOBS, Place, Snapshot
 from stateheal.model.evidence import Answer
 from stateheal.model.liveness import Liveness
 from stateheal.model.plan import FileChange, Plan
-from stateheal.model.records import entries_of, own_times
+from stateheal.model.records import entries_of, own_times, text_of
 from stateheal.model.report import Report
 from stateheal.model.request import Request
 from stateheal.version import __version__
+
+_LOCAL = "--assume-local if it was this machine's"
 
 
 class Pruned(NamedTuple):
@@ -134,6 +138,7 @@ def _planned(
 def _ensure_over(view: View) -> None:
     """Raise ``Refused`` where anything may live, or be named here alone."""
     evidence = view.evidence
+    _ensure_ours(view)
     for job in view.jobs:
         if job.any_active and view.judge(job).verdict.state is not Liveness.DEAD:
             raise Refused(f"{job.id} may live: {view.judge(job).verdict.reason}")
@@ -147,6 +152,19 @@ def _ensure_over(view: View) -> None:
         for job in view.jobs:
             if not seen.zombie and job.id in seen.argv and "--job-id" in seen.argv:
                 raise Refused(f"pid {seen.pid} works on {job.id}")
+
+
+def _ensure_ours(view: View) -> None:
+    """Raise ``Refused`` for a project that may only be elsewhere: in a container, whose state was seen at work today.
+
+    Field guide section 4: its directory is not here, and its logs are recorded in another place than this.
+    """
+    words = [moment for job in view.jobs for side in job.sides for moment in own_times(side, view.now)]
+    logs = (text_of(side, "logFile") for job in view.jobs for side in job.sides)
+    elsewhere = any(log and not is_inside_jobs(view, log) for log in logs)
+    if elsewhere and not view.settings.assume_local and words and view.now - max(words) < DAY:
+        seen = describe_age(max(words), view.now)
+        raise Refused(f"its logs are recorded elsewhere and it was at work {seen}: it may be a container's; {_LOCAL}")
 
 
 def _ended_before(view: View, moment: float) -> Iterator[str]:

@@ -132,8 +132,18 @@ def home_of(place: Place, records: Iterable[Mapping[str, Json]]) -> tuple[str | 
     for home in homes:
         own = (workspace_hash(home), workspace_hash(real_path(home)))
         if place.hash and any(each.startswith(place.hash) for each in own):
-            return home, os.path.isdir(home)
+            return home, _is_directory(home)
     return next(((home, True) for home in homes if os.path.isdir(home)), (None, None))
+
+
+def _is_directory(path: str) -> bool | None:
+    """Whether a directory is there; ``None`` where nobody can tell, for example because its parent may not be read."""
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError):
+        return None
 
 
 def absent_homes(records: Iterable[Mapping[str, Json]]) -> frozenset[str]:

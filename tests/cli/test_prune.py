@@ -141,3 +141,30 @@ def test_a_job_that_comes_to_life_while_it_is_packed_keeps_its_files(
         monkeypatch.setattr(prune, "_pack", pack)
         said = run("prune", "--gone", tree.root)
     assert said.status == 1 and ident in said.out and files_in(tree.root) == before, said
+
+
+def test_what_may_be_a_containers_project_is_left_for_a_day(run: Any, tmp_path: Path) -> None:
+    """Seen from the host: its directory is not here, and its logs are recorded where it has them."""
+    recent = Tree(tmp_path / "tree", "/workspaces/shop")
+    log = "/home/node/.claude/plugins/data/codex-openai-codex/state/x/jobs/task-1.log"
+    recent.add(done("task-1", workspaceRoot=recent.project, logFile=log, **ended(0.5)))
+    old = Tree(tmp_path / "tree", "/workspaces/till")
+    old.add(done("task-2", workspaceRoot=old.project, logFile=log, **ended(3)))
+    said = run("prune", "--gone", tmp_path / "tree")
+    assert said.status == 1 and "may be a container's" in said.out and recent.path.exists() and not old.path.exists()
+    assert run("prune", "--gone", "--assume-local", tmp_path / "tree").status == 0 and not recent.path.exists()
+
+
+def test_a_project_that_may_not_be_looked_for_is_not_gone(
+    run: Any, tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really = os.stat
+
+    def stat(path: Any, **more: Any) -> os.stat_result:
+        if path == tree.project:
+            raise PermissionError(13, "Permission denied")
+        return really(path, **more)
+
+    monkeypatch.setattr(os, "stat", stat)
+    assert "Nothing to remove" in run("prune", "--gone", tree.root).out and tree.path.exists()
+    assert "gone-workspace" not in run("audit", tree.root).out
