@@ -75,6 +75,8 @@ def defaults_of(group: click.Group, command: click.Command, configuration: Confi
 
 def check(group: click.Group, configuration: Configuration) -> None:
     """Raise ``UsageError`` for the first key that is no option of any command, or of the table's command."""
+    if not configuration.tables and not configuration.values:
+        return  # mostly nothing is configured, and every command's module would be imported
     known = _commands(group)
     for name in configuration.tables:
         command = known.get(name)

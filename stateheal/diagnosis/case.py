@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 from stateheal.formats.times import DAY
@@ -93,7 +94,7 @@ class Case:
     look: Look | None = None
     """What was seen, once it was asked."""
 
-    @property
+    @cached_property
     def pid(self) -> int | None:
         return pid_of(self.owner.pid)
 
@@ -101,11 +102,11 @@ class Case:
     def exists(self) -> bool:
         return self.process is not None and self.process.exists
 
-    @property
+    @cached_property
     def argv(self) -> tuple[str, ...] | None:
         return self.process.argv if self.process and self.process.exists else None
 
-    @property
+    @cached_property
     def is_stranger(self) -> bool:
         """Whether the process is known to be no companion: by its command line, or as a thread of the kernel's."""
         kernel = self.process is not None and self.process.kernel
@@ -120,11 +121,11 @@ class Case:
         began = (self.owner.created_at, self.owner.started_at)
         return any(began) and all(moment is None or moment >= closing.began - _CLOCK for moment in began)
 
-    @property
+    @cached_property
     def command(self) -> str | None:
         return job_command(self.argv) if self.argv else None
 
-    @property
+    @cached_property
     def ran_at(self) -> float | None:
         """Since when, by the record, the process was there; nothing is recycled by time without it."""
         owner = self.owner
@@ -134,13 +135,13 @@ class Case:
             return None
         return max(owner.created_at, owner.updated_at or owner.created_at)
 
-    @property
+    @cached_property
     def lateness(self) -> float | None:
         """Seconds from the record's time to the creation of the process that has the pid now."""
         created = self.process.created if self.process and self.process.exists else None
         return None if created is None or self.ran_at is None else created - self.ran_at
 
-    @property
+    @cached_property
     def seniority(self) -> float | None:
         """Seconds by which the process is older than the record."""
         created = self.process.created if self.process and self.process.exists else None

@@ -40,12 +40,17 @@ class Job:
     def active(self) -> bool:
         """Active, as far as every side of it can be read."""
         readable = self.record is not None or not self.has_file
-        return bool(self.sides) and all(is_active(side, self.dialect) for side in self.sides) and readable
+        return bool(self.sides) and len(self.active_sides) == len(self.sides) and readable
 
     @cached_property
+    def active_sides(self) -> tuple[Record, ...]:
+        """What says that it is active."""
+        return tuple(side for side in self.sides if is_active(side, self.dialect))
+
+    @property
     def any_active(self) -> bool:
         """Whether one of its sides at least says that it is active."""
-        return any(is_active(side, self.dialect) for side in self.sides)
+        return bool(self.active_sides)
 
     @property
     def file(self) -> str:
@@ -69,6 +74,7 @@ class Known:
 
     jobs: dict[tuple[str, int | None, int, int, bool], Job] = field(default_factory=dict)
     judgements: dict[tuple[int, Rivals], tuple[Job, Judgement]] = field(default_factory=dict)
+    moments: dict[tuple[str, int], tuple[Job, float | None]] = field(default_factory=dict)
 
     def job(
         self,
@@ -85,6 +91,14 @@ class Known:
         if found is None:  # it holds both sides, so that no other object can get their identities
             found = self.jobs[key] = Job(ident, position, entry, record, has_file, dialect)
         return found
+
+    def moment(self, which: str, job: Job, find: Callable[[Job], float | None]) -> float | None:
+        """A time that rests on the job and on the evidence alone, found once."""
+        key = (which, id(job))
+        found = self.moments.get(key)
+        if found is None:  # with the job itself, so that no other can get its identity
+            found = self.moments[key] = (job, find(job))
+        return found[1]
 
     def judgement(self, job: Job, rivals: Rivals, judge: Callable[[Job], Judgement]) -> Judgement:
         """The job's verdict beside these rivals."""

@@ -8,7 +8,7 @@ whatever is left over is *alive*.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 from typing import NamedTuple
@@ -51,9 +51,6 @@ class Row(NamedTuple):
     message: Callable[[Case], str] | None = None
     settles: str = ""
     """For *unsure*: what would end the doubt."""
-
-
-# --- what the rows ask ---------------------------------------------------------------------------------------------
 
 
 def _foreign_host(case: Case) -> str | None:
@@ -269,9 +266,13 @@ LOOK_AGAIN = "log-fresh"
 """The row that waits for a second look at the job's log."""
 
 
-def _walk(case: Case) -> Iterator[tuple[Row, str | None]]:
+_LOOKS = slice(*([row.name for row in ROWS].index(name) for name in ("works-elsewhere", "no-pid")))
+"""The rows that ask the look at the process table; a test shows that no other does."""
+
+
+def walk(rows: Iterable[Row], case: Case) -> Iterator[tuple[Row, str | None]]:
     """Every row up to and including the one that matches, each with its reason or ``None``."""
-    for row in ROWS:
+    for row in rows:
         reason = row.test(case)
         yield row, reason
         if reason is not None:
@@ -280,13 +281,15 @@ def _walk(case: Case) -> Iterator[tuple[Row, str | None]]:
 
 def trace(case: Case) -> list[tuple[Row, str | None]]:
     """The rows up to the one that decides. Before one says dead, the whole process table is looked at."""
-    steps = list(_walk(case))
-    if steps[-1][0].state is not DEAD:
+    steps = list(walk(ROWS, case))
+    decided = steps[-1][0]
+    if decided.state is not DEAD or len(steps) <= _LOOKS.start:
         return steps
-    rule = steps[-1][0].rule
-    steps = list(_walk(replace(case, look=case.life())))
-    row, reason = steps[-1]
-    return [*steps[:-1], (row._replace(rule=row.rule or rule), reason)]
+    looked = list(walk(ROWS[_LOOKS], replace(case, look=case.life())))
+    row, reason = looked[-1]
+    if reason is None:
+        return steps
+    return [*steps[: _LOOKS.start], *looked[:-1], (row._replace(rule=row.rule or decided.rule), reason)]
 
 
 def judge(case: Case) -> Verdict:

@@ -7,6 +7,7 @@ look at the whole process table, or the job's log, and gives its reason in words
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from stateheal.diagnosis.case import Case, job_command, job_id_in, own_words, works_on
 from stateheal.diagnosis.naming import names
@@ -106,9 +107,16 @@ def unrecorded(case: Case) -> Seen | None:
     return next((each for each in case.look.processes if _may_be_its_own(case, each)), None)
 
 
+@lru_cache(4096)  # every job that names no process asks it of every process
+def _own_command(argv: tuple[str, ...]) -> str | None:
+    return job_command(own_words(argv))
+
+
 def _may_be_its_own(case: Case, each: Seen) -> bool:
     kind, created_at = case.owner.kind, case.owner.created_at
-    command = None if each.zombie else job_command(own_words(each.argv))
+    command = None if each.zombie else _own_command(each.argv)
+    if command is None:
+        return False
     fitting = {"task": frozenset({"task"}), **dict.fromkeys(_REVIEWS, _REVIEWS)}.get(kind, _FOREGROUND)
     if command not in fitting or job_id_in(each.argv) not in (None, case.owner.job) or each.pid in case.owner.taken:
         return False

@@ -144,6 +144,9 @@ class View:
 
     def last_sign(self, job: Job) -> float | None:
         """The newest sign of life; without any the mtime of the job's file, times far in the future left out."""
+        return self.known.moment("sign", job, self._last_sign)
+
+    def _last_sign(self, job: Job) -> float | None:
         signs = [sign for sign in self.signs(job) if sign <= self.now + DAY]
         if not signs:
             file = self.evidence.records.get(job.id) or self.evidence.index
@@ -152,6 +155,9 @@ class View:
 
     def last_word(self, job: Job) -> float | None:
         """The last sign of life by the job's own words: a copy of its log is newer than the last line in it."""
+        return self.known.moment("word", job, self._last_word)
+
+    def _last_word(self, job: Job) -> float | None:
         log = self.evidence.logs.get(job.id)
         line = parse_time(log.last_line[1:].partition("]")[0]) if log and log.last_line.startswith("[") else None
         own = [moment for side in job.sides for moment in own_times(side, self.now)]
@@ -186,7 +192,7 @@ class View:
         """By pid: when the active jobs that name it say they started, newest first; of each pid the newest two."""
         claims: dict[int | None, dict[str, float]] = {}
         for job in self._all_jobs:
-            for side in (each for each in job.sides if is_active(each, self.dialect)):
+            for side in job.active_sides:
                 started = time_of(side, "startedAt", self.now)
                 if started is not None:
                     for key in self.dialect.pids:

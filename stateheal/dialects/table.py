@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from stateheal.dialects import agy, claude, codex, gemini, grok, opencode, others
@@ -66,9 +67,14 @@ def _is_plugin(dialect: Dialect, plugin: str | None) -> bool:
     """Whether a plugin's directory, or a temp root, goes by a name of this companion's."""
     if plugin is None:  # then its directory's form alone has to tell
         return dialect is codex.CODEX or dialect.directory != SLUG_16
-    if re.fullmatch(dialect.plugins, plugin, re.IGNORECASE):
+    return _goes_by(dialect.plugins, dialect.temp, plugin)
+
+
+@lru_cache(1000)  # it is asked of every workspace, and there are few plugins
+def _goes_by(plugins: str, temp: tuple[str, ...], plugin: str) -> bool:
+    if re.fullmatch(plugins, plugin, re.IGNORECASE):
         return True
-    tops = (each.partition("/")[0] for each in dialect.temp)
+    tops = (each.partition("/")[0] for each in temp)
     return any(re.fullmatch(re.escape(top).replace(r"\{uid\}", r"[0-9a-z]+"), plugin) for top in tops)
 
 

@@ -14,6 +14,8 @@ from stateheal.model.liveness import Identity
 from stateheal.model.records import pid_of, text_of
 
 _TICKS = re.compile(r"linux:([0-9]{1,18})")
+_PID = frozenset(a + b + c for a in "pP" for b in "iI" for c in "dD")
+"""How the names of fields that hold a pid end."""
 _NO_PROCESSES = ("request", "result")
 """What was asked and answered: no process of the job's stands there."""
 
@@ -68,6 +70,6 @@ def other_pids(record: Mapping[str, Json]) -> Iterator[tuple[str, int]]:
 
 def _pids_in(record: Mapping[str, Json]) -> Iterator[tuple[str, int]]:
     for key, value in record.items():
-        pid = pid_of(value) if key.lower().endswith("pid") else None
+        pid = pid_of(value) if key[-3:] in _PID else None
         if pid is not None and pid > 1:
             yield key, pid

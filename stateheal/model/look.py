@@ -45,6 +45,18 @@ class Look:
         return found
 
     @cached_property
+    def workers(self) -> tuple[tuple[Seen, str], ...]:
+        """Every process that says for which job it works (``--job-id X`` or ``--job-id=X``), with that job."""
+        found: list[tuple[Seen, str]] = []
+        for seen in self.processes:
+            for position, word in enumerate(() if seen.zombie else seen.argv):
+                if word.startswith("--job-id="):
+                    found.append((seen, word.partition("=")[2]))
+                elif word == "--job-id" and position + 1 < len(seen.argv):
+                    found.append((seen, seen.argv[position + 1]))
+        return tuple(found)
+
+    @cached_property
     def by_word(self) -> dict[str, list[Seen]]:
         """Processes by every element of their command lines."""
         found: dict[str, list[Seen]] = {}

@@ -16,7 +16,6 @@ from stateheal.model.disk import BROKER
 from stateheal.model.evidence import Answer, BrokerFacts
 from stateheal.model.findings import Severity
 from stateheal.model.liveness import Liveness
-from stateheal.model.look import Seen
 from stateheal.model.records import entries_of, is_finished, own_times, pid_of, text_of
 from stateheal.model.turns import TurnEnd
 from stateheal.text import quoted
@@ -27,7 +26,7 @@ _WINDING_UP = MINUTE
 
 def find_lives_on(view: View) -> Iterator[Diagnosed]:
     """Jobs that are recorded as ended, and whose worker is at work all the same."""
-    for seen, ident in _workers(view):
+    for seen, ident in view.evidence.life().workers:
         job = _job_named(view, ident) if view.wants(ident) else None
         if job is None or not job.sides or not all(map(is_finished, job.sides)):
             continue
@@ -40,16 +39,6 @@ def find_lives_on(view: View) -> Iterator[Diagnosed]:
         since = "" if ended is None else f"the record was closed {describe_age(ended, view.now)}; "
         helps = f"{since}to end it: stateheal stop {quoted(ident)}"
         yield Diagnosed(job_finding(view, job, LIVES_ON, message, helps)._replace(pid=seen.pid))
-
-
-def _workers(view: View) -> Iterator[tuple[Seen, str]]:
-    """Every process that says for which job it works."""
-    for seen in view.evidence.life().processes:
-        for position, word in enumerate(() if seen.zombie else seen.argv):
-            if word.startswith("--job-id="):
-                yield seen, word.partition("=")[2]
-            elif word == "--job-id" and position + 1 < len(seen.argv):
-                yield seen, seen.argv[position + 1]
 
 
 def _job_named(view: View, ident: str) -> Job | None:
