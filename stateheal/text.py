@@ -54,7 +54,7 @@ def nearest(word: str, known: Iterable[str], likeness: float = 0.6) -> str | Non
     """The known word that a mistyped one is nearest to; ``None`` where none is near."""
     from difflib import get_close_matches  # only for what is mistyped
 
-    return next(iter(get_close_matches(word, list(known), 1, likeness)), None)
+    return next(iter(get_close_matches(word.lower(), list(known), 1, likeness)), None)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

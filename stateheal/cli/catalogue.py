@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import click
 from rich.text import Text
 
-from stateheal.cli.options import Output, job_ids, output_options, place_options, rule_names, rule_options
+from stateheal.cli.options import Output, job_ids, no_empty_id, output_options, place_options, rule_names, rule_options
 from stateheal.diagnosis.catalogue import RULES, rule_named
 from stateheal.diagnosis.rule import Rule
 from stateheal.engine.explain import explain
@@ -34,7 +34,8 @@ def rules_command(rule: str | None, output: Output) -> int:
     chosen = RULES if rule is None else (rule_named(rule),)
     report = Report("rules")
     if output.is_text:
-        print_lines(output.console, [line for each in chosen for line in _rule_lines(each, output.console.width)])
+        lines = ([rule.name] if output.quiet else _rule_lines(rule, output.console.width) for rule in chosen)
+        print_lines(output.console, [line for each in lines for line in each])
     else:
         output.print_json(report, "rules", rules=[_as_json(each) for each in chosen])
     return 0
@@ -52,7 +53,7 @@ def _as_json(rule: Rule) -> dict[str, str]:
 
 
 @click.command("explain")
-@click.argument("job", shell_complete=job_ids)
+@click.argument("job", shell_complete=job_ids, callback=no_empty_id)
 @place_options
 @rule_options
 @output_options
@@ -68,7 +69,8 @@ def explain_command(job: str, request: Request, output: Output) -> int:
     """
     told = explain(job, request)
     if output.is_text:
-        print_lines(output.console, [line for each in told.jobs for line in explanation_lines(each)])
+        brief = output.quiet
+        print_lines(output.console, [line for each in told.jobs for line in explanation_lines(each, brief=brief)])
     else:
         places = {each.place.directory: each.place.root for each in told.jobs}
         report = Report(

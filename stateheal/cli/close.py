@@ -6,7 +6,7 @@ import click
 
 from stateheal.cli import say
 from stateheal.cli.ask import YES, confirmed
-from stateheal.cli.options import Output, job_ids, output_options, place_options, verdict_options
+from stateheal.cli.options import Output, job_ids, no_empty_id, output_options, place_options, verdict_options
 from stateheal.cli.repair import show_report
 from stateheal.cli.scope import scope_of
 from stateheal.diagnosis.repairs import CLOSED
@@ -21,7 +21,7 @@ from stateheal.text import quoted
 
 
 @click.command("close")
-@click.argument("job", shell_complete=job_ids)
+@click.argument("job", shell_complete=job_ids, callback=no_empty_id)
 @place_options
 @click.option("-n", "--dry-run", is_flag=True, help="Show the facts and the diff, and write nothing.")
 @YES

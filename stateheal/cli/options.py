@@ -46,6 +46,13 @@ def rule_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> l
     return [lead + rule.name for rule in RULES if rule.name.startswith(incomplete[len(lead) :])]
 
 
+def no_empty_id(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """A job's id as it was given; not what a shell makes of a variable that is not set."""
+    if value is not None and not value.strip():
+        raise click.BadParameter("it is empty", ctx, param)
+    return value
+
+
 def job_ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """What a shell offers where a job is wanted: its id, and what it is."""
     from stateheal.engine.job_ids import known_jobs
@@ -140,7 +147,11 @@ def output_options(command: Command) -> Command:
 _PATHS = click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path())
 _CWD = click.option("--cwd", type=click.Path(), help="Only the workspaces of this directory: its own and its parents'.")
 _JOB = click.option(
-    "--job", metavar="ID", shell_complete=job_ids, help="Only this job; the beginning of its id will do."
+    "--job",
+    metavar="ID",
+    shell_complete=job_ids,
+    callback=no_empty_id,
+    help="Only this job; the beginning of its id will do.",
 )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from stateheal.cli import say
-from stateheal.cli.options import Output, interruptible, job_ids, output_options, place_options
+from stateheal.cli.options import Output, interruptible, job_ids, no_empty_id, output_options, place_options
 from stateheal.cli.recover import write_answer
 from stateheal.engine.result import answers
 from stateheal.engine.world import World
@@ -24,7 +24,7 @@ from stateheal.text import count_of, printable, printable_lines
 
 
 @click.command("result")
-@click.argument("job", required=False, shell_complete=job_ids)
+@click.argument("job", required=False, shell_complete=job_ids, callback=no_empty_id)
 @place_options
 @click.option("-a", "--all", "everything", is_flag=True, help="The answers of all jobs, into the directory of -o.")
 @click.option(

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import click
 from rich.text import Text
 
-from stateheal.cli.options import Output, job_ids, output_options
+from stateheal.cli.options import Output, job_ids, no_empty_id, output_options
 from stateheal.commit.forgetting import forget as forget_runs
 from stateheal.commit.forgetting import with_their_undos
 from stateheal.commit.journal import Journal, Run
@@ -56,6 +56,7 @@ def _runs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[s
     "--job",
     metavar="ID",
     shell_complete=job_ids,
+    callback=no_empty_id,
     help="Only the workspaces in which the run changed this job; each comes back whole.",
 )
 @output_options

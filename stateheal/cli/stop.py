@@ -10,7 +10,7 @@ import click
 
 from stateheal.cli import say
 from stateheal.cli.ask import YES, confirmed
-from stateheal.cli.options import Output, duration, job_ids, output_options, place_options
+from stateheal.cli.options import Output, duration, job_ids, no_empty_id, output_options, place_options
 from stateheal.engine.close import choose
 from stateheal.engine.stop import GRACE, Stopped, Target, stop_job, targets_of, why_none
 from stateheal.engine.stop_broker import find_broker, stop_broker
@@ -28,7 +28,7 @@ _HANGING = 2
 
 
 @click.command("stop")
-@click.argument("job", required=False, shell_complete=job_ids)
+@click.argument("job", required=False, shell_complete=job_ids, callback=no_empty_id)
 @place_options
 @click.option("--broker", metavar="WORKSPACE", help="End this workspace's broker: its state or project directory.")
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would be ended, and end nothing.")

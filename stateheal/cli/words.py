@@ -10,7 +10,7 @@ _MEANT = {
     "heal": ("repair", "fix", "clean", "cleanup", "cure", "mend", "patch", "apply"),
     "heal -n": ("diff", "plan", "preview", "dry-run"),
     "audit": ("check", "scan", "verify", "validate", "lint", "inspect", "test", "find", "report", "analyze", "analyse"),
-    "jobs": ("list", "ls", "ps", "show", "tasks"),
+    "jobs": ("status", "list", "ls", "ps", "show", "tasks"),
     "undo": ("revert", "restore", "rollback", "reset", "back"),
     "history": ("log", "runs", "journal", "undos"),
     "stop": ("kill", "cancel", "end", "terminate", "abort"),
@@ -60,28 +60,45 @@ class Commands(click.Group):
         return super().resolve_command(ctx, args)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """A command that was written as an option is answered with the command."""
+        """What is no option here is answered with the command that it is, or that has it."""
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            word, known = error.option_name.lstrip("-"), self.list_commands(ctx)
-            meant = self.meant(word, known) if word in known or not error.possibilities else None
-            if meant is None:
+            hint = self.instead(ctx, error.option_name)
+            if hint is None:
                 raise
-            ctx.fail(f"there is no option {error.option_name!r}; did you mean {f'{ctx.command_path} {meant}'!r}?")
+            ctx.fail(f"there is no option {error.option_name!r}; {hint}")
+
+    def instead(self, ctx: click.Context, option: str) -> str | None:
+        """What to type instead of an option that is none; ``None`` where nobody knows."""
+        command = self.exactly(option.lstrip("-"), self.list_commands(ctx))
+        return None if command is None else f"did you mean {f'{ctx.command_path} {command}'!r}?"
+
+    def exactly(self, word: str, known: list[str]) -> str | None:
+        """The command that a word names, in whatever case."""
+        return word.lower() if word.lower() in known else None
 
     def meant(self, word: str, known: list[str]) -> str | None:
         """What a wrong word most likely stands for, if anything."""
-        lowered = word.lower()
-        return lowered if lowered in known else nearest(lowered, known)
+        return self.exactly(word, known) or nearest(word, known)
 
 
 class TopCommands(Commands):
     """The commands themselves, for which people try many words."""
 
-    def meant(self, word: str, known: list[str]) -> str | None:
+    def instead(self, ctx: click.Context, option: str) -> str | None:
+        commands = filter(None, (self.get_command(ctx, each) for each in self.list_commands(ctx)))
+        if any(option in param.opts for command in commands for param in command.params):
+            return f"it belongs behind the command: 'stateheal COMMAND {option}'"
+        return super().instead(ctx, option)
+
+    def exactly(self, word: str, known: list[str]) -> str | None:
         lowered = word.lower().lstrip("-")
-        for target, words in _MEANT.items():
-            if lowered in words and (target.startswith("-") or target.split()[0] in known):
-                return target
-        return super().meant(word, known)
+        targets = (target for target, words in _MEANT.items() if lowered in words)
+        fitting = (each for each in targets if each.startswith("-") or each.split()[0] in known)
+        return next(fitting, None) or super().exactly(lowered, known)
+
+    def meant(self, word: str, known: list[str]) -> str | None:
+        targets = {each: target for target, words in _MEANT.items() for each in words}
+        near = self.exactly(word, known) or nearest(word, [*known, *targets])
+        return targets.get(near or "", near)

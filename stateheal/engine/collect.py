@@ -72,7 +72,7 @@ def summary_of(result: WorkspaceResult, job: str | None) -> WorkspaceSummary:
         result.findings,
         result.diffs,
         tuple(_answers(result)),
-        jobs=len(_job_ids(evidence)),
+        jobs=len(_looked_at(evidence)),
         logs=len(result.plan.logs),
         home=project_of(evidence) if result.findings else None,
         knows_job=job is not None and _knows(evidence, job),
@@ -174,6 +174,12 @@ def _job_ids(evidence: Evidence) -> set[str]:
     entries = entries_of(evidence.index.value if evidence.index else None)
     named = {ident for entry in entries if isinstance(entry, dict) and (ident := text_of(entry, "id"))}
     return named | set(evidence.records)
+
+
+def _looked_at(evidence: Evidence) -> set[str]:
+    """Its jobs, as far as they were asked for."""
+    asked = evidence.place.jobs
+    return _job_ids(evidence) if asked is None else _job_ids(evidence) & asked
 
 
 def _knows(evidence: Evidence, job: str) -> bool:

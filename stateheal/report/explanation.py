@@ -30,10 +30,12 @@ _INDEX_ALONE = ("updatedAt",)
 """What job files usually lack; those that hold an answer alone lack nearly all, their status too."""
 
 
-def explanation_lines(explanation: Explanation) -> Iterator[str | Text]:
-    """The verdict and why, then what was read, what the system said, and which row decided."""
+def explanation_lines(explanation: Explanation, *, brief: bool = False) -> Iterator[str | Text]:
+    """The verdict and why, then (unless ``brief``) what was read, what the system said, and which row decided."""
     host = explanation.host
     yield from _verdict_lines(explanation)
+    if brief:
+        return
     yield f"  in {printable(str(explanation.place.directory))}"
     kept_by = explanation.recognition
     yield f"  kept by {kept_by.dialect.name}: {printable(kept_by.why)}" if kept_by else "  kept by nobody known here"

@@ -497,6 +497,7 @@ def test_rules_prints_the_catalogue(run: Any) -> None:
         kind = "" if rule.severity is Severity.DAMAGE else "  a notice"
         assert one in everything and one.startswith(f"{rule.name}{kind}\n")
         assert rule.repair.split()[0] in one
+    assert run("rules", "-q").out.split() == [rule.name for rule in RULES]
     assert [rule["name"] for rule in run("rules", "--format", "json").json["rules"]] == [rule.name for rule in RULES]
 
 
@@ -535,6 +536,7 @@ def test_cwd_and_job_narrow(run: Any, tmp_path: Path) -> None:
 
     assert jobs("--cwd", project / "src") == ["task-1", "task-2"]
     assert jobs("--job", "task-3") == ["task-3"]
+    assert run("audit", "--job", "task-1", made.root, "-q").out.startswith("2 workspaces, 1 job: ")
     nobody = run("audit", made.root, "--job", "task-3", "--cwd", project)
     assert nobody.status == 2 and "no job 'task-3' in 1 workspace; did you mean task-2?" in nobody.err
     assert run("audit", made.root, "--cwd", tmp_path / "nowhere").status == 2

@@ -74,6 +74,7 @@ def test_it_asks(run: Any, tree: Tree) -> None:
 
 
 @pytest.mark.posix("a pseudo-terminal")
+@pytest.mark.processes
 def test_on_a_terminal_it_asks(run: Any, tree: Tree) -> None:
     before = files_in(tree.path)
     screen, status = on_terminal(b"n\n", "close", "task-far", str(tree.root))

@@ -53,6 +53,7 @@ def test_an_unsure_one(run: Any, tree: Tree) -> None:
     assert not any("codex resume" in line for line in lines), "a review's thread ends with its process"
 
 
+@pytest.mark.processes
 def test_a_live_one(run: Any, tmp_path: Path, tree: Tree) -> None:
     with worker(tmp_path, LIVE) as process:
         tree.add(job(LIVE, pid=process.pid, **started(60)))
@@ -61,6 +62,7 @@ def test_a_live_one(run: Any, tmp_path: Path, tree: Tree) -> None:
     assert f"  to end it: stateheal stop {LIVE}" in lines
 
 
+@pytest.mark.processes
 def test_alive_beats_dead_where_the_two_records_name_two_processes(run: Any, tmp_path: Path, tree: Tree) -> None:
     with worker(tmp_path, LIVE) as process:
         tree.add(job(LIVE, pid=GONE, **started(60)), pid=process.pid)
@@ -105,6 +107,11 @@ def test_programs_are_told_the_verdict(run: Any, tree: Tree) -> None:
     assert first["title"] == "Codex Task: map the failing tests" and first["status"] == "running"
     assert (second["verdict"], second["status"], second["reason"]) == (None, "completed", "nothing is wrong with it")
     assert whole["summary"]["jobs"] == 2 and whole["summary"]["workspaces"] == 1 and whole["roots"] == [str(tree.state)]
+
+
+def test_quiet_is_the_verdict_and_what_helps(run: Any, tree: Tree) -> None:
+    tree.add(job("task-a", pid=GONE, threadId="thr_7", **started(7200)))
+    assert lines_of(run, "-q", "task-a", tree.root) == lines_of(run, "task-a", tree.root)[:5]
 
 
 def test_usage(run: Any, tree: Tree) -> None:

@@ -97,6 +97,7 @@ def test_a_live_worker_is_alive_and_one_that_is_silent_for_hours_may_be_stopped(
         assert "stateheal stop" not in said.out
 
 
+@pytest.mark.processes
 def test_a_job_that_is_recorded_as_ended_and_lives_on_stands_in_the_list(run: Any, tmp_path: Path, tree: Tree) -> None:
     ident = f"task-listed{os.getpid()}"
     with worker(tmp_path, ident) as process:

@@ -41,7 +41,7 @@ def run(capsys: pytest.CaptureFixture[str], *words: str | Path) -> tuple[int, st
             ("Audit", "audit"),
         ),
         *(("version", "--version"), ("revert", "undo"), ("install", "hook install"), ("ls", "jobs"), ("haul", "heal")),
-        *(("log", "history"), ("diff", "heal -n"), ("audti", "audit")),
+        *(("log", "history"), ("diff", "heal -n"), ("audti", "audit"), ("restor", "undo"), ("cansel", "stop")),
     ],
 )
 def test_a_wrong_word_is_answered_with_the_right_guess(
@@ -58,6 +58,7 @@ def test_a_wrong_word_is_answered_with_the_right_guess(
         (["--fix"], "stateheal heal"),
         (["hook", "--install"], "stateheal hook install"),
         (["hook", "--verbos"], "--verbose"),
+        (["--status"], "stateheal jobs"),
         (["--verison"], "--version"),
     ],
 )
@@ -66,6 +67,18 @@ def test_a_command_written_as_an_option_is_answered_with_the_command(
 ) -> None:
     status, out, err = run(capsys, *words)
     assert (status, out) == (2, "") and f"id you mean {meant!r}?" in err
+
+
+def test_an_option_before_its_command_is_answered_with_where_it_belongs(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = run(capsys, "--format", "json", "audit")
+    assert (status, out) == (2, "") and "'stateheal COMMAND --format'" in err
+
+
+@pytest.mark.parametrize("words", [["jobs", "--job", ""], ["explain", ""], ["result", ""], ["stop", ""], ["close", ""]])
+def test_an_id_that_is_empty_is_none(capsys: pytest.CaptureFixture[str], tree: Tree, words: list[str]) -> None:
+    """What a shell makes of a variable that is not set must not stand for whatever job is the only one."""
+    status, out, err = run(capsys, *words, tree.root)
+    assert (status, out) == (2, "") and "it is empty" in err
 
 
 def test_every_guess_is_a_command_or_will_not_be_made() -> None:
