@@ -20,6 +20,7 @@ SCRIPTS = (
 COMMANDS = (
     *("task", "review", "adversarial-review", "deep-review", "implement", "run", "critique", "rescue", "ask"),
     *("status", "result", "cancel", "reconcile", "runs", "show", "stop"),
+    "task-resume-candidate",
 )
 """Subcommands that start a job, read the state or end a job."""
 SLASH = (

@@ -20,12 +20,9 @@ if TYPE_CHECKING:
     from stateheal.hook.check import Environ
 
 _LONGEST_INPUT = 8 * 1024 * 1024
-_SCRIPTS = ("companion", *(script for script in SCRIPTS if "companion" not in script))
-"""What names a companion's script."""
-_EVENTS = (b"SessionStart", b"UserPromptExpansion", *(script.encode() for script in _SCRIPTS))
+_EVENTS = (b"sessionstart", b"userpromptexpansion", b"companion", *(script.encode() for script in SCRIPTS))
 """What stands in every event that has to do with jobs."""
 _TOOLS = ("Bash", "PowerShell")
-_SEPARATORS = str.maketrans(dict.fromkeys("\"'`;&|()<>\n\t", " "))
 
 
 def main(arguments: list[str]) -> None:
@@ -95,7 +92,8 @@ def _read_event() -> dict[str, object] | None:
         data += chunk
         if len(data) > _LONGEST_INPUT:
             return None
-    if not any(word in data for word in _EVENTS):
+    lowered = data.lower()
+    if not any(word in lowered for word in _EVENTS):
         return None  # an unrelated command: not worth a parser
     try:
         event = parse(data)
@@ -113,58 +111,10 @@ def concerned(event: dict[str, object]) -> str | None:
     if name == "SessionStart":
         return cwd
     if name == "PreToolUse" and event.get("tool_name") in _TOOLS and isinstance(tool, dict):
-        return cwd if launches(tool.get("command")) else None
+        return cwd if _launches(tool.get("command")) else None
     if name == "UserPromptExpansion":
         return cwd if _expands_to_a_launch(event) else None
     return None
-
-
-def launches(command: object) -> bool:
-    """Whether a shell command calls a companion so that its state is used: its script, options, a subcommand.
-
-    However it is called: behind ``timeout``, by an absolute ``node``, in a ``bash -c``, by way of a variable.
-    """
-    if not isinstance(command, str) or not any(script in command for script in _SCRIPTS):
-        return False
-    words = command.translate(_SEPARATORS).split()
-    variables = set(_variables(words))
-    return any(
-        _is_script(word, variables) and _uses_state(words[position + 1 :]) for position, word in enumerate(words)
-    )
-
-
-def _variables(words: list[str]) -> list[str]:
-    """The variables that are set to a companion's script: ``S=/plugins/codex-companion.mjs``, ``$S = "…"``."""
-    found = []
-    for position, word in enumerate(words):
-        name, is_assignment, value = word.partition("=")
-        name = name or (words[position - 1] if position else "")
-        value = value or (words[position + 1] if position + 1 < len(words) else "")
-        if is_assignment and _names_script(value):
-            found.append(name.removeprefix("$"))
-    return found
-
-
-def _is_script(word: str, variables: set[str]) -> bool:
-    name = word[1:].strip("{}") if word.startswith("$") else ""
-    return name in variables or (_names_script(word) and "=" not in word)
-
-
-def _names_script(path: str) -> bool:
-    base = path.replace("\\", "/").rpartition("/")[2]
-    return any(script in base for script in _SCRIPTS)
-
-
-def _uses_state(words: list[str]) -> bool:
-    """Whether a subcommand comes first, options and what may be their values left out."""
-    is_value = False
-    for word in words:
-        if word in COMMANDS:
-            return True
-        if not word.startswith("-") and not is_value:
-            return False
-        is_value = word.startswith("-") and "=" not in word
-    return False
 
 
 def _expands_to_a_launch(event: dict[str, object]) -> bool:
@@ -173,4 +123,10 @@ def _expands_to_a_launch(event: dict[str, object]) -> bool:
     plugin, _, command = name.partition(":") if isinstance(name, str) else ("", "", "")
     if plugin in SLASH or "codex" in plugin:
         return command in SLASH_COMMANDS or command in COMMANDS
-    return launches(event.get("prompt"))
+    return _launches(event.get("prompt"))
+
+
+def _launches(command: object) -> bool:
+    from stateheal.hook.launches import launches  # an unrelated command does not pay for it
+
+    return launches(command)

@@ -69,7 +69,7 @@ class Launch(NamedTuple):
     """Parts of its scripts' base names."""
     commands: tuple[str, ...] = ("task", "review", "adversarial-review")
     """Subcommands that start a job."""
-    readers: tuple[str, ...] = ("status", "result", "cancel")
+    readers: tuple[str, ...] = ("status", "result", "cancel", "task-resume-candidate")
     """Subcommands that read the state, or end a job."""
     slash: tuple[str, ...] = ("codex",)
     """What its slash commands begin with."""

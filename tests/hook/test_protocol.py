@@ -17,7 +17,8 @@ import pytest
 import stateheal
 from stateheal.hook import deadline
 from stateheal.hook.config import NAMES, config_text
-from stateheal.hook.main import concerned, launches
+from stateheal.hook.launches import launches
+from stateheal.hook.main import concerned
 from tests.support import PROJECT, Tree, done, files_in, job, stats_in
 
 HOOK = (sys.executable, "-m", "stateheal", "hook")
@@ -103,6 +104,36 @@ def call(stdin: bytes | dict[str, Any], *arguments: str, **more: Any) -> dict[st
         ("node /p/scripts/grok-bridge.mjs check", False),
         ("node /p/scripts/gemini-companion.mjs task x", True),
         ("node /p/scripts/patriyang/codex-companion.mjs deep-review", True),
+        (f"node {COMPANION} \\\n  task hi", True),
+        (f"node {COMPANION} \\\r\n  task hi", True),
+        (f"node {COMPANION} `\n  task hi", True),
+        ('S=$(ls -d ~/.claude/*/codex-companion.mjs | sort -V | tail -n1); node "$S" task hi', True),
+        ('node "$(ls -d ~/.claude/*/codex-companion.mjs | tail -1)" task hi', True),
+        ("node `find / -name codex-companion.mjs | head -1` task hi", True),
+        ('S="/Users/Jane Doe/p/codex-companion.mjs"; node "$S" task', True),
+        (f'node {COMPANION} --cwd "/my dir/x" task', True),
+        (f'node {COMPANION} -m "gpt 5" task', True),
+        (f'CMD="node {COMPANION}"; $CMD task', True),
+        (f'ARGS="task foo"; node {COMPANION} $ARGS', True),
+        (f'c() {{ node {COMPANION} "$@"; }}; c task hi', True),
+        (f"alias c='node {COMPANION}'; c task hi", True),
+        ("COMP=codex-companion; node /x/$COMP.mjs task hi", True),
+        (f"node {COMPANION} 2>&1 task x", True),
+        (f"node {COMPANION} >out.txt task", True),
+        (f"node {COMPANION} <<< p task", True),
+        (r'node "C:\x\Codex-Companion.mjs" task', True),
+        (r'$S = "C:\x\codex-companion.mjs"; & node $s task', True),
+        (f"python3 -c \"run(['node','{COMPANION}','task','hi'])\"", True),
+        (f"if true; then node {COMPANION} task; fi", True),
+        ("find / -name codex-companion.mjs -exec node {} task x \\;", True),
+        (f"node {COMPANION} task-resume-candidate --json", True),
+        (f'out="$(node {COMPANION} task hi)"', True),
+        (f"echo $(cat x; node {COMPANION} task hi)", True),
+        ("grep -rn codex-companion task .", False),
+        ('git commit -m "codex-companion task fix"', False),
+        ("vim codex-companion.mjs; run x", False),
+        ("node --check codex-companion.mjs && status", False),
+        ("npm test -- companion\ngit status", False),
         ("cat codex-companion.mjs | grep task", False),
         ("echo task", False),
         ("ls /companion/x task", False),
@@ -498,6 +529,7 @@ def test_the_short_path_imports_next_to_nothing(command: str, project: Path, iso
         "stateheal.hook",
         "stateheal.hook.main",
         "stateheal.hook.check",
+        "stateheal.hook.launches",
         "stateheal.hook.places",
         "stateheal.hook.deadline",
         "stateheal.dialects",

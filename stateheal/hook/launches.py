@@ -1,0 +1,104 @@
+"""Whether a shell command calls a companion so that its state is used (field guide section 9).
+
+No shell is parsed here: a command is taken apart where one simple command may end, and in what is left a companion's
+script (or a variable, alias or substitution that stands for one) is followed by one of its subcommands. What may be a
+call counts as one: the hook then looks for nothing, at worst. Imported only where a companion is named at all.
+"""
+
+from __future__ import annotations
+
+from stateheal.dialects.names import COMMANDS, SCRIPTS
+
+NAMES = ("companion", *(script for script in SCRIPTS if "companion" not in script))
+"""What names a companion's script."""
+_READ = frozenset(("grep", "rg", "git", "cat", "vim", "vi", "less", "head", "tail", "sed", "ls", "echo", "cargo"))
+"""Programs that a script's name may stand behind without being called."""
+_CONTINUED = ("\\\r\n", "\\\n", "`\r\n", "`\n", "^\r\n", "^\n")
+_ENDS = str.maketrans(dict.fromkeys(";|&", "\n"))
+_BLANKS = str.maketrans({**dict.fromkeys("\"'`(),[]\t\r", " "), **dict.fromkeys("{}")})
+
+
+def launches(command: object) -> bool:
+    """Whether this text, given to a shell, calls a companion: behind ``timeout``, in ``bash -c``, by a variable."""
+    if not isinstance(command, str):
+        return False
+    text = command.casefold()
+    if not any(name in text for name in NAMES):
+        return False
+    segments = [segment.translate(_BLANKS).split() for segment in _simple_commands(text)]
+    names = {name for words in segments for name in _set_to_a_script(words)}
+    return any(_calls(words, names) for words in segments)
+
+
+def _simple_commands(text: str) -> list[str]:
+    for end in _CONTINUED:
+        text = text.replace(end, " ")
+    text = _without_substitutions(text.replace(">&", ">"))
+    return text.replace(">", " > ").replace("<", " < ").translate(_ENDS).split("\n")
+
+
+def _without_substitutions(text: str) -> str:
+    """``$(…)`` and backquotes by what they may come to, a companion's script where they name one; what is run in them
+    stands behind."""
+    inner: list[str] = []
+    pieces = text.split("`")
+    if len(pieces) % 2:
+        inner += pieces[1::2]
+        pieces[1::2] = [_stands_for(piece) for piece in pieces[1::2]]
+        text = "".join(pieces)
+    while (end := text.find(")")) >= 0:
+        begin = text.rfind("$(", 0, end)
+        if begin < 0:
+            text = text[:end] + " " + text[end + 1 :]
+        else:
+            inner.append(text[begin + 2 : end])
+            text = text[:begin] + _stands_for(inner[-1]) + text[end + 1 :]
+    return "\n".join([text, *inner])
+
+
+def _stands_for(substituted: str) -> str:
+    return " companion " if _names_script(substituted) else "$0"
+
+
+def _set_to_a_script(words: list[str]) -> list[str]:
+    """What is set to a companion's script: ``S=/plugins/codex-companion.mjs``, ``$S = "…"``, ``alias c='node …'``."""
+    found = []
+    for position, word in enumerate(words):
+        name, is_assignment, value = word.partition("=")
+        name = (name or (words[position - 1] if position else "")).removeprefix("$")
+        if is_assignment and name.isidentifier() and any(map(_names_script, (value, *words[position + 1 :]))):
+            found.append(name)
+    return found
+
+
+def _calls(words: list[str], names: set[str]) -> bool:
+    if not words or words[0] in _READ:
+        return False
+    return any(_is_script(word, names) and _uses_state(words[number + 1 :]) for number, word in enumerate(words))
+
+
+def _is_script(word: str, names: set[str]) -> bool:
+    return "=" not in word and (word in names or _variable(word) in names or _names_script(word))
+
+
+def _variable(word: str) -> str:
+    """``s`` of ``/x/$s.mjs``; empty where no variable stands in it."""
+    rest = word.partition("$")[2]
+    end = next((number for number, char in enumerate(rest) if not (char.isalnum() or char == "_")), len(rest))
+    return rest[:end]
+
+
+def _names_script(text: str) -> bool:
+    return any(name in word.replace("\\", "/").rpartition("/")[2] for word in text.split() for name in NAMES)
+
+
+def _uses_state(words: list[str]) -> bool:
+    """Whether a subcommand comes first; options and redirections, and what may belong to them, left out."""
+    loose = False
+    for word in words:
+        if word in COMMANDS or "$" in word:
+            return True
+        loose = loose or word.startswith(("-", "<", ">"))
+        if not loose and not word.isdigit():
+            return False
+    return False
