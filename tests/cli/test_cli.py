@@ -536,7 +536,7 @@ def test_cwd_and_job_narrow(run: Any, tmp_path: Path) -> None:
 
     assert jobs("--cwd", project / "src") == ["task-1", "task-2"]
     assert jobs("--job", "task-3") == ["task-3"]
-    assert run("audit", "--job", "task-1", made.root, "-q").out.startswith("2 workspaces, 1 job: ")
+    assert run("audit", "--job", "task-1", made.root, "-q").out.startswith("1 workspace, 1 job: ")
     nobody = run("audit", made.root, "--job", "task-3", "--cwd", project)
     assert nobody.status == 2 and "no job 'task-3' in 1 workspace; did you mean task-2?" in nobody.err
     assert run("audit", made.root, "--cwd", tmp_path / "nowhere").status == 2
