@@ -212,14 +212,16 @@ def _classify(given: Path, env: Mapping[str, str], problems: list[Problem]) -> l
     path = given.resolve()
     if path.name == INDEX and is_workspace(path.parent):
         return [_workspace(path.parent)]
-    if path.suffix == ".json" and path.parent.name == JOBS and is_workspace(path.parent.parent):
+    if path.suffix in (".json", ".log") and path.parent.name == JOBS and is_workspace(path.parent.parent):
         return [_workspace(path.parent.parent, frozenset({path.stem}))]
     if path.name == "job.json" and path.parent.parent.name == JOBS and is_workspace(path.parent.parent.parent):
         return [_workspace(path.parent.parent.parent, frozenset({path.parent.name}))]
     if not path.is_dir():
-        raise UsageError(f"{given}: this is no {INDEX} and no job file of a workspace")
+        raise UsageError(f"{given}: this is no {INDEX}, no job file and no log of a workspace")
     if is_workspace(path):
         return [_workspace(path)]
+    if path.name == JOBS and is_workspace(path.parent):
+        return [_workspace(path.parent)]
     before = len(problems)
     roots = _roots_under(path, problems)
     if not roots and len(problems) == before and not _may_be_empty(path, env):

@@ -63,6 +63,8 @@ def test_a_path_may_be_one_workspace_or_a_file_of_it() -> None:
     assert names(workspace) == names(workspace / "state.json") == [SUPERBEM]
     (narrowed,) = discover([workspace / "jobs" / "task-mwrjhgk5-qm2rbn.json"]).places
     assert narrowed.jobs == {"task-mwrjhgk5-qm2rbn"}
+    assert discover([workspace / "jobs" / "task-mwrjhgk5-qm2rbn.log"]).places == (narrowed,)
+    assert names(workspace / "jobs") == [SUPERBEM]
     both = discover([workspace / "jobs" / f"{name}.json" for name in ("task-mwrjhgk5-qm2rbn", "task-mwrjhdub-i8yxmu")])
     assert both.places[0].jobs == {"task-mwrjhgk5-qm2rbn", "task-mwrjhdub-i8yxmu"}
     assert discover([workspace / "jobs" / "task-mwrjhgk5-qm2rbn.json", workspace]).places[0].jobs is None
