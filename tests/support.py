@@ -178,6 +178,16 @@ class Tree:
         return json.loads((self.path / "jobs" / f"{ident}.json").read_text())
 
 
+def has_mode(path: Path, mode: int) -> bool:
+    """Whether a file has these permissions; Windows has the read-only attribute alone, and is not asked."""
+    return os.name == "nt" or path.stat().st_mode & 0o7777 == mode
+
+
+def in_json(path: Path | str) -> str:
+    """A path as a JSON text spells it."""
+    return json.dumps(str(path), ensure_ascii=False)[1:-1]
+
+
 def lay_out(tree: Path, state: Path, touched: Mapping[str, str] | None = None) -> Path:
     """Copy a case's tree to a ``state`` directory, as a real one: ``@JOBS@`` stands for a workspace's jobs directory.
 
@@ -196,7 +206,7 @@ def lay_out(tree: Path, state: Path, touched: Mapping[str, str] | None = None) -
 def jobs_of(path: Path, state: Path) -> bytes:
     """The real path of the jobs directory of the workspace that a file lies in, a separator behind it, as JSON text."""
     jobs = state.resolve() / path.relative_to(state).parts[0] / "jobs"
-    return json.dumps(f"{jobs}{os.sep}", ensure_ascii=False)[1:-1].encode("utf-8", "surrogateescape")
+    return in_json(f"{jobs}{os.sep}").encode("utf-8", "surrogateescape")
 
 
 def settle(root: Path) -> None:

@@ -104,6 +104,7 @@ def test_one_poisoned_workspace_does_not_stop_the_others(tmp_path: Path, monkeyp
 
 
 @pytest.mark.processes
+@pytest.mark.posix("a FIFO")
 def test_a_fifo_for_an_index_is_not_waited_for_by_job_either(tmp_path: Path) -> None:
     tree = Tree(tmp_path / "tree").add(job("task-1", pid=0))
     other = Tree(tree.root, "/other").add(job("task-2", pid=0))
@@ -155,6 +156,7 @@ def test_a_process_whose_first_thread_has_ended_is_no_zombie() -> None:
         child.wait()
 
 
+@pytest.mark.links("a log that leads nowhere")
 def test_an_unreadable_log_is_still_a_sign_of_life(tmp_path: Path) -> None:
     tree = Tree(tmp_path / "tree").add(job("task-1", pid=None))
     log = tree.path / "jobs/task-1.log"

@@ -6,6 +6,8 @@ import os
 import shutil
 from pathlib import Path
 
+import pytest
+
 from stateheal.engine.api import audit, heal
 from stateheal.formats.times import parse_time
 from tests.support import PROJECT, files_in, journal_in, world
@@ -21,6 +23,7 @@ def lay_ages(root: Path) -> None:
         os.utime(path, (newest, newest))
 
 
+@pytest.mark.posix("a dead broker whose endpoint is a socket")
 def test_healthy_is_polluted_healed(tmp_path: Path) -> None:
     tree = tmp_path / "polluted"
     shutil.copytree(SAMPLES / "polluted", tree)

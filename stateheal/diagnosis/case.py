@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
-from stateheal.formats.times import DAY
+from stateheal.formats.times import DAY, MINUTE
 from stateheal.model.liveness import HostFacts, Owner, ProcessFacts
 from stateheal.model.look import Look
 from stateheal.model.records import pid_of
@@ -147,6 +147,15 @@ class Case:
         created = self.process.created if self.process and self.process.exists else None
         known = created is not None and self.ran_at is not None and self.owner.created_at is not None
         return self.owner.created_at - created if known else None  # type: ignore[operator]
+
+    @property
+    def created_as_recorded(self) -> str | None:
+        """Whether it is the process that our own runner recorded, by its creation: it may be far older than the job."""
+        created = self.process.created if self.process and self.process.exists and not self.process.zombie else None
+        recorded = self.owner.process_created
+        if created is None or recorded is None or abs(created - recorded) > MINUTE:
+            return None
+        return f"pid {self.pid} was created when the recorded process was"
 
     @property
     def silence(self) -> float | None:

@@ -232,6 +232,7 @@ ROWS: tuple[Row, ...] = (
     Row("own-running", ALIVE, "dead-pid", lambda case: _own_ticks(case, True)),
     Row("own-recycled", DEAD, "recycled-pid", lambda case: _own_ticks(case, False), _says_recycled),
     Row("own-unread", UNSURE, "dead-pid", lambda case: _own_ticks(case, None), settles=_CLOSE),
+    Row("own-creation", ALIVE, "dead-pid", lambda case: case.created_as_recorded),
     Row("named-in-argv", ALIVE, "dead-pid", _named_in_argv),
     Row("fork-identity", ALIVE, "dead-pid", lambda case: _fork_identity(case, True)),
     Row("foreign", UNSURE, "dead-pid", foreign, settles=_DAY),

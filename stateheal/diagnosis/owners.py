@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from stateheal.model.claims import fork_ticks_of, hostname_of, identity_of, other_pids
+from stateheal.model.claims import created_of, fork_ticks_of, hostname_of, identity_of, other_pids
 from stateheal.model.liveness import Owner
 from stateheal.model.records import is_active, pid_of, text_of, time_of
 
@@ -41,6 +41,7 @@ def owner_of(view: View, job: Job, side: Record, key: str) -> Owner:
         last_word=view.last_word(job),
         hostname=hostname_of(record),
         identity=identity_of(record),
+        process_created=created_of(record),
         fork_ticks=fork_ticks_of(record, job.dialect, key),
         shared_storage=view.evidence.shared_storage,
         rivals=view.rivals(job, pid_of(pid)),

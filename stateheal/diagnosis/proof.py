@@ -14,6 +14,8 @@ from stateheal.model.liveness import HostFacts, Owner, ProcessFacts
 from stateheal.model.records import pid_of
 
 _SCRIPT = re.compile(r".*\.(?:mjs|js|cjs|ts)")
+_SAME_MOMENT = 0.05
+"""Seconds: a record tells milliseconds, systems reckon in less."""
 _COMMANDS = frozenset({"task", "review", "adversarial-review", "run", "rescue", "delegate"})
 
 
@@ -42,9 +44,15 @@ def works_in(argv: tuple[str, ...], cwd: str | None, projects: Collection[str]) 
 
 
 def has_identity(process: ProcessFacts, owner: Owner, host: HostFacts) -> bool:
-    """Whether the record identifies this very process: by boot, pid namespace and start, or by its start since boot."""
-    if process.ticks is None or not process.exists or pid_of(owner.pid) != process.pid:
+    """Whether the record identifies this very process: by boot, pid namespace and start, or by its start since boot.
+
+    Where there are no ticks, by the moment of its creation.
+    """
+    if not process.exists or pid_of(owner.pid) != process.pid:
         return False
+    if process.ticks is None:
+        created = (process.created, owner.process_created)
+        return None not in created and abs(created[0] - created[1]) < _SAME_MOMENT  # type: ignore[operator]
     own = owner.identity
     if own is not None:
         return (own.boot_id, own.pid_namespace, own.ticks) == (host.boot_id, host.pid_namespace, process.ticks)

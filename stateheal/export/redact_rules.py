@@ -19,9 +19,9 @@ TITLES = ("Codex Task", "Codex Resume", "Codex Review", "Codex Adversarial Revie
 KNOWN_KEYS = words(
     "version config stopReviewGate jobs id kind kindLabel title workspaceRoot jobClass summary write sessionId status"
     " phase pid logFile threadId turnId errorMessage request result rendered owner tool hostname bootId pidNamespace"
-    " startTicks pidStartTime pidIdentity endpoint pidFile sessionDir cwd model effort prompt resumeLast jobId"
-    " rawOutput touchedFiles reasoningSummary reasoning review target mode label explicit sourceThreadId codex stderr"
-    " stdout verdict findings severity"
+    " startTicks processCreatedAt pidStartTime pidIdentity endpoint pidFile sessionDir cwd model effort prompt"
+    " resumeLast jobId rawOutput touchedFiles reasoningSummary reasoning review target mode label explicit"
+    " sourceThreadId codex stderr stdout verdict findings severity"
 ) | frozenset(TIME_FIELDS)
 """Names that the plugin, forks or stateheal write: they say nothing about anybody."""
 OWN_OBJECTS = frozenset({"index", "config", "record", "owner", "broker"})

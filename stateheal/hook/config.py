@@ -11,8 +11,17 @@ from stateheal.dialects.names import SCRIPTS, SLASH
 NAMES = ("plugin", "settings", "skill")
 _TIMEOUT = 5
 """Seconds that Claude Code gives the hook; it lets go by itself before (``deadline``)."""
-IF_INSTALLED = "if command -v stateheal >/dev/null 2>&1; then exec stateheal hook; fi"
-"""Where there is no stateheal, a hook in this form says nothing; a missing executable would show the user a warning."""
+_START = (
+    "const [program, ...words] = process.argv.slice(1); try { require('child_process').spawnSync(program, words,"
+    " {stdio: 'inherit', windowsHide: true, cwd: require('os').homedir()}) } catch {}"
+)
+IF_INSTALLED = ("node", "-e", _START, "stateheal", "hook")
+"""Where there is no stateheal, a hook in this form says nothing; a missing executable would show the user a warning.
+
+No shell: on Windows it would be Git Bash for some and PowerShell for others (field guide section 12). node is what the
+companions themselves are run by. It starts from the home directory: Windows looks for a program in the current one
+first, and what a project has put there must not run.
+"""
 
 _WORDS = ("companion", *(script for script in SCRIPTS if "companion" not in script))
 _CONDITIONS = tuple(f"{tool}(*{word}*)" for tool in ("Bash", "PowerShell") for word in _WORDS)
@@ -28,7 +37,7 @@ def config_text(name: str) -> str:
     if name == "skill":
         return _skill()
     # A user's own settings: stateheal is there.
-    handler = exec_handler(["stateheal", "hook"]) if name == "settings" else shell_handler()
+    handler = exec_handler(["stateheal", "hook"] if name == "settings" else IF_INSTALLED)
     return json.dumps({"hooks": hooks_with(handler)}, indent=2) + "\n"
 
 
@@ -37,9 +46,13 @@ def exec_handler(words: Sequence[str]) -> Handler:
     return {"type": "command", "command": words[0], "args": list(words[1:]), "timeout": _TIMEOUT}
 
 
-def shell_handler() -> Handler:
-    """A hook for whoever may have stateheal or not."""
-    return {"type": "command", "command": IF_INSTALLED, "timeout": _TIMEOUT}
+def words_of(handler: Handler) -> list[str]:
+    """What a hook starts in the end: behind the node that looks for it, and in a shell, stateheal."""
+    arguments = handler.get("args")
+    if not isinstance(arguments, list):
+        return ["stateheal", "hook"]
+    words = [str(word) for word in (handler["command"], *arguments)]
+    return words[3:] if words[:3] == [*IF_INSTALLED[:3]] else words
 
 
 def hooks_with(handler: Handler) -> dict[str, Any]:
@@ -54,5 +67,5 @@ def hooks_with(handler: Handler) -> dict[str, Any]:
 
 def _skill() -> str:
     """Front matter of a skill that launches jobs. JSON is YAML: nothing to quote twice."""
-    hooks = {"PreToolUse": [{"matcher": "Bash|PowerShell", "hooks": [shell_handler()]}]}
+    hooks = {"PreToolUse": [{"matcher": "Bash|PowerShell", "hooks": [exec_handler(IF_INSTALLED)]}]}
     return f"---\nhooks: {json.dumps(hooks)}\n---\n"

@@ -22,6 +22,10 @@ OWN = 1.0
 TIMEOUT = "STATEHEAL_HOOK_TIMEOUT"
 """The handler's ``timeout`` in seconds, where that is not 5."""
 _TICK = 0.25
+_ENGINE = "stateheal.hook.heal"
+_TELLS_QUEUE = sys.platform == "linux"
+_MOST_QUEUED = 2.0
+"""Seconds that may have been spent in the queue where nobody tells."""
 
 
 def set_deadline(environ: Environ) -> list[bool]:
@@ -33,9 +37,9 @@ def set_deadline(environ: Environ) -> list[bool]:
         # The engine stops between two workspaces. After as long again, or where there is no engine yet, it ends here:
         # every file is then its old self or its healed self, as after a kill.
         passed = time.monotonic() - began
-        own = passed - _queued()
+        own = _own(passed)
         over = own >= OWN or passed >= 0.8 * timeout
-        if own >= 2 * OWN or passed >= 0.95 * timeout or (over and "stateheal.hook.heal" not in sys.modules):
+        if own >= 2 * OWN or passed >= 0.95 * timeout or (over and _ENGINE not in sys.modules):
             os._exit(0)
         if over and not late:
             late.append(True)
@@ -65,8 +69,15 @@ def _timeout(environ: Environ) -> float:
     return given if 0 < given < 86400 else 5.0
 
 
+def _own(passed: float) -> float:
+    """Of the seconds that have passed, its own. Before the engine is at work, there is no queue worth a thought."""
+    if _TELLS_QUEUE or _ENGINE not in sys.modules:
+        return passed - _queued()
+    return max(time.process_time(), passed - _MOST_QUEUED)
+
+
 def _queued() -> float:
-    """Seconds for which this process was ready to run and another one ran (Linux); elsewhere nobody can tell."""
+    """Seconds for which this process was ready to run and another one ran (Linux)."""
     try:
         fd = os.open("/proc/self/schedstat", os.O_RDONLY)
         try:

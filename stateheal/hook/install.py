@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from stateheal.errors import Refused, StatehealError
-from stateheal.hook.config import exec_handler, hooks_with, shell_handler
+from stateheal.hook.config import IF_INSTALLED, exec_handler, hooks_with
 from stateheal.hook.merge import own_handlers, with_hook, without_hook
 from stateheal.hook.program import own_program
 from stateheal.hook.settings import (
@@ -52,7 +52,7 @@ def install(scope: str = "user", *, dry_run: bool = False, cwd: str | None = Non
     """
     file = read_settings(settings_path(scope, cwd))
     program = own_program()
-    handler = shell_handler() if scope == "project" else exec_handler(program.words)
+    handler = exec_handler(IF_INSTALLED if scope == "project" else program.words)
     value = _named(file, with_hook, hooks_with(handler))
     warnings = list(_doubled(scope, cwd))
     if program.passing and scope != "project":

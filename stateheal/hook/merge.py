@@ -23,7 +23,7 @@ def is_own(handler: object) -> bool:
     if not isinstance(arguments, list):
         return _IN_A_SHELL.search(command) is not None
     name = re.split(r"[/\\]", command)[-1].lower().removesuffix(".exe")
-    return arguments[-1:] == ["hook"] and (name == "stateheal" or arguments[-3:-1] == ["-m", "stateheal"])
+    return arguments[-1:] == ["hook"] and (name == "stateheal" or arguments[-2:-1] == ["stateheal"])
 
 
 def own_handlers(value: object) -> Iterator[tuple[str, Handler]]:

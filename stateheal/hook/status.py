@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from stateheal.commit.journal import Journal
 from stateheal.errors import StatehealError
-from stateheal.hook.config import IF_INSTALLED, Handler
+from stateheal.hook.config import IF_INSTALLED, Handler, exec_handler, words_of
 from stateheal.hook.install import command_of, plugin_installed
 from stateheal.hook.main import stamp_path
 from stateheal.hook.merge import own_handlers
@@ -85,14 +85,14 @@ def _places(cwd: str | None, warnings: list[str]) -> Iterator[Place]:
     plugin = plugin_installed(cwd)
     if plugin:
         trouble = None if shutil.which("stateheal") else "there is no stateheal on PATH"
-        yield Place(f"the plugin {plugin}, in {config_dir() / 'plugins'}", IF_INSTALLED, (), None, trouble)
+        command = command_of(exec_handler(IF_INSTALLED))
+        yield Place(f"the plugin {plugin}, in {config_dir() / 'plugins'}", command, (), None, trouble)
 
 
 def _examined(handler: Handler, trusted: bool) -> tuple[str | None, str | None]:
     """The version of what a hook would start, and why it would not."""
-    arguments = handler.get("args")
-    words = [handler["command"], *arguments] if isinstance(arguments, list) else ["stateheal", "hook"]
-    program = shutil.which(str(words[0]))
+    words = words_of(handler)
+    program = shutil.which(words[0])
     if program is None:
         gone = os.path.isabs(words[0]) and not os.path.exists(words[0])
         return None, f"{words[0]} is not there any more" if gone else f"{words[0]} cannot be started from here"

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from stateheal.formats.jsontext import Json
+from stateheal.formats.times import parse_time
 from stateheal.model.dialect import CODEX, Dialect
 from stateheal.model.liveness import Identity
 from stateheal.model.records import pid_of, text_of
@@ -35,6 +36,14 @@ def identity_of(record: Mapping[str, Json]) -> Identity | None:
     if boot is None or namespace is None or not isinstance(ticks, int) or isinstance(ticks, bool):
         return None
     return Identity(boot, namespace, ticks)
+
+
+def created_of(record: Mapping[str, Json]) -> float | None:
+    """When the process was created that our own runner recorded, on a system without ticks."""
+    owner = record.get("owner")
+    if not isinstance(owner, dict) or owner.get("tool") != "stateheal":
+        return None
+    return parse_time(owner.get("processCreatedAt"))
 
 
 def fork_ticks_of(record: Mapping[str, Json], dialect: Dialect = CODEX, pid: str = "pid") -> int | None:

@@ -74,6 +74,8 @@ class Owner(NamedTuple):
     identity: Identity | None = None
     fork_ticks: int | None = None
     """A fork's recorded identity, where its format is known (``linux:<ticks>``)."""
+    process_created: float | None = None
+    """When the process was created that our own runner recorded, on a system without ticks."""
     shared_storage: bool = False
     """The record lies on a mount other than the root file system."""
     rivals: tuple[float, ...] = ()

@@ -188,4 +188,12 @@ def describe(
 
 def _this_process() -> ProcessIdentity:
     pid = os.getpid()
-    return ProcessIdentity(pid, hostname(), boot_id(), pid_namespace(), start_ticks(pid))
+    ticks = start_ticks(pid)
+    created = _created(pid) if ticks is None else None
+    return ProcessIdentity(pid, hostname(), boot_id(), pid_namespace(), ticks, created)
+
+
+def _created(pid: int) -> float | None:
+    from stateheal.evidence.processes import SystemProcesses  # psutil, only where the system has no ticks
+
+    return SystemProcesses().facts(pid).created

@@ -61,6 +61,8 @@ class ProcessIdentity(NamedTuple):
     boot_id: str | None = None
     pid_namespace: str | None = None
     start_ticks: int | None = None
+    created: float | None = None
+    """When it was created, in seconds since the epoch: what stands for boot and ticks where there are none."""
 
     @property
     def fields(self) -> dict[str, Json]:
@@ -71,6 +73,7 @@ class ProcessIdentity(NamedTuple):
             "bootId": self.boot_id,
             "pidNamespace": self.pid_namespace,
             "startTicks": self.start_ticks,
+            "processCreatedAt": None if self.created is None else format_time(self.created),
         }
         return {key: value for key, value in known.items() if value is not None}
 

@@ -25,13 +25,12 @@ from stateheal.model.findings import Outcome, Severity
 from stateheal.model.report import Report
 from stateheal.model.request import Request
 from stateheal.report.explanation import explanation_lines
-from tests.support import NATIVE_HOST, FakeProcesses, files_in, journal_in, world
+from tests.support import NATIVE_HOST, FakeProcesses, files_in, in_json, journal_in, world
 
 TREES = Path(__file__).parent / "trees"
 FORKS = os.environ.get("STATEHEAL_TEST_FORKS", "")
 NOW = parse_time("2026-11-28T08:00:00.000Z") or 0.0
 WRITTEN = NOW - 86400
-SEPARATOR = json.dumps(os.sep)[1:-1]
 
 
 class Fork(NamedTuple):
@@ -163,8 +162,8 @@ def lay_out(name: str, case: str, box: Path) -> Laid:
 def filled(text: str, **places: Path) -> str:
     """The text with its places filled in, as JSON on this system spells their paths."""
     for name, place in places.items():
-        spelled = json.dumps(f"{place}/", ensure_ascii=False)[1:-2]
-        text = re.sub(f'@{name}@([^"@]*)', lambda found, way=spelled: way + found[1].replace("/", SEPARATOR), text)
+        way = in_json(place)
+        text = re.sub(f'@{name}@([^"@]*)', lambda found, way=way: way + found[1].replace("/", in_json(os.sep)), text)
     return text
 
 

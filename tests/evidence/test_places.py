@@ -125,7 +125,7 @@ def test_an_empty_machine_says_where_it_looked(isolated: Path, capsys: pytest.Ca
 
     assert run(["audit"]) == 0
     out = capsys.readouterr().out
-    assert "No plugin state found" in out and f"not there  {isolated}/home/.claude/plugins/data" in out
+    assert "No plugin state found" in out and f"not there  {isolated / 'home/.claude/plugins/data'}" in out
     assert "in temp directories ('stateheal doctor' lists them)" in out and max(map(len, out.splitlines())) < 200
     assert run(["doctor"]) == 0
     assert "codex-companion" in capsys.readouterr().out

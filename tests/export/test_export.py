@@ -34,7 +34,21 @@ from stateheal.formats.jsontext import ParseFailure, parse
 from stateheal.fs.output import new_file
 from stateheal.model.evidence import Answer
 from stateheal.model.report import Report
-from tests.support import FakeProcesses, Tree, at, done, examples, job, journal_in, settle, stats_in, world, write_json
+from tests.support import (
+    FakeProcesses,
+    Tree,
+    at,
+    done,
+    examples,
+    has_mode,
+    in_json,
+    job,
+    journal_in,
+    settle,
+    stats_in,
+    world,
+    write_json,
+)
 from tests.test_cases import NAMES, Bench, FakeRollouts
 
 _EXPECTED_TO_DIFFER = {
@@ -72,7 +86,7 @@ def unpack(data: bytes, folder: Path) -> Path:
     for path in folder.rglob("*.json"):
         if path.is_file() and not path.is_symlink() and path.name != "MANIFEST.json":
             info = path.stat()
-            path.write_bytes(path.read_bytes().replace(f"{UNPACK_IN}/{TOP}".encode(), os.fsencode(folder / TOP)))
+            path.write_bytes(path.read_bytes().replace(f"{UNPACK_IN}/{TOP}".encode(), in_json(folder / TOP).encode()))
             os.utime(path, ns=(info.st_mtime_ns, info.st_mtime_ns))
     return folder / TOP / "plugins" / "data"
 
@@ -593,7 +607,7 @@ def test_by_default_it_is_redacted_and_in_the_current_directory(run: Any, tree: 
     first, second = out.decode().splitlines()
     assert first == f"Packed 3 files of 1 workspace into {path.name}, redacted."
     assert second.startswith("Look at it before you send it: tar tzf ")
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert has_mode(path, 0o600)
     assert b"sesame" not in b"".join(filter(None, members_of(path.read_bytes()).values()))
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from stateheal.errors import WriteError
 from stateheal.fs.output import new_file, replace_file, write_all, write_numbered
+from tests.support import has_mode
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def test_a_new_file_gets_its_name_only_when_it_is_kept(folder: Path) -> None:
     with new_file(folder / "dropped") as (file, _):
         file.write(b"x")
     assert [path.name for path in folder.iterdir()] == ["kept"]
-    assert (folder / "kept").read_bytes() == b"x" and (folder / "kept").stat().st_mode & 0o777 == 0o600
+    assert (folder / "kept").read_bytes() == b"x" and has_mode(folder / "kept", 0o600)
 
 
 def test_nothing_is_overwritten(folder: Path) -> None:
@@ -46,7 +47,7 @@ def test_a_failing_replacement_leaves_what_was_there(folder: Path, monkeypatch: 
     with pytest.raises(OSError, match="No space"):
         replace_file(folder / "page", b"two")
     assert (folder / "page").read_bytes() == b"one" and len(list(folder.iterdir())) == 1
-    assert (folder / "page").stat().st_mode & 0o777 == 0o640
+    assert has_mode(folder / "page", 0o640)
 
 
 def test_numbered_files_are_private_plain_and_written_once(tmp_path: Path) -> None:
@@ -54,7 +55,12 @@ def test_numbered_files_are_private_plain_and_written_once(tmp_path: Path) -> No
     first = write_numbered(folder, "../../etc/x", ".md", b"a")
     assert first.parent == folder and write_numbered(folder, "../../etc/x", ".md", b"a") == first
     second = write_numbered(folder, "../../etc/x", ".md", b"b")
-    assert second.name.endswith("-2.md") and second.stat().st_mode & 0o777 == 0o600
+    assert second.name.endswith("-2.md") and has_mode(second, 0o600)
+
+
+@pytest.mark.links("a link that has the name")
+def test_a_link_is_no_file_of_ours(tmp_path: Path) -> None:
+    (folder := tmp_path / "answers").mkdir()
     (folder / "c.md").symlink_to("/etc/passwd")
     assert write_numbered(folder, "c", ".md", b"c").name == "c-2.md"
 

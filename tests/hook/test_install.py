@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +21,7 @@ from stateheal.hook.config import config_text
 from stateheal.hook.install import install, plugin_installed, uninstall
 from stateheal.hook.main import stamp_path
 from stateheal.hook.merge import is_own, own_handlers, with_hook, without_hook
-from tests.support import PROJECT
+from tests.support import PROJECT, has_mode
 
 WANTED = json.loads(config_text("settings"))["hooks"]
 THEIRS = {"type": "command", "command": "echo hi"}
@@ -126,12 +125,12 @@ def test_every_byte_of_the_rest_stays(settings: Path, here: Path, layout: str) -
     done = install()
     after = settings.read_bytes()
     assert done.changes and done.backup is not None and done.backup.read_bytes() == before
-    assert stat.S_IMODE(done.backup.stat().st_mode) == 0o600 and journal_path() in done.backup.parents
+    assert has_mode(done.backup, 0o600) and journal_path() in done.backup.parents
     assert len({event for event, _ in own_handlers(json.loads(after))}) == 3
     assert {**json.loads(after), "hooks": 0} == {**json.loads(before), "hooks": 0}
     assert not install().changes and settings.read_bytes() == after, "a second install changes nothing"
     assert uninstall().changes and settings.read_bytes() == before
-    assert stat.S_IMODE(settings.stat().st_mode) == 0o640
+    assert has_mode(settings, 0o640)
     assert os.listdir(settings.parent) == ["settings.json"], "nothing is left beside it"
     assert not uninstall().changes
 
@@ -156,6 +155,7 @@ def test_settings_that_cannot_be_understood_are_left_alone(settings: Path, here:
     assert settings.read_bytes() == broken and not journal_path().exists()
 
 
+@pytest.mark.links("settings that are a link")
 def test_a_link_into_dotfiles_stays_a_link(settings: Path, here: Path, tmp_path: Path) -> None:
     real = tmp_path / "dotfiles/claude.json"
     real.parent.mkdir()
@@ -240,6 +240,7 @@ def test_an_environment_that_stays_is_not_warned_of(path: str) -> None:
     assert program.passing_place(path) is None
 
 
+@pytest.mark.links("a link on PATH")
 def test_the_name_on_path_is_kept_rather_than_the_environment_behind_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -264,15 +265,15 @@ def test_the_name_on_path_is_kept_rather_than_the_environment_behind_it(
 def test_from_an_environment_for_one_run_another_is_taken_where_there_is_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    passing = tmp_path / "archive-v0/x/bin/stateheal"
-    lasting = tmp_path / "bin/stateheal"
+    passing = tmp_path / "archive-v0/x/bin" / program._NAME
+    lasting = tmp_path / "bin" / program._NAME
     for path in (passing, lasting):
         path.parent.mkdir(parents=True)
         path.write_text("#!/bin/sh\n")
         path.chmod(0o755)
     monkeypatch.setattr(program, "passing_place", lambda path: "there" if "archive-v0" in path else None)
     monkeypatch.setattr(program, "_own_scripts", lambda: iter([str(passing)]))
-    monkeypatch.setenv("PATH", f"{passing.parent}:{lasting.parent}")
+    monkeypatch.setenv("PATH", f"{passing.parent}{os.pathsep}{lasting.parent}")
     assert program.own_program() == program.Program((str(lasting), "hook"))
     monkeypatch.setenv("PATH", str(passing.parent))
     assert program.own_program() == program.Program((str(passing), "hook"), "there")
@@ -324,6 +325,7 @@ def test_status_of_what_is_not_there_any_more(settings: Path, here: Path, capsys
 
 
 @pytest.mark.processes
+@pytest.mark.posix("a script as a program")
 def test_status_starts_nothing_that_a_project_names(
     settings: Path, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

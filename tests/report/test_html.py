@@ -234,7 +234,7 @@ def test_a_clean_tree_says_so(tmp_path: Path) -> None:
 
 def test_trouble_refusals_and_interruptions_are_told() -> None:
     drawn = PageData(str(Path("/s/a")), None, (), {}, refusal="it would not cure it")
-    finding = Finding("schema", Severity.DAMAGE, "a", "/s/a/state.json", "odd")
+    finding = Finding("schema", Severity.DAMAGE, "a", str(Path("/s/a/state.json")), "odd")
     problem = Problem("/s/b", "cannot be opened")
     report = Report("audit", findings=(finding,), errors=(problem,), pages=(drawn,), interrupted=True)
     said = Reader(page(report, NOW)).text
@@ -296,7 +296,7 @@ def test_a_bar_and_its_words_for_each_job(tmp_path: Path) -> None:
 def test_a_page_stays_small_with_thousands_of_jobs(tmp_path: Path) -> None:
     spans = tuple(JobSpan(f"task-{n:05}", "completed", NOW - n * 3600, NOW - n * 3600 + 60) for n in range(NEWEST))
     bad = JobSpan("task-bad", "running", NOW - 10**8, None, Severity.DAMAGE)
-    finding = Finding("dead-pid", Severity.DAMAGE, "w-0", "/s/w-0/state.json", "gone", job="task-bad")
+    finding = Finding("dead-pid", Severity.DAMAGE, "w-0", str(Path("/s/w-0/state.json")), "gone", job="task-bad")
     pages = tuple(
         PageData(str(Path(f"/s/w-{n}")), f"/home/{n}", (*spans, *((bad,) if n == 0 else ())), {"completed": 1000})
         for n in range(3000)

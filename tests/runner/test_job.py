@@ -389,6 +389,7 @@ def test_a_link_in_the_place_of_the_workspace_is_not_written_through(where: dict
 # --- where the state goes ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.links("a checkout behind a link")
 def test_the_plugins_own_choice_of_a_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     repository = tmp_path / "web.client"
     inner = repository / "src" / "deep"
@@ -426,7 +427,7 @@ def me(signum): os.kill(os.getpid(), signum)
 def program(where: dict[str, Any], text: str, *before: str) -> subprocess.CompletedProcess[str]:
     """Run a program that tracks jobs, in an interpreter of its own."""
     command = [*before, sys.executable, "-c", PRELUDE + text, str(where["cwd"]), str(where["data_dir"])]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
 
 
 def endings(where: dict[str, Any]) -> list[tuple[str, str, str | None]]:
