@@ -47,6 +47,8 @@ def main() -> int:
         if not options.keep:
             shutil.rmtree(copy, ignore_errors=True)
             shutil.copytree(PROJECT, copy, symlinks=True, ignore=_SKIPPED)
+        for left in prefix.glob("drive_c/users/*/Temp/*"):  # of earlier runs: pytest would take minutes to remove it
+            shutil.rmtree(left, ignore_errors=True)
         try:
             return run(prefix, "C:\\py\\python.exe", *_command(options, pytest), folder=copy, timeout=options.timeout)
         finally:
