@@ -12,12 +12,14 @@ from functools import cached_property
 from itertools import pairwise
 
 from stateheal.formats.times import DAY, MINUTE
+from stateheal.model.dialect import Argv
 from stateheal.model.liveness import HostFacts, Owner, ProcessFacts
 from stateheal.model.look import Look
 from stateheal.model.records import pid_of
 from stateheal.model.request import Settings
 
 _JOB_COMMANDS = frozenset({"task", "review", "adversarial-review"})
+_MAYBE_COMMANDS = _JOB_COMMANDS | {"run", "rescue", "delegate", "critique", "--worker"}
 OTHER_COMMANDS = frozenset({"status", "result", "cancel", "setup", "transfer", "task-resume-candidate"})
 _SCRIPTS = (".mjs", ".js", ".cjs", ".ts")
 """How the names of companions' scripts end."""
@@ -25,19 +27,31 @@ _CLOCK = 2.0
 """Seconds that a job may seem to be older than the command that started it."""
 
 
-def job_command(argv: tuple[str, ...]) -> str | None:
+def job_command(argv: tuple[str, ...], ways: tuple[Argv, ...] = ()) -> str | None:
     """The job subcommand of a companion process (``task``, ``review``, ``*-worker`` …), or ``None``.
 
-    Brokers, hooks and the companion's other commands are no owners.
+    ``ways``: how the job's own companion is called, where that is known. Brokers, hooks and the companion's other
+    commands are no owners.
     """
     for position, element in enumerate(argv):
-        if "companion" not in base_of(element):
+        base = base_of(element)
+        way = next((each for each in ways if re.fullmatch(each.script, base)), None)
+        if way is None and "companion" not in base:
             continue
+        if way is not None and way.no_command:
+            return base
         rest = argv[position + 1 :]
         if rest and rest[0] in OTHER_COMMANDS:
             return None
-        return next((word for word in rest if word in _JOB_COMMANDS or word.endswith("-worker")), None)
+        commands = _JOB_COMMANDS.union(way.commands if way else ())
+        return next((word for word in rest if word in commands or word.endswith("-worker")), None)
     return None
+
+
+def _may_be_job_command(argv: tuple[str, ...]) -> bool:
+    """Whether a script of whatever name is called as companions are: not every one is known."""
+    pairs = pairwise(argv)
+    return any(base_of(a).endswith(_SCRIPTS) and (b in _MAYBE_COMMANDS or b.endswith("-worker")) for a, b in pairs)
 
 
 def job_id_in(argv: tuple[str, ...]) -> str | None:
@@ -110,7 +124,8 @@ class Case:
     def is_stranger(self) -> bool:
         """Whether the process is known to be no companion: by its command line, or as a thread of the kernel's."""
         kernel = self.process is not None and self.process.kernel
-        return self.exists and (kernel or (self.argv is not None and self.command is None))
+        known = self.argv is not None and self.command is None and not _may_be_job_command(self.argv)
+        return self.exists and (kernel or known)
 
     @property
     def is_own(self) -> bool:
@@ -123,7 +138,7 @@ class Case:
 
     @cached_property
     def command(self) -> str | None:
-        return job_command(self.argv) if self.argv else None
+        return job_command(self.argv, self.owner.ways) if self.argv else None
 
     @cached_property
     def ran_at(self) -> float | None:

@@ -38,6 +38,7 @@ def owner_of(view: View, job: Job, side: Record, key: str) -> Owner:
         last_sign=view.last_sign(job),
         paths=tuple(path for each in _PATHS if (path := text_of(record, each))),
         elsewhere=is_elsewhere(view, job),
+        ways=job.dialect.argv,
         last_word=view.last_word(job),
         hostname=hostname_of(record),
         identity=identity_of(record),

@@ -12,6 +12,7 @@ from functools import lru_cache
 from stateheal.diagnosis.case import Case, job_command, job_id_in, own_words, works_on
 from stateheal.diagnosis.naming import names
 from stateheal.formats.times import DAY, MINUTE, describe_duration
+from stateheal.model.dialect import Argv
 from stateheal.model.look import Seen
 
 FRESH = 5.0
@@ -70,7 +71,7 @@ def _inner(case: Case) -> Iterator[tuple[Seen, int]]:
 def inner_owner(case: Case) -> str | None:
     """A companion in another namespace has the recorded pid there, whenever it began: no clock outranks it."""
     for each, pid in _inner(case):
-        if job_command(each.argv) is not None:
+        if job_command(each.argv, case.owner.ways) is not None:
             return f"process {each.pid}, a companion in a sandbox or container, has pid {pid} there"
     return None
 
@@ -108,16 +109,17 @@ def unrecorded(case: Case) -> Seen | None:
 
 
 @lru_cache(4096)  # every job that names no process asks it of every process
-def _own_command(argv: tuple[str, ...]) -> str | None:
-    return job_command(own_words(argv))
+def _own_command(argv: tuple[str, ...], ways: tuple[Argv, ...]) -> str | None:
+    return job_command(own_words(argv), ways)
 
 
 def _may_be_its_own(case: Case, each: Seen) -> bool:
     kind, created_at = case.owner.kind, case.owner.created_at
-    command = None if each.zombie else _own_command(each.argv)
+    command = None if each.zombie else _own_command(each.argv, case.owner.ways)
     if command is None:
         return False
     fitting = {"task": frozenset({"task"}), **dict.fromkeys(_REVIEWS, _REVIEWS)}.get(kind, _FOREGROUND)
+    fitting = fitting.union(*(way.commands for way in case.owner.ways)) - (_FOREGROUND - fitting)
     if command not in fitting or job_id_in(each.argv) not in (None, case.owner.job) or each.pid in case.owner.taken:
         return False
     return None in (created_at, each.created) or abs(each.created - created_at) <= _TOLERANCE  # type: ignore[operator]
@@ -128,7 +130,7 @@ def unrecorded_process(case: Case) -> str | None:
     seen = unrecorded(case)
     if seen is None:
         return None
-    command, began = job_command(seen.argv), _began(case, seen)
+    command, began = job_command(seen.argv, case.owner.ways), _began(case, seen)
     return f"it records no process, but pid {seen.pid} runs a companion's {command} and {began}"
 
 
@@ -140,10 +142,14 @@ def _began(case: Case, seen: Seen) -> str:
 
 
 def _recycled(case: Case, seen: Seen) -> bool:
-    """Whether the process began after the record was written that names its pid."""
+    """Whether the process began after the record was written that names its pid.
+
+    A day after the last sign of life the file's own date counts no more: it may be a copy's.
+    """
     if seen.kernel or seen.created is None:
         return seen.kernel
-    times = [moment for moment in (case.owner.last_sign, case.owner.written) if moment is not None]
+    written = None if case.silent_for_a_day else case.owner.written
+    times = [moment for moment in (case.owner.last_sign, written) if moment is not None]
     return bool(times) and bool(seen.argv) and seen.created > max(times) + _TOLERANCE
 
 

@@ -17,6 +17,9 @@ from stateheal.model.records import pid_of, text_of
 _TICKS = re.compile(r"linux:([0-9]{1,18})")
 _PID = frozenset(a + b + c for a in "pP" for b in "iI" for c in "dD")
 """How the names of fields that hold a pid end."""
+_PID_WORDS = ("pids", "processid", "process_id")
+_DEEPEST = 4
+"""Levels below a field of the record that are looked into."""
 _NO_PROCESSES = ("request", "result")
 """What was asked and answered: no process of the job's stands there."""
 
@@ -70,15 +73,26 @@ def _dotted(record: Mapping[str, Json], path: str) -> Json:
 
 
 def other_pids(record: Mapping[str, Json]) -> Iterator[tuple[str, int]]:
-    """The further processes that forks name (``childPid agentPid workerPid owner.pid …``), by field."""
+    """The further processes that forks name (``childPid agentPid owner.pid children.0.pid pids`` …), by field."""
     for key, value in record.items():
-        if isinstance(value, dict) and key not in _NO_PROCESSES:
-            yield from ((f"{key}.{inner}", pid) for inner, pid in _pids_in(value))
-    yield from ((key, pid) for key, pid in _pids_in(record) if key != "pid")
+        if key not in ("pid", *_NO_PROCESSES):
+            yield from _pids_in(key, value, _names_pid(key), _DEEPEST)
 
 
-def _pids_in(record: Mapping[str, Json]) -> Iterator[tuple[str, int]]:
-    for key, value in record.items():
-        pid = pid_of(value) if key[-3:] in _PID else None
-        if pid is not None and pid > 1:
-            yield key, pid
+def _pids_in(path: str, value: Json, is_pid: bool, depth: int) -> Iterator[tuple[str, int]]:
+    if isinstance(value, dict | list):
+        members = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, inner in members if depth else ():
+            # A list of pids holds pids; what is called a process may have an id.
+            named = (
+                is_pid if isinstance(value, list) else _names_pid(str(key)) or (key == "id" and path.endswith("rocess"))
+            )
+            yield from _pids_in(f"{path}.{key}", inner, named, depth - 1)
+        return
+    pid = pid_of(value) if is_pid else None
+    if pid is not None and pid > 1:
+        yield path, pid
+
+
+def _names_pid(key: str) -> bool:
+    return key[-3:] in _PID or (key[-1:] in "sSdD" and key.casefold().endswith(_PID_WORDS))

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from stateheal.formats.jsontext import Json
+from stateheal.model.dialect import Argv
 
 
 class ProcessFacts(NamedTuple):
@@ -80,6 +81,8 @@ class Owner(NamedTuple):
     """The record lies on a mount other than the root file system."""
     rivals: tuple[float, ...] = ()
     """When other active records with the same pid say they started."""
+    ways: tuple[Argv, ...] = ()
+    """How its companion's processes are called."""
     flag: tuple[str, str] | None = None
     """What its command line always names it by, if not ``--job-id <job>``."""
     others: tuple[tuple[str, int], ...] = ()

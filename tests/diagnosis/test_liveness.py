@@ -9,6 +9,7 @@ import pytest
 
 from stateheal.diagnosis.case import Case, job_command, job_id_in
 from stateheal.diagnosis.liveness import _LOOKS, ROWS, judge, trace, walk
+from stateheal.model.dialect import Argv
 from stateheal.model.liveness import Identity, Liveness, Owner, ProcessFacts
 from stateheal.model.look import Look, Seen
 from stateheal.model.records import pid_of
@@ -110,6 +111,34 @@ TABLE: list[tuple[Any, ...]] = [
         *seen(Seen(7, (*BROKER, "--endpoint", "unix:/a"))),
     ),
     ("late, argv unreadable", owner(), process(None, LATE), UNSURE, "late-unsure"),
+    (
+        "late, but its own companion's way to be called",
+        owner(ways=(Argv(r"grok-bridge.*", ("run", "review", "critique")),)),
+        process(("node", "/x/grok-bridge.mjs", "critique", "it"), LATE),
+        UNSURE,
+        "late-unsure",
+    ),
+    (
+        "late, its own companion's worker is the script itself",
+        owner(ways=(Argv(r"job-worker\..?js", (), no_command=True),)),
+        process(("node", "/x/job-worker.mjs", "anything"), LATE),
+        UNSURE,
+        "late-unsure",
+    ),
+    (
+        "late, but some script's",
+        owner(),
+        process(("node", "/x/grok-agent.mjs", "run", "hi"), LATE),
+        UNSURE,
+        "late-unsure",
+    ),
+    (
+        "senior, but some script's",
+        owner(**SILENT),
+        process(("bun", "/x/a.ts", "--worker", "i"), -9 * DAY),
+        ALIVE,
+        "exists",
+    ),
     ("late, but a companion in the foreground", owner(), process(FOREGROUND, LATE), UNSURE, "late-unsure"),
     (
         "late, foreground with another job id",
@@ -378,6 +407,14 @@ TABLE: list[tuple[Any, ...]] = [
     ("an inner stranger, silent for a day", owner(**SILENT), GONE, DEAD, "gone", *seen(Seen(7, STRANGER, PID, 1.0))),
     ("a child that is gone", owner(**CHILD), GONE, DEAD, "gone"),
     ("a child that is a zombie", owner(**CHILD), GONE, DEAD, "gone", *seen(Seen(4711, zombie=True))),
+    (
+        "a child that began after two days of silence, whatever the file's date",
+        owner(**CHILD, **SILENT, written=NOW - 60),
+        GONE,
+        DEAD,
+        "gone",
+        *seen(Seen(4711, ("/usr/sbin/sshd",), created=NOW - HOUR)),
+    ),
     ("a child that is the kernel's", owner(**CHILD), GONE, DEAD, "gone", *seen(Seen(4711, kernel=True))),
     (
         "a child's pid that another got since",

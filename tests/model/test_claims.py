@@ -9,7 +9,7 @@ import pytest
 from stateheal.dialects.claude import CBEPX, SENDBIRD
 from stateheal.dialects.codex import LUCASMCHT, PATRIYANG
 from stateheal.dialects.opencode import KIM, TASICT
-from stateheal.model.claims import fork_ticks_of
+from stateheal.model.claims import fork_ticks_of, other_pids
 from stateheal.model.dialect import CODEX, Dialect
 
 
@@ -47,3 +47,21 @@ from stateheal.model.dialect import CODEX, Dialect
 )
 def test_start_ticks_that_forks_record(dialect: Dialect, record: dict[str, Any], pid: str, ticks: int | None) -> None:
     assert fork_ticks_of(record, dialect, pid) == ticks
+
+
+@pytest.mark.parametrize(
+    ("record", "named"),
+    [
+        ({"childPid": 4711, "agentPID": "4712", "child_pid": 4713}, {4711, 4712, 4713}),
+        ({"owner": {"pid": 4711}, "pid_info": {"pid": 4712}}, {4711, 4712}),
+        ({"pids": [4711, 4712], "childPids": {"a": 4713}}, {4711, 4712}),
+        ({"children": [{"pid": 4711}, {"name": "x"}], "workers": {"a": {"process": {"pid": 4712}}}}, {4711, 4712}),
+        ({"processId": 4711, "owner": {"process_id": 4712}, "agent": {"process": {"id": 4713}}}, {4711, 4712, 4713}),
+        # what is no pid, no process of the job's, or the job's own
+        ({"pid": 4711, "childPid": 1, "agentPid": 0, "bridgePid": True, "workerPid": -5, "x": [4711]}, set()),
+        ({"request": {"pid": 4711}, "result": {"pids": [4712]}, "id": 4713, "turnId": 4714, "kids": [4715]}, set()),
+        ({"stupid": "text", "pidFile": "/run/x.pid", "a": {"b": {"c": {"d": {"e": {"pid": 4711}}}}}}, set()),
+    ],
+)
+def test_every_further_process_that_a_record_names(record: dict[str, Any], named: set[int]) -> None:
+    assert {pid for _, pid in other_pids(record)} == named
