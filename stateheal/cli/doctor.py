@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import textwrap
+from collections.abc import Iterable, Iterator
 
 import click
 from rich.text import Text
@@ -18,9 +19,13 @@ from stateheal.errors import StatehealError
 from stateheal.evidence.roots import looked_at
 from stateheal.hook.status import hook_status
 from stateheal.model.report import Report
+from stateheal.report.paint import folded
 from stateheal.report.places import looked_lines
 from stateheal.report.text import print_lines
 from stateheal.text import printable
+
+_PATHS = 11
+"""Columns before a path: ``there``, ``not there``."""
 
 
 @click.command("doctor")
@@ -41,7 +46,8 @@ def doctor_command(output: Output) -> int:
     looked = looked_at()
     if output.is_text:
         print_lines(output.console, [line for each in promises for line in _lines(each, output.console.width)])
-        print_lines(output.console, ["", "Where state is looked for:", *looked_lines(looked)])
+        print_lines(output.console, ["", "Where state is looked for:"])
+        print_lines(output.console, _hanging(looked_lines(looked), output.console.width))
     else:
         output.print_json(
             Report("doctor"),
@@ -50,6 +56,15 @@ def doctor_command(output: Output) -> int:
             looked={str(each.path): each.there for each in looked},
         )
     return 0
+
+
+def _hanging(lines: Iterable[str], width: int) -> Iterator[str]:
+    """Lines that fit the screen; what follows the first stands under the path."""
+    for line in lines:
+        margin = " " * (len(line) - len(line.lstrip(" ")))
+        first, *rest = folded(line.lstrip(" "), width - len(margin) - _PATHS)
+        yield margin + first
+        yield from (margin + " " * _PATHS + each for each in rest)
 
 
 def _hook(journal: Journal) -> Promise:

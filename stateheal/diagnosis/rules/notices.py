@@ -129,10 +129,10 @@ def find_gone_workspace(view: View) -> Iterator[Diagnosed]:
     """The project directory is not there any more."""
     if view.evidence.home_exists is False:
         home, size = str(view.evidence.home), _size(view, str(view.evidence.place.directory))
-        message = f"the project directory {home} that this state ({size}) belongs to is not there any more"
+        message = f"its project directory is not there any more: {home} ({size} of state)"
         root = quoted(str(view.evidence.place.root))
         command = f"stateheal migrate --from {root} --workspace {quoted(home)} NEW"
-        helps = f"if it was moved: {command}; if it was deleted: stateheal prune --gone"
+        helps = f"if it was deleted: stateheal prune --gone; if it was moved: {command}"
         finding = file_finding(view, GONE_WORKSPACE, "", message, helps)
         yield Diagnosed(finding._replace(size=view.evidence.sizes.get(str(view.evidence.place.directory), 0)))
 
