@@ -7,7 +7,6 @@ is not flushed: one that a power cut took, or left empty, makes the run an inter
 
 from __future__ import annotations
 
-import io
 import json
 import os
 from collections.abc import Collection, Iterator, Sequence
@@ -17,6 +16,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stateheal.commit.manifest import Item, as_json, check_head, items_in
+from stateheal.commit.ustar import packed
 from stateheal.errors import DamagedArchive
 from stateheal.formats.digest import sha256
 from stateheal.fs.directory import open_directory
@@ -181,19 +181,8 @@ def _opened(path: Path) -> Iterator[TarFile]:
 def pack(head: dict[str, Any], items: Sequence[Item]) -> bytes:
     """The bytes of an archive: the manifest (``head`` and the items), then the originals."""
     manifest = {**head, "files": [as_json(item) for item in items]}
-    buffer = io.BytesIO()
-    with tarfile().open(fileobj=buffer, mode="w") as tar:
-        _add(tar, MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
-        for item in items:
-            if item.original is not None:
-                _add(tar, item.name, item.original)
-    return buffer.getvalue()
-
-
-def _add(tar: TarFile, name: str, data: bytes) -> None:
-    info = tarfile().TarInfo(name)
-    info.size, info.mode = len(data), 0o600
-    tar.addfile(info, io.BytesIO(data))
+    originals = [(item.name, item.original) for item in items if item.original is not None]
+    return packed([(MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode()), *originals])
 
 
 def write_durably(path: Path, data: bytes) -> None:
