@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from stateheal.errors import UsageError
+from stateheal.system.user_dirs import user_dir
 
 STATE_DIR = "STATEHEAL_STATE_DIR"
 
@@ -18,9 +19,7 @@ def journal_path() -> Path:
     given = os.environ.get(STATE_DIR)
     if given:
         return _absolute(STATE_DIR, given)
-    import platformdirs  # only where it is needed: the hook counts milliseconds
-
-    return _absolute("XDG_STATE_HOME", platformdirs.user_state_dir("stateheal", appauthor=False))
+    return _absolute("XDG_STATE_HOME", user_dir("state"))
 
 
 def _absolute(name: str, given: str) -> Path:

@@ -18,6 +18,7 @@ from stateheal.engine.api import settings_of
 from stateheal.errors import StatehealError, UsageError
 from stateheal.formats.times import HOUR
 from stateheal.model.request import Settings
+from stateheal.system.user_dirs import user_dir
 
 PREFIX = "STATEHEAL_"
 _SETTINGS = ("grace", "assume-local", "select", "ignore")
@@ -44,9 +45,7 @@ def configuration_path(environ: Mapping[str, str] | None = None) -> Path | None:
     given = (os.environ if environ is None else environ).get(f"{PREFIX}CONFIG")
     if given is not None:
         return Path(given).expanduser() if given else None
-    import platformdirs  # only where it is needed
-
-    return Path(platformdirs.user_config_dir("stateheal", appauthor=False)) / "config.toml"
+    return Path(user_dir("config")) / "config.toml"
 
 
 def read_configuration(environ: Mapping[str, str] | None = None) -> Configuration:

@@ -86,6 +86,9 @@ SYSTEM_TEMP = Path("/tmp")
 """Where the plugin falls back to on POSIX without TMPDIR, whatever this process has; tests put their own here."""
 
 
+_TEMP_VARIABLES = ("TMPDIR", "TEMP", "TMP")
+
+
 def temp_places(env: Mapping[str, str]) -> Iterator[Path]:
     """Every directory that a companion may fall back to."""
     for base in temp_bases(env):
@@ -93,11 +96,12 @@ def temp_places(env: Mapping[str, str]) -> Iterator[Path]:
 
 
 def temp_bases(env: Mapping[str, str]) -> tuple[Path, ...]:
-    """The temp directories: this process's, the system's, and what sandboxed commands are given below them."""
-    from tempfile import gettempdir  # only where no path was given
+    """The temp directories: this process's, the system's, and what sandboxed commands are given below them.
 
+    Whichever of its variables a program takes first; ``tempfile`` is not asked, since it writes a file to find out.
+    """
     sandbox = _SANDBOX.format(uid=user())
-    bases = [temp_root(env), Path(gettempdir())]
+    bases = [temp_root(env), *(Path(env[name]) for name in _TEMP_VARIABLES if env.get(name))]
     bases += [] if sys.platform == "win32" else [SYSTEM_TEMP]
     bases += [base.parent for base in bases if base.name == sandbox]
     return tuple(dict.fromkeys(place for base in bases for place in (base, base / sandbox)))
