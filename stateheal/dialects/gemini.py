@@ -20,7 +20,7 @@ SAKIB = Dialect(
     marks=Marks(names=r"broker-session\.json|acp-session", ids=r"gemini-[0-9]{13}-[0-9a-z]+"),
     directory=SLUG_12,
     stubs=False,
-    argv=(Argv(r"gemini-companion.*", bare_id=True),),
+    argv=(Argv(r"gemini-companion.*"),),
     broker="broker-session.json",
     temp=("gemini-companion",),
     launch=_LAUNCH,

@@ -56,8 +56,6 @@ class Argv(NamedTuple):
     """Pattern of the script's base name."""
     commands: tuple[str, ...] = ("task", "review", "adversarial-review")
     """Subcommands, beside every ``*-worker``, that run a job."""
-    bare_id: bool = False
-    """The job's id stands alone, without ``--job-id`` before it."""
     no_command: bool = False
     """The script itself is the worker: no subcommand."""
 

@@ -76,10 +76,6 @@ def _index(found: Sequence[tuple[int, Ground]]) -> Iterator[str]:
     yield folded(f"Index of {count_of(len(found), 'workspace')}", listed("ol", lines, "index"), "ws")
 
 
-def _link(number: int, ground: Ground) -> str:
-    return tag("a", untrusted(ground.home or ground.name), href=f"#w{number}")
-
-
 def title_of(ground: Ground) -> str:
     """The project where it is known, and always the state's own name."""
     if ground.home is None:
