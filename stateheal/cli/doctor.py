@@ -18,6 +18,7 @@ from stateheal.engine.doctor import Promise, examine
 from stateheal.errors import StatehealError
 from stateheal.evidence.roots import looked_at
 from stateheal.hook.status import hook_status
+from stateheal.model.places import Looked
 from stateheal.model.report import Report
 from stateheal.report.paint import folded
 from stateheal.report.places import looked_lines
@@ -45,9 +46,7 @@ def doctor_command(output: Output) -> int:
     promises[first_root:first_root] = [_hook(journal), _configuration()]
     looked = looked_at()
     if output.is_text:
-        print_lines(output.console, [line for each in promises for line in _lines(each, output.console.width)])
-        print_lines(output.console, ["", "Where state is looked for:"])
-        print_lines(output.console, _hanging(looked_lines(looked), output.console.width))
+        _show(promises, looked, output)
     else:
         output.print_json(
             Report("doctor"),
@@ -56,6 +55,15 @@ def doctor_command(output: Output) -> int:
             looked={str(each.path): each.there for each in looked},
         )
     return 0
+
+
+def _show(promises: Iterable[Promise], looked: Iterable[Looked], output: Output) -> None:
+    """Every promise, and where state is looked for; in few words only what is limited."""
+    width = output.console.width
+    told = (each for each in promises if not (output.quiet and each.kept))
+    print_lines(output.console, [line for each in told for line in _lines(each, width)])
+    if not output.quiet:
+        print_lines(output.console, ["", "Where state is looked for:", *_hanging(looked_lines(looked), width)])
 
 
 def _hanging(lines: Iterable[str], width: int) -> Iterator[str]:

@@ -22,6 +22,7 @@ from stateheal.commit.lock import workspace_lock
 from stateheal.commit.packing import pack_for_good
 from stateheal.commit.resume import remove_emptied
 from stateheal.commit.run_writer import RunWriter
+from stateheal.diagnosis.job import Record
 from stateheal.diagnosis.repairs import is_inside_jobs
 from stateheal.diagnosis.view import View, first_draft
 from stateheal.engine.commands import asked_for
@@ -38,7 +39,7 @@ from stateheal.model.disk import INDEX, JOBS, Place, Snapshot
 from stateheal.model.evidence import Answer
 from stateheal.model.liveness import Liveness
 from stateheal.model.plan import FileChange, Plan
-from stateheal.model.records import entries_of, own_times, text_of
+from stateheal.model.records import entries_of, is_lost, own_times, text_of
 from stateheal.model.report import Report
 from stateheal.model.request import Request
 from stateheal.version import __version__
@@ -159,12 +160,17 @@ def _ensure_ours(view: View) -> None:
 
     Field guide section 4: its directory is not here, and its logs are recorded in another place than this.
     """
-    words = [moment for job in view.jobs for side in job.sides for moment in own_times(side, view.now)]
+    words = [moment for job in view.jobs for side in job.sides for moment in own_times(_own_word(side), view.now)]
     logs = (text_of(side, "logFile") for job in view.jobs for side in job.sides)
     elsewhere = any(log and not is_inside_jobs(view, log) for log in logs)
     if elsewhere and not view.settings.assume_local and words and view.now - max(words) < DAY:
         seen = describe_age(max(words), view.now)
         raise Refused(f"its logs are recorded elsewhere and it was at work {seen}: it may be a container's; {_LOCAL}")
+
+
+def _own_word(side: Record) -> Record:
+    """A record without the end that a heal gave it, which goes by the log's date."""
+    return {key: value for key, value in side.items() if key != "completedAt"} if is_lost(side) else side
 
 
 def _ended_before(view: View, moment: float) -> Iterator[str]:

@@ -150,6 +150,8 @@ def test_what_may_be_a_containers_project_is_left_for_a_day(run: Any, tmp_path: 
     recent.add(done("task-1", workspaceRoot=recent.project, logFile=log, **ended(0.5)))
     old = Tree(tmp_path / "tree", "/workspaces/till")
     old.add(done("task-2", workspaceRoot=old.project, logFile=log, **ended(3)))
+    healed = {"phase": "orphaned", "status": "failed", "completedAt": ended(0.1)["completedAt"]}
+    old.add(done("task-3", workspaceRoot=old.project, logFile=log, **{**ended(3), **healed}))
     said = run("prune", "--gone", tmp_path / "tree")
     assert said.status == 1 and "may be a container's" in said.out and recent.path.exists() and not old.path.exists()
     assert run("prune", "--gone", "--assume-local", tmp_path / "tree").status == 0 and not recent.path.exists()

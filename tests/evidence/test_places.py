@@ -129,6 +129,8 @@ def test_an_empty_machine_says_where_it_looked(isolated: Path, capsys: pytest.Ca
     assert "in temp directories ('stateheal doctor' lists them)" in out and max(map(len, out.splitlines())) < 200
     assert run(["doctor"]) == 0
     assert "codex-companion" in capsys.readouterr().out
+    assert run(["doctor", "-q"]) == 0
+    assert all(line.startswith(("limited", " ")) for line in capsys.readouterr().out.splitlines())
     assert run(["heal", "-q"]) == 0
     assert capsys.readouterr().out == "No plugin state found.\n"
     Tree(isolated / "home/.claude").add(job("task-1", pid=None, status="completed", phase="done"))
