@@ -16,6 +16,7 @@ from stateheal.commit.files import Target, ensure_same_file, opened, read_again
 from stateheal.errors import Conflict
 from stateheal.fs.directory import Directory
 from stateheal.system.disk import is_busy, patiently
+from stateheal.system.paths import unlimited
 
 REQUIRED = sys.platform == "win32"
 _WRITABLE = 0o200
@@ -33,7 +34,7 @@ def ensure_free(folder: Directory, name: str) -> None:
         from stateheal.system.files import ensure_removable
 
         try:
-            patiently(lambda: ensure_removable(str(folder.path / name)))
+            patiently(lambda: ensure_removable(unlimited(str(folder.path / name))))
         except OSError as error:
             if is_busy(error):
                 raise Conflict(f"{name} is open in another program") from error
@@ -58,7 +59,7 @@ def remove(folder: Directory, name: str) -> None:
 def keep_read_only(folder: Directory, name: str, mode: int) -> None:
     """Give a file the read-only attribute where a mode says that it had one: all that a mode is there."""
     if REQUIRED and not mode & _WRITABLE:
-        os.chmod(folder.path / name, mode & 0o777)
+        os.chmod(unlimited(str(folder.path / name)), mode & 0o777)
 
 
 def is_still(folder: Directory, second: str, data: bytes) -> bool:

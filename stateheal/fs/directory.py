@@ -20,7 +20,7 @@ from typing import NamedTuple
 from stateheal.formats.digest import sha256
 from stateheal.model.disk import FileStat
 from stateheal.system.disk import sync
-from stateheal.system.paths import is_plain_on_windows, mode_of
+from stateheal.system.paths import is_plain_on_windows, mode_of, unlimited
 
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _FLAGS = _NO_FOLLOW | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
@@ -99,6 +99,10 @@ def file_stat(info: os.stat_result) -> FileStat:
     )
 
 
+def _spelled(path: Path) -> str:
+    return unlimited(str(path)) if sys.platform == "win32" else str(path)
+
+
 class Directory:
     """Made by ``open_directory`` or ``sub``; a context manager closes it."""
 
@@ -111,7 +115,7 @@ class Directory:
             raise OSError(errno.EINVAL, "not a plain file name", name)
         if sys.platform == "win32" and not is_plain_on_windows(name):
             raise OSError(errno.EINVAL, "not a file name on Windows", name)
-        return name if self.fd is not None else str(self.path / name)
+        return name if self.fd is not None else _spelled(self.path / name)
 
     @contextmanager
     def sub(self, name: str) -> Iterator[Directory]:
@@ -174,11 +178,11 @@ class Directory:
 
     def names(self) -> list[str]:
         """Every name in the directory, sorted."""
-        return sorted(os.listdir(self.fd if self.fd is not None else self.path))
+        return sorted(os.listdir(self.fd if self.fd is not None else _spelled(self.path)))
 
     def listing(self) -> dict[str, bool]:
         """Every name in the directory, sorted, and whether a directory stands under it (a link never does)."""
-        with os.scandir(self.fd if self.fd is not None else self.path) as found:
+        with os.scandir(self.fd if self.fd is not None else _spelled(self.path)) as found:
             return dict(sorted((each.name, each.is_dir(follow_symlinks=False)) for each in found))
 
     def replace(self, old: str, new: str) -> None:
@@ -237,7 +241,7 @@ def _opened(target: str, path: Path, dir_fd: int | None) -> Iterator[Directory]:
 @contextmanager
 def open_directory(path: Path) -> Iterator[Directory]:
     """The directory at ``path``, which must not be a link itself. Raises ``OSError``."""
-    with _opened(str(path), path, None) as directory:
+    with _opened(_spelled(path), path, None) as directory:
         yield directory
 
 

@@ -24,8 +24,6 @@ TIMEOUT = "STATEHEAL_HOOK_TIMEOUT"
 _TICK = 0.25
 _ENGINE = "stateheal.hook.heal"
 _TELLS_QUEUE = sys.platform == "linux"
-_MOST_QUEUED = 2.0
-"""Seconds that may have been spent in the queue where nobody tells."""
 
 
 def set_deadline(environ: Environ) -> list[bool]:
@@ -70,10 +68,11 @@ def _timeout(environ: Environ) -> float:
 
 
 def _own(passed: float) -> float:
-    """Of the seconds that have passed, its own. Before the engine is at work, there is no queue worth a thought."""
+    """Of the seconds that have passed, its own. Where nobody tells how long it was queued, its processor time counts
+    once the engine is at work: until then it waits for nothing but its event."""
     if _TELLS_QUEUE or _ENGINE not in sys.modules:
         return passed - _queued()
-    return max(time.process_time(), passed - _MOST_QUEUED)
+    return time.process_time()
 
 
 def _queued() -> float:

@@ -20,6 +20,8 @@ _PATH_MAX = 1024
 _NAME_SURROGATE = 0x20000000
 """Of a reparse tag: the thing stands for another name (links, junctions), unlike a file kept in a cloud."""
 _REPARSE_POINT = 0x400
+_LONG = 240
+"""Characters of a path; of a directory's, 248 are too many."""
 LINK, _KIND = 0o120000, 0o170000  # of a mode, as in the module stat, which costs an import
 
 
@@ -31,7 +33,10 @@ def _path_of_descriptor(fd: int) -> str:
 
 def real_path(path: str, platform: str = sys.platform, spelled: Callable[[int], str] = _path_of_descriptor) -> str:
     """A path with every link resolved, as it is spelled on the disk; what does not exist keeps its spelling."""
-    real = os.path.realpath(path)
+    try:
+        real = os.path.realpath(path)
+    except OSError:  # Windows: a path too long for it, a drive that does not answer
+        real = os.path.abspath(path)
     if platform != "darwin":
         return real
     try:
@@ -60,6 +65,19 @@ def mode_of(info: os.stat_result) -> int:
     if getattr(info, "st_file_attributes", 0) & _REPARSE_POINT and getattr(info, "st_reparse_tag", 0) & _NAME_SURROGATE:
         return LINK | (info.st_mode & ~_KIND)
     return info.st_mode
+
+
+def unlimited(path: str) -> str:
+    r"""Windows: a path that it takes for a longer one than 259 characters, which most of its calls refuse otherwise.
+
+    What we write beside a file has a longer name than the file; ``\\?\`` wants an absolute path, spelled out.
+    """
+    if len(path) < _LONG or path.startswith("\\\\?\\") or (path[1:3] != ":\\" and not path.startswith("\\\\")):
+        return path
+    import ntpath  # a name on Windows, and what a test on Linux calls
+
+    path = ntpath.normpath(path)
+    return f"\\\\?\\UNC{path[1:]}" if path.startswith("\\\\") else f"\\\\?\\{path}"
 
 
 def is_plain_on_windows(name: str) -> bool:

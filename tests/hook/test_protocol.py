@@ -23,6 +23,9 @@ from stateheal.hook.merge import is_own
 from tests.support import PROJECT, Tree, done, files_in, job, stats_in
 
 HOOK = (sys.executable, "-m", "stateheal", "hook")
+PATIENT = "import sys, stateheal.hook.deadline as d; d.OWN = 60; from stateheal.__main__ import main; main()"
+CALLED = HOOK if os.name == "posix" else (sys.executable, "-c", PATIENT, "hook")
+"""Under Wine an interpreter takes more than its second of processor time for the imports alone."""
 COMPANION = "/plugins/cache/codex/scripts/codex-companion.mjs"
 LAUNCH = f'node "{COMPANION}" task "map the tests"'
 ORPHAN = "task-mnyhf4jy-1mnkv1"
@@ -59,7 +62,7 @@ def event(cwd: Path | str, name: str = "PreToolUse", **more: Any) -> dict[str, A
 def call(stdin: bytes | dict[str, Any], *arguments: str, **more: Any) -> dict[str, Any] | None:
     """What the hook says; fails where it breaks its protocol."""
     data = stdin if isinstance(stdin, bytes) else json.dumps(stdin).encode()
-    done = subprocess.run([*HOOK, *arguments], input=data, capture_output=True, timeout=300, **more)
+    done = subprocess.run([*CALLED, *arguments], input=data, capture_output=True, timeout=300, **more)
     assert done.returncode == 0
     if "-v" not in arguments:
         assert done.stderr == b""
@@ -319,7 +322,7 @@ def test_an_unusable_journal_changes_nothing(tree: Tree, project: Path, isolated
     (isolated / "journal").write_text("not a directory")
     call(event(project))
     assert files_in(tree.path) == before
-    loud = subprocess.run([*HOOK, "-v"], input=json.dumps(event(project)).encode(), capture_output=True)
+    loud = subprocess.run([*CALLED, "-v"], input=json.dumps(event(project)).encode(), capture_output=True)
     assert loud.returncode == 0 and b"journal" in loud.stderr and files_in(tree.path) == before
 
 
@@ -391,7 +394,7 @@ def test_every_kind_of_checkout(repository: Path, tmp_path: Path, isolated: Path
 def test_several_hooks_at_once(tree: Tree, project: Path) -> None:
     data = json.dumps(event(project)).encode()
     children = [
-        subprocess.Popen([*HOOK], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        subprocess.Popen([*CALLED], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         for _ in range(6)
     ]
     for child in children:
@@ -409,15 +412,9 @@ def test_several_hooks_at_once(tree: Tree, project: Path) -> None:
 
 @pytest.mark.processes
 def test_beside_another_stateheal_it_lets_go_in_time(tree: Tree, project: Path) -> None:
-    holder = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            "import fcntl,os,sys,time; fcntl.flock(os.open(sys.argv[1], 0), 2); print(1, flush=True); time.sleep(60)",
-            str(tree.path),
-        ],
-        stdout=subprocess.PIPE,
-    )
+    code = "import sys, time; from pathlib import Path; from stateheal.commit.lock import hold\n"
+    code += "held = hold(Path(sys.argv[1])); print(1, flush=True); time.sleep(60)"
+    holder = subprocess.Popen([sys.executable, "-c", code, str(tree.path)], stdout=subprocess.PIPE)
     assert holder.stdout is not None
     holder.stdout.readline()
     begun, before = time.monotonic(), files_in(tree.path)
@@ -431,8 +428,12 @@ def test_beside_another_stateheal_it_lets_go_in_time(tree: Tree, project: Path) 
     assert waited < 2 + 3 * (time.monotonic() - begun), "the wait is short beside what a heal takes on this machine"
 
 
+LONG = "600" if sys.platform == "linux" else "2"
+"""Elsewhere nobody tells what it has only waited for: the handler's timeout alone ends a read that hangs."""
+
+
 @pytest.mark.processes
-@pytest.mark.parametrize(("timeout", "least", "most"), [("600", 1, 4), ("0.5", 0.4, 1)])
+@pytest.mark.parametrize(("timeout", "least", "most"), [(LONG, 1, 4), ("0.5", 0.4, 1)])
 def test_the_deadline(tree: Tree, project: Path, timeout: str, least: float, most: float) -> None:
     """A read that hangs is left after a second of the hook's own, or before it would be ended; all is as it was."""
     before = files_in(tree.path)
@@ -442,7 +443,7 @@ def test_the_deadline(tree: Tree, project: Path, timeout: str, least: float, mos
         "began, end = time.monotonic(), os._exit\n"
         "def ended(status):\n"
         "    passed = time.monotonic() - began\n"
-        "    os.write(2, f'{passed} {d._own(passed)}'.encode())\n"
+        "    os.write(2, f'{passed} {passed - d._queued()}'.encode())\n"
         "    end(status)\n"
         "os._exit = ended\n"
         "from stateheal.__main__ import main; sys.argv[1:] = ['hook']; main()"
@@ -485,7 +486,7 @@ def test_nothing_of_a_hostile_repository_is_run(tree: Tree, project: Path, tmp_p
     git_program = project / "git"
     git_program.write_text(f"#!/bin/sh\necho git >> {tmp_path / 'ran'}\n")
     git_program.chmod(0o755)
-    environ = {**os.environ, "PATH": f"{project}:{os.environ['PATH']}"}
+    environ = {**os.environ, "PATH": f"{project}{os.pathsep}{os.environ['PATH']}"}
     script = Path(sys.executable).parent / "stateheal"
     plain = [sys.executable, "-m", "stateheal", "hook"]
     for command in ([str(script), "hook"], [sys.executable, "-I", *plain[1:]], plain):
@@ -498,6 +499,8 @@ def test_nothing_of_a_hostile_repository_is_run(tree: Tree, project: Path, tmp_p
         )
         assert done.returncode == 0 and done.stderr == b""
     assert not (tmp_path / "ran").exists()
+    if os.name == "nt":
+        call(event(project))  # Wine is too slow for the others
     assert tree.entry(ORPHAN)["phase"] == "orphaned"
 
 

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from stateheal.engine.api import heal
+from stateheal.engine.commands import undo
 from stateheal.evidence import hashes
 from stateheal.evidence.hashes import hashes_of, slug, workspace_hash
+from stateheal.evidence.roots import temp_root
 from stateheal.fs import directory as directories
 from stateheal.fs.directory import WrongKind, open_directory
 from stateheal.hook import check, places
 from stateheal.system import paths
-from stateheal.system.paths import is_plain_on_windows, mode_of, real_path, spellings
+from stateheal.system.paths import is_plain_on_windows, mode_of, real_path, spellings, unlimited
+from tests.support import Tree, files_in, job, journal_in, world
 
 
 @pytest.mark.posix("os.open of a directory")
@@ -45,6 +50,65 @@ def test_letters_may_be_composed_or_decomposed_on_macos_alone() -> None:
     composed, decomposed = "/x/\u00fcber", "/x/u\u0308ber"
     assert spellings(composed, "darwin") == spellings(decomposed, "darwin") == {composed, decomposed}
     assert spellings(composed, "linux") == {composed} and spellings("/x/uber", "darwin") == {"/x/uber"}
+
+
+@pytest.mark.posix("os.open of a directory")
+def test_on_macos_a_project_below_tmp_is_found_by_either_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """/tmp and /var lead into /private: the plugin hashes what the link leads to."""
+    (tmp_path / "private/tmp/work").mkdir(parents=True)
+    (tmp_path / "tmp").symlink_to("private/tmp")
+    monkeypatch.setattr(hashes, "real_path", lambda path: real_path(path, "darwin", lambda fd: of_descriptor(fd)))
+    wanted = workspace_hash(os.path.realpath(tmp_path / "private/tmp/work"))
+    for given in ("tmp/work", "private/tmp/work"):
+        assert wanted in hashes_of(str(tmp_path / given), {})
+
+
+def of_descriptor(fd: int) -> str:
+    """What F_GETPATH tells there."""
+    return os.path.realpath(f"/dev/fd/{fd}" if not os.path.exists("/proc/self/fd") else f"/proc/self/fd/{fd}")
+
+
+def test_on_macos_the_temp_directory_is_the_users_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = "/var/folders/ab/cdef/T/"
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert temp_root({"TMPDIR": own}) == Path(own)
+    assert temp_root({}) == Path("/tmp")
+
+
+def test_a_path_that_cannot_be_resolved_keeps_its_spelling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(path: str) -> str:
+        raise OSError(22, "more data is available")
+
+    monkeypatch.setattr(os.path, "realpath", refused)
+    assert real_path(str(tmp_path / "x")) == str(tmp_path / "x")
+
+
+@pytest.mark.parametrize(
+    ("path", "spelled"),
+    [
+        ("C:\\short\\x.json", "C:\\short\\x.json"),
+        ("C:\\a\\..\\b/" + "x" * 250, "\\\\?\\C:\\b\\" + "x" * 250),
+        ("\\\\server\\share\\" + "x" * 250, "\\\\?\\UNC\\server\\share\\" + "x" * 250),
+        ("\\\\?\\C:\\" + "x" * 250, "\\\\?\\C:\\" + "x" * 250),
+        ("relative\\" + "x" * 250, "relative\\" + "x" * 250),
+    ],
+)
+def test_a_long_path_on_windows(path: str, spelled: str) -> None:
+    assert unlimited(path) == spelled
+
+
+@pytest.mark.windows("paths beyond 259 characters")
+def test_a_file_whose_temporary_name_is_too_long_is_healed(tmp_path: Path) -> None:
+    """What is written beside a file has a name longer by forty characters than the file's own."""
+    room = 235 - len(str(Tree(tmp_path / "t", project="/x").path / "jobs/task-1.json"))
+    tree = Tree(tmp_path / "t", project="/" + "x" * max(1, room)).add(job("task-1", pid=4242))
+    assert len(str(tree.path / "jobs/task-1.json")) > 230
+    before = files_in(tree.root)
+    report = heal([tree.root], world=world(), journal=journal_in(tmp_path))
+    assert not report.errors and tree.record("task-1")["phase"] == "orphaned"
+    assert {*files_in(tree.root)} == {*before}
+    undo(journal=journal_in(tmp_path))
+    assert files_in(tree.root) == before
 
 
 @pytest.mark.posix("os.open of a directory")

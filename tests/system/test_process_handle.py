@@ -70,6 +70,37 @@ def test_asked_it_may_end_in_its_own_way() -> None:
         assert child.wait(10) == 7
 
 
+@pytest.mark.parametrize(("error", "there"), [(PermissionError(13, "Access is denied"), True), (None, False)])
+def test_a_process_that_must_not_be_opened_is_there(
+    monkeypatch: pytest.MonkeyPatch, error: OSError | None, there: bool
+) -> None:
+    def denied(pid: int) -> None:
+        if error is not None:
+            raise error
+
+    monkeypatch.setattr(process_handle, "open_process", denied)
+    assert exists(4712) is there
+
+
+@pytest.mark.processes
+def test_what_psutil_is_denied_is_unknown_and_no_mismatch(
+    child: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """macOS denies other users' command lines, Windows those of higher privileges."""
+    import psutil
+
+    from stateheal.evidence.processes import SystemProcesses
+
+    def denied(self: psutil.Process) -> None:
+        raise psutil.AccessDenied(self.pid)
+
+    monkeypatch.setattr(psutil.Process, "cmdline", denied)
+    facts = SystemProcesses().facts(child.pid)
+    assert facts.exists and facts.argv is None and facts.created is not None
+    monkeypatch.setattr(psutil.Process, "create_time", denied)
+    assert SystemProcesses().facts(child.pid)[:2] == (child.pid, True)
+
+
 @pytest.mark.processes
 @pytest.mark.windows("it ignores the low two bits of a pid")
 def test_a_neighbouring_pid_is_nobody(child: subprocess.Popen[bytes]) -> None:
