@@ -41,7 +41,13 @@ def closed_on_word(view: View, job: Job, word: Word) -> Diagnosed:
         entry=closed(job.entry, word.phase, word.message, word.ended, job.dialect),
         stem=job.id,
         record=closed(job.record, word.phase, word.message, word.ended, job.dialect),
-        log=log_line(view, active, word.message),
+        log=None if _is_told(view, job, word) else log_line(view, active, word.message),
         owners_to_recheck=view.owners(job),
     )
     return Diagnosed(finding, change)
+
+
+def _is_told(view: View, job: Job, word: Word) -> bool:
+    """Whether the log has the line already: a closing that was ended between the two records is finished."""
+    log = view.evidence.logs.get(job.id)
+    return log is not None and word.message in log.last_line
