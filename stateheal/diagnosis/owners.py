@@ -6,6 +6,7 @@ Field guide section 4.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from stateheal.model.claims import created_of, fork_ticks_of, hostname_of, identity_of, other_pids
@@ -20,38 +21,48 @@ _PATHS = ("workspaceRoot", "logFile", "cwd")
 """Fields that tell which operating system a record was written on."""
 
 
-def owner_of(view: View, job: Job, side: Record, key: str) -> Owner:
-    """What one side of a job claims about the process that runs it, in the field of this ``key``."""
+def owners_of(view: View, job: Job, claims: Iterable[tuple[Record, str]]) -> tuple[Owner, ...]:
+    """What the sides of a job claim about the process that runs it, each in the field of its key."""
+    evidence = view.evidence
+    log = evidence.logs.get(job.id)
+    before = None if evidence.earlier_sizes is None else evidence.earlier_sizes.get(job.id, 0)
+    file = evidence.records.get(job.id) or evidence.index
+    of_job = Owner(
+        job=job.id,
+        status="",
+        pid=None,
+        last_sign=view.last_sign(job),
+        elsewhere=is_elsewhere(view, job),
+        ways=job.dialect.argv,
+        last_word=view.last_word(job),
+        shared_storage=evidence.shared_storage,
+        others=_others(view, job),
+        written=file.stat.mtime if file else None,
+        log_size=log.size if log else None,
+        grown=None if log is None or before is None else log.size - before,
+    )
+    return tuple(_claimed(view, job, side, key, of_job) for side, key in claims)
+
+
+def _claimed(view: View, job: Job, side: Record, key: str, of_job: Owner) -> Owner:
+    """What one side claims beside what is known of the job."""
     pid = side.get(key)
     # The other side fills gaps only where it speaks of the same process.
     record = {**{k: v for other in job.sides if other.get(key) == pid for k, v in other.items()}, **side}
-    log = view.evidence.logs.get(job.id)
-    before = None if view.evidence.earlier_sizes is None else view.evidence.earlier_sizes.get(job.id, 0)
-    file = view.evidence.records.get(job.id) or view.evidence.index
-    return Owner(
-        job=job.id,
+    return of_job._replace(
         status=str(side.get("status")) if is_active(side, job.dialect) else "running",
         pid=pid,
         created_at=time_of(record, "createdAt", view.now),
         started_at=time_of(record, "startedAt", view.now),
         updated_at=time_of(record, "updatedAt", view.now),
-        last_sign=view.last_sign(job),
         paths=tuple(path for each in _PATHS if (path := text_of(record, each))),
-        elsewhere=is_elsewhere(view, job),
-        ways=job.dialect.argv,
-        last_word=view.last_word(job),
         hostname=hostname_of(record),
         identity=identity_of(record),
         process_created=created_of(record),
         fork_ticks=fork_ticks_of(record, job.dialect, key),
-        shared_storage=view.evidence.shared_storage,
         rivals=view.rivals(job, pid_of(pid)),
-        others=_others(view, job),
-        written=file.stat.mtime if file else None,
         kind=text_of(record, "jobClass") or text_of(record, "kind") or "job",
         taken=view.taken if pid_of(pid) is None else frozenset(),
-        log_size=log.size if log else None,
-        grown=None if log is None or before is None else log.size - before,
     )
 
 

@@ -13,7 +13,7 @@ from functools import cached_property
 from stateheal.diagnosis.case import Case
 from stateheal.diagnosis.job import Job, Judgement, Known
 from stateheal.diagnosis.liveness import LOOK_AGAIN, judge
-from stateheal.diagnosis.owners import owner_of
+from stateheal.diagnosis.owners import owners_of
 from stateheal.formats.jsonsalvage import version_in
 from stateheal.formats.jsontext import Document, Json
 from stateheal.formats.times import DAY, MINUTE, parse_time
@@ -177,7 +177,7 @@ class View:
         keys = self.dialect.pids
         sides = [side for side in job.sides if is_active(side, self.dialect) or self._names_process(side)]
         claims = [(side, key) for side in sides for key in keys if side.get(key) is not None]
-        return tuple(owner_of(self, job, side, key) for side, key in claims or [(side, keys[0]) for side in sides])
+        return owners_of(self, job, claims or [(side, keys[0]) for side in sides])
 
     def _names_process(self, side: dict[str, Json]) -> bool:
         return any(pid_of(side.get(key)) is not None for key in self.dialect.pids)
@@ -220,7 +220,8 @@ class View:
 
     def _judge(self, job: Job) -> Judgement:
         owners = self.owners(job)
-        verdicts = [judge(self.case(owner)) for owner in owners]
+        once = [owner for n, owner in enumerate(owners) if not any(_is_alike(owner, other) for other in owners[:n])]
+        verdicts = [judge(self.case(owner)) for owner in once]
         return Judgement(max(verdicts, key=lambda verdict: _STRENGTH[verdict.state]), owners)
 
     def case(self, owner: Owner) -> Case:
@@ -266,6 +267,11 @@ class View:
         for position, entry in self.entries_to_check:
             for each in self.validate("job", entry):
                 yield each._replace(pointer=f"/{JOBS}/{position}{each.pointer}")
+
+
+def _is_alike(owner: Owner, other: Owner) -> bool:
+    """Whether two sides claim the same, as they mostly do. ``True`` equals 1, and is no pid."""
+    return owner == other and type(owner.pid) is type(other.pid) and isinstance(owner.pid, (int, str, type(None)))
 
 
 def _is_about_version(violation: Violation) -> bool:

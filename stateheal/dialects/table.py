@@ -88,7 +88,7 @@ def _marks(dialect: Dialect, sight: Sight) -> Iterator[str]:
     beside = sight.names if _is_plugin(dialect, sight.plugin) else frozenset[str]()
     for pattern, names in ((marks.names, beside), (marks.job_names, sight.job_names)):
         if pattern:
-            yield from (f"{name} stands in it" for name in sorted(names) if re.fullmatch(pattern, name))
+            yield from (f"{name} stands in it" for name in sorted(filter(re.compile(pattern).fullmatch, names)))
     yield from (f"its index has the key {key!r}" for key in marks.top if key in index or key in sight.torn)
     if marks.owner and (index.get("owner") == marks.owner or marks.owner in sight.torn):
         yield f"its index names {marks.owner} as its owner"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from stateheal.model.plan import Plan
 from stateheal.model.report import Diff
-from stateheal.report.paint import Paint
 from stateheal.text import printable
+
+if TYPE_CHECKING:  # an audit shows no diff and need not import what paints one
+    from stateheal.report.paint import Paint
 
 _STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
@@ -28,6 +30,8 @@ def painted_diff(diff: Diff, paint: Paint) -> Iterator[str]:
 
 def diff_lines(diff: Diff, context: int = 3) -> Iterator[str]:
     """The lines of a unified diff, header first, nothing in them that a terminal would obey."""
+    import difflib
+
     old, new = (_lines(data) for data in (diff.before, diff.after))
     name = printable(diff.name)
     names = ("/dev/null" if diff.before is None else f"a/{name}", "/dev/null" if diff.after is None else f"b/{name}")

@@ -123,14 +123,13 @@ def find_agent_lives(view: View) -> Iterator[Diagnosed]:
     for job in view.jobs:
         if not job.sides or not all(map(is_finished, job.sides)):
             continue
-        began = min((moment for side in job.sides for moment in own_times(side, view.now)), default=None)
-        ended = max((moment for side in job.sides for moment in own_times(side, view.now)), default=None)
         for name, pid in dict.fromkeys(each for side in job.sides for each in other_pids(side)):
             seen = view.evidence.life().by_pid.get(pid)
-            if seen is None or seen.zombie or seen.kernel or None in (seen.created, began, ended):
+            times = [moment for side in job.sides for moment in own_times(side, view.now)] if seen is not None else []
+            if seen is None or seen.zombie or seen.kernel or seen.created is None or not times:
                 continue
-            if began - MINUTE <= seen.created <= ended:  # type: ignore[operator]
-                message = f"it ended {describe_age(ended or 0.0, view.now)}, but its {name} {pid} lives on"
+            if min(times) - MINUTE <= seen.created <= max(times):
+                message = f"it ended {describe_age(max(times), view.now)}, but its {name} {pid} lives on"
                 helps = "it began while the job ran; end it yourself if it is not wanted"
                 yield Diagnosed(job_finding(view, job, AGENT_LIVES, message, helps)._replace(pid=pid))
 

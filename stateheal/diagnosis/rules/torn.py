@@ -157,15 +157,14 @@ def find_torn_job(view: View) -> Iterator[Diagnosed]:
     """A job file is there and is no JSON object."""
     if view.evidence.index is not None and not isinstance(view.draft.index, dict):
         return  # what the index says of the job cannot be read, and must not be overruled
-    entries = {job.id: job for job in view.jobs if job.position is not None}
     for stem, snapshot in view.evidence.records.items():
         if stem in view.clean or isinstance(view.draft.records.get(stem), dict) or not view.wants(stem):
             continue
         reason = _why(snapshot)
         if reason is not None:
-            yield from _torn_job(
-                view, entries.get(stem, Job(stem, has_file=True, dialect=view.dialect)), snapshot, reason
-            )
+            named = [job for job in view.jobs if job.id == stem and job.position is not None]
+            job = named[-1] if named else Job(stem, has_file=True, dialect=view.dialect)
+            yield from _torn_job(view, job, snapshot, reason)
 
 
 def _torn_job(view: View, job: Job, snapshot: Snapshot, reason: str) -> Iterator[Diagnosed]:
