@@ -12,6 +12,7 @@ from stateheal.model.findings import Finding, Outcome, Severity
 from stateheal.model.report import Diff, Report
 from stateheal.model.request import Scope
 from stateheal.report.diff import painted_diff
+from stateheal.report.helps import apart
 from stateheal.report.paint import Paint, cut, folded, painter, width_of
 from stateheal.report.places import looked_lines
 from stateheal.report.summary import WHOLE, directory_of, in_one_line, summary, worst_first
@@ -119,13 +120,12 @@ def _workspace_lines(
         margin = " " * (lead if beside else 2 * len(_INDENT))
         lines = list(_why(finding, max(_MIN_WHY, width - len(margin)), verbose, paint))
         if beside:
-            yield head + " " * (jobs + 2 - width_of(job) if job else 0) + lines.pop(0)
+            yield head + " " * (jobs + 2 - width_of(job) if job else 0) + lines.pop(0)[0]
         else:
             yield head.rstrip(" ")
-        yield from (margin + line for line in lines)
         if finding.resume:
-            fits = len(margin) + len(finding.resume) <= width
-            yield (margin if fits else 2 * _INDENT) + paint(finding.resume, "dim")
+            lines.append((paint(finding.resume, "dim"), width_of(finding.resume)))
+        yield from ((margin if len(margin) + needs <= width else 2 * _INDENT) + line for line, needs in lines)
 
 
 def heading(place: str, home: str | None, width: int, paint: Paint) -> Iterator[str]:
@@ -145,25 +145,29 @@ def _short(path: str) -> str:
     return "~" + path[len(home) :] if len(home) > 1 and path.startswith(home + os.sep) else path
 
 
-def _why(finding: Finding, width: int, verbose: bool, paint: Paint) -> Iterator[str]:
-    """The reason, the repair, what became of it; on one line where it fits."""
-    said = printable(finding.message) + (f"; {printable(finding.evidence)}" if finding.evidence else "")
+def _why(finding: Finding, width: int, verbose: bool, paint: Paint) -> Iterator[tuple[str, int]]:
+    """The reason, the repair, what became of it; on one line where it fits. Beside each line the columns it must have:
+    of a command, which is not to be broken, all of its own.
+    """
     word = "" if finding.severity is Severity.DAMAGE else f"{finding.severity.value}: "
+    message, evidence = word + printable(finding.message), printable(finding.evidence)
     if finding.title:
-        yield paint(f'"{cut(printable(finding.title), width - 2)}"', "italic")
-    parts = [(word + said, "")]
+        yield paint(f'"{cut(printable(finding.title), width - 2)}"', "italic"), 0
+    parts = [(message + (f"; {evidence}" if evidence else ""), "")]
     if finding.repair:
         parts.append((f"→ {printable(finding.repair)}", "dim"))
     if finding.outcome in _OUTCOMES:
         parts.append(_OUTCOMES[finding.outcome])
     if sum(width_of(text) + 3 for text, _ in parts) <= width:
         line = " ".join(paint(text, style) for text, style in parts[: 2 if finding.repair else 1])
-        yield line + "".join(f" ({paint(text, style)})" for text, style in parts[2 if finding.repair else 1 :])
+        yield line + "".join(f" ({paint(text, style)})" for text, style in parts[2 if finding.repair else 1 :]), 0
     else:
-        for text, style in parts:
-            yield from (paint(line, style) for line in folded(text, width))
+        yield from apart(message, evidence, width)
+        for text, style in parts[1:]:
+            yield from ((paint(line, style), 0) for line in folded(text, width))
     if verbose:
-        yield paint(printable(finding.path) + (f" at {printable(finding.pointer)}" if finding.pointer else ""), "dim")
+        where = printable(finding.path) + (f" at {printable(finding.pointer)}" if finding.pointer else "")
+        yield paint(where, "dim"), 0
 
 
 def print_lines(console: Console, lines: Iterable[str | Text]) -> None:
