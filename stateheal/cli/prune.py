@@ -31,8 +31,9 @@ def prune_command(request: Request, gone: bool, older_than: float | None, dry_ru
     """Archive and remove what nobody needs any more.
 
     What goes is packed into one archive in the journal's directory first, where it stays; 'stateheal undo' brings it
-    back, too. Never a job that may live, a broker that answers, the broker.json that alone names one, or what may be a
-    container's: those are named first, with what would help. PATH as for audit.
+    back, too. Never a job that may live, a broker that answers, the broker.json that alone names one, or a project
+    that may only be elsewhere (a container's, another system's, on what is not mounted now): those are named first,
+    with what would help. PATH as for audit.
 
     \b
     Example: stateheal prune --gone -n

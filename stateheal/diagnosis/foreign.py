@@ -22,8 +22,13 @@ def foreign(case: Case) -> str | None:
     """Why the record's pid may be no pid of this system, while its last sign of life is younger than a day."""
     if case.settings.assume_local or case.is_own or case.silence is None or case.silence >= DAY:
         return None
-    reason = _other_system(case) or _other_kernel(case) or _other_files(case) or _inside(case)
+    reason = of_another_system(case) or _other_files(case) or inside(case)
     return reason + _HINT if reason else None
+
+
+def of_another_system(case: Case) -> str | None:
+    """What in the record only another system can have written, whenever that was."""
+    return _other_system(case) or _other_kernel(case)
 
 
 def _other_system(case: Case) -> str | None:
@@ -48,7 +53,7 @@ def _other_files(case: Case) -> str | None:
     return "its project directory is not here and its log is recorded elsewhere: it may run in a container"
 
 
-def _inside(case: Case) -> str | None:
+def inside(case: Case) -> str | None:
     """We are in a sandbox or container, and the job may be outside."""
     if case.host.initial_namespace or _is_whole_container(case):
         return None

@@ -22,8 +22,8 @@ from stateheal.commit.lock import workspace_lock
 from stateheal.commit.packing import pack_for_good
 from stateheal.commit.resume import remove_emptied
 from stateheal.commit.run_writer import RunWriter
-from stateheal.diagnosis.job import Record
-from stateheal.diagnosis.repairs import is_inside_jobs
+from stateheal.diagnosis.over import every_job, named_in_a_command, why_not_over
+from stateheal.diagnosis.vanished import why_not_vanished
 from stateheal.diagnosis.view import View, first_draft
 from stateheal.engine.commands import asked_for
 from stateheal.engine.workspace import Auditor
@@ -33,18 +33,14 @@ from stateheal.evidence.schema import violations
 from stateheal.evidence.snapshot import read_snapshot
 from stateheal.formats.jsonedit import rewrite
 from stateheal.formats.jsontext import Document
-from stateheal.formats.times import DAY, describe_age
 from stateheal.fs.directory import Directory, folder_of, open_directory
 from stateheal.model.disk import INDEX, JOBS, Place, Snapshot
 from stateheal.model.evidence import Answer
-from stateheal.model.liveness import Liveness
 from stateheal.model.plan import FileChange, Plan
-from stateheal.model.records import entries_of, is_lost, own_times, text_of
+from stateheal.model.records import entries_of, own_times
 from stateheal.model.report import Report
 from stateheal.model.request import Request
 from stateheal.version import __version__
-
-_LOCAL = "--assume-local if it was this machine's"
 
 
 class Pruned(NamedTuple):
@@ -96,7 +92,8 @@ def prune(
             except StatehealError as error:
                 told.append(Pruned(place, None, False, refusal=str(error)))
             else:
-                works += [] if work is None else [work]
+                works += [work] if isinstance(work, _Work) else []
+                told += [work] if isinstance(work, Pruned) else []
         if works and not dry_run:
             archive = _pack(journal, works, run.now)
         again = auditor.afresh()
@@ -117,13 +114,16 @@ def _unopened(error: OSError) -> str:
 
 def _planned(
     place: Place, directory: Directory, auditor: Auditor, gone: bool, older_than: float | None
-) -> _Work | None:
-    """What is to go of one workspace; ``None`` for nothing. Raises ``Refused`` for what must stay."""
+) -> _Work | Pruned | None:
+    """What is to go of one workspace, or why it stays; ``None`` for nothing. Raises ``Refused`` for what must stay."""
     evidence = auditor.examine(place, directory, None, auditor.runs).evidence
     view = View(evidence, first_draft(evidence), auditor.settings, violations)
     if gone and evidence.home_exists is False:
-        _ensure_over(view)
-        files = tuple(_everything(directory))
+        try:
+            _ensure_over(view, directory)
+            files = tuple(_everything(directory))
+        except Refused as error:
+            return Pruned(place, evidence.home, True, refusal=str(error))
         plan, whole, jobs = Plan(place, (), files), True, tuple(job.id for job in view.jobs)
     elif older_than is not None and view.hands_off is None:
         jobs, whole = tuple(_ended_before(view, view.now - older_than)), False
@@ -136,49 +136,42 @@ def _planned(
     return _Work(Pruned(place, evidence.home, whole, jobs, size), plan)
 
 
-def _ensure_over(view: View) -> None:
-    """Raise ``Refused`` where anything may live, or be named here alone."""
+def _ensure_over(view: View, directory: Directory) -> None:
+    """Raise ``Refused`` where the project may be somewhere, or anything may live, or be named here alone."""
     evidence = view.evidence
-    _ensure_ours(view)
-    for job in view.jobs:
-        if job.any_active and view.judge(job).verdict.state is not Liveness.DEAD:
-            raise Refused(f"{job.id} may live: {view.judge(job).verdict.reason}")
+    if evidence.unreadable:
+        raise Refused(f"{evidence.unreadable[0].name} {evidence.unreadable[0].reason}")
+    if evidence.index is not None and not isinstance(evidence.index.value, dict):
+        raise Refused("its index is damaged: 'stateheal heal' comes first")
+    if view.hands_off is not None:
+        raise Refused(view.hands_off)
+    elsewhere = why_not_vanished(view)
+    if elsewhere is not None:
+        raise Refused(elsewhere)
+    for job in every_job(view):
+        reason = why_not_over(view, job)
+        if reason is not None:
+            raise Refused(f"{job.id} may live: {reason}")
+    named = named_in_a_command(view, list(_stems(directory)))
+    if named is not None:
+        raise Refused(named)
     broker = evidence.broker
     if broker is not None and (broker.answer is not Answer.NO or (broker.process and broker.process.exists)):
         where = str(evidence.place.directory)
         raise Refused(f"its broker.json may alone name a broker that lives: stateheal stop --broker {where}")
-    if evidence.unreadable:
-        raise Refused(f"{evidence.unreadable[0].name} {evidence.unreadable[0].reason}")
-    for seen in evidence.life().processes:
-        for job in view.jobs:
-            if not seen.zombie and job.id in seen.argv and "--job-id" in seen.argv:
-                raise Refused(f"pid {seen.pid} works on {job.id}")
 
 
-def _ensure_ours(view: View) -> None:
-    """Raise ``Refused`` for a project that may only be elsewhere: in a container, whose state was seen at work today.
-
-    Field guide section 4: its directory is not here, and its logs are recorded in another place than this.
-    """
-    words = [moment for job in view.jobs for side in job.sides for moment in own_times(_own_word(side), view.now)]
-    logs = (text_of(side, "logFile") for job in view.jobs for side in job.sides)
-    elsewhere = any(log and not is_inside_jobs(view, log) for log in logs)
-    if elsewhere and not view.settings.assume_local and words and view.now - max(words) < DAY:
-        seen = describe_age(max(words), view.now)
-        raise Refused(f"its logs are recorded elsewhere and it was at work {seen}: it may be a container's; {_LOCAL}")
-
-
-def _own_word(side: Record) -> Record:
-    """A record without the end that a heal gave it, which goes by the log's date."""
-    return {key: value for key, value in side.items() if key != "completedAt"} if is_lost(side) else side
+def _stems(directory: Directory) -> Iterator[str]:
+    """The ids that files in ``jobs/`` are named by, whatever these hold."""
+    with suppress(FileNotFoundError), directory.sub(JOBS) as folder:
+        yield from dict.fromkeys(name.partition(".")[0] for name in folder.names())
 
 
 def _ended_before(view: View, moment: float) -> Iterator[str]:
-    """The jobs that ended, by every word of their records, before a moment."""
-    words = {word for seen in view.evidence.life().processes for word in seen.argv}
+    """The jobs that ended, by every word of their records, before a moment, and that nothing works on."""
     for job in view.jobs:
         times = [each for side in job.sides for each in own_times(side, view.now)]
-        if job.sides and not job.any_active and times and max(times) < moment and job.id not in words:
+        if job.sides and not job.any_active and times and max(times) < moment and why_not_over(view, job) is None:
             yield job.id
 
 
@@ -262,10 +255,13 @@ def _why_not_now(work: _Work, directory: Directory, auditor: Auditor) -> str | N
     view = View(evidence, first_draft(evidence), auditor.settings, violations)
     if work.told.whole:
         try:
-            _ensure_over(view)
+            _ensure_over(view, directory)
         except Refused as error:
             return str(error)
         return None
-    lives = (job.id for job in view.jobs if job.id in work.told.jobs and job.any_active)
-    named = next(lives, None)
-    return None if named is None else f"{named} is active again"
+    for job in view.jobs:
+        if job.id in work.told.jobs:
+            reason = f"{job.id} is active again" if job.any_active else why_not_over(view, job)
+            if reason is not None:
+                return reason
+    return None

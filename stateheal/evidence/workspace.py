@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from stateheal.evidence.absence import look_above
 from stateheal.evidence.broker import ask_endpoint, greets, read_broker
 from stateheal.evidence.host import on_shared_storage
 from stateheal.evidence.jobs import kept, read_jobs, read_logs, read_twice
@@ -129,6 +130,7 @@ def gather(place: Place, directory: Directory, sources: Sources) -> Evidence:
         sizes={each: size_of(each) for each in (str(place.directory), *sources.twins)} if movable else {},
         home=home,
         home_exists=there,
+        absence=look_above(home) if there is False and home else None,
         twins=sources.twins,
         answers=answers_of(
             directory, entries, records, salvaged, logs, host.now, sources.rollouts, sources.choose_turn

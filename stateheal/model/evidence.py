@@ -35,6 +35,21 @@ class BrokerFacts(NamedTuple):
     """Whether it answers a harmless question in time; ``None`` where it was not asked, or the answer tells nothing."""
 
 
+class Absence(NamedTuple):
+    """What is there of the path of a project directory that is not."""
+
+    nearest: str | None
+    """The nearest directory above it that is there; ``None`` where not even its drive or share is."""
+    is_root: bool = False
+    """That is the root of all: nothing of the path is here."""
+    changed: float | None = None
+    """When a name was last made or removed in it."""
+    mounted: str | None = None
+    """It, or the nearest directory above it, that has a file system mounted on it, the root left out."""
+    planned: str | None = None
+    """Part of the path on which the system's table would have one mounted, and there is none."""
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Evidence:
     """All that was gathered about one workspace. Rules decide from it and touch nothing."""
@@ -82,6 +97,8 @@ class Evidence:
     """The project directory, where a record names one that fits the workspace's hash."""
     home_exists: bool | None = None
     """Whether the project directory is there; ``None`` where no record names one that fits the workspace's hash."""
+    absence: Absence | None = None
+    """Where it is not there: what is, instead."""
     twins: tuple[str, ...] = ()
     """The same workspace's directories under other roots."""
     recoveries: Mapping[str, Recovery] = field(default_factory=dict)

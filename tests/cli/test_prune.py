@@ -17,7 +17,7 @@ from stateheal.evidence.schema import violations
 from stateheal.formats.times import format_time
 from stateheal.fs.directory import Directory
 from tests.support import Tree, done, files_in, job
-from tests.workers import gone_pid, worker
+from tests.workers import WAITS, gone_pid, running, script, worker
 
 pytestmark = pytest.mark.processes
 
@@ -143,18 +143,88 @@ def test_a_job_that_comes_to_life_while_it_is_packed_keeps_its_files(
     assert said.status == 1 and ident in said.out and files_in(tree.root) == before, said
 
 
-def test_what_may_be_a_containers_project_is_left_for_a_day(run: Any, tmp_path: Path) -> None:
+def test_what_may_be_a_containers_project_is_left_however_old_it_is(run: Any, tmp_path: Path) -> None:
     """Seen from the host: its directory is not here, and its logs are recorded where it has them."""
-    recent = Tree(tmp_path / "tree", "/workspaces/shop")
     log = "/home/node/.claude/plugins/data/codex-openai-codex/state/x/jobs/task-1.log"
-    recent.add(done("task-1", workspaceRoot=recent.project, logFile=log, **ended(0.5)))
-    old = Tree(tmp_path / "tree", "/workspaces/till")
-    old.add(done("task-2", workspaceRoot=old.project, logFile=log, **ended(3)))
-    healed = {"phase": "orphaned", "status": "failed", "completedAt": ended(0.1)["completedAt"]}
-    old.add(done("task-3", workspaceRoot=old.project, logFile=log, **{**ended(3), **healed}))
+    for name, days in (("shop", 0.5), ("till", 30)):
+        made = Tree(tmp_path / "tree", f"/workspaces/{name}")
+        made.add(done("task-1", workspaceRoot=made.project, logFile=log, **ended(days)))
+    before = files_in(tmp_path / "tree")
     said = run("prune", "--gone", tmp_path / "tree")
-    assert said.status == 1 and "may be a container's" in said.out and recent.path.exists() and not old.path.exists()
-    assert run("prune", "--gone", "--assume-local", tmp_path / "tree").status == 0 and not recent.path.exists()
+    assert said.status == 1 and said.out.count("may be a container's") == 2 and files_in(tmp_path / "tree") == before
+    assert "/workspaces/shop: left alone" in said.out
+    assert run("prune", "--gone", "--assume-local", tmp_path / "tree").status == 0
+    assert not files_in(tmp_path / "tree")
+
+
+FORMS = {
+    "two words": ("codex-companion.mjs", "task-worker", "--job-id", "{}"),
+    "one word": ("codex-companion.mjs", "task-worker", "--cwd", "/x", "--job-id={}"),
+    "behind the worker": ("gemini-companion.mjs", "task-worker", "{}"),
+    "another option": ("x-companion.mjs", "_run-worker", "--job", "{}"),
+    "a worker's script": ("job-worker.mjs", "{}"),
+    "the record's path": ("job-worker.mjs", "/state/jobs/{}.json"),
+    "one text": ("run-in", "docker exec c sh -c 'node x-companion.mjs task-worker --job-id {}'"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
+@pytest.mark.parametrize("how", [("--gone",), ("--older-than", "1d")])
+def test_a_job_that_ended_by_its_record_and_that_a_process_works_on_is_left(
+    run: Any, tree: Tree, tmp_path: Path, form: tuple[str, ...], how: tuple[str, ...]
+) -> None:
+    ident = f"task-still{os.getpid()}"
+    tree.add(done(ident, workspaceRoot=tree.project, status="cancelled", phase="cancelled", **ended(3)))
+    name, *words = (word.format(ident) for word in form)
+    before = files_in(tree.root)
+    with running(script(tmp_path, name, WAITS), *words):
+        said = run("prune", *how, tree.root)
+        left = {path: data for path, data in files_in(tree.root).items() if ident in path}
+    assert left == {path: data for path, data in before.items() if ident in path}, said
+    if how == ("--gone",):
+        assert said.status == 1 and ident in said.out and files_in(tree.root) == before
+
+
+@pytest.mark.parametrize("fields", [{"pid": 0}, {"agentPid": 0}, {"worker": {"pid": 0}}], ids=str)
+@pytest.mark.parametrize("status", ["cancelled", "completed", "stalled"])
+def test_an_ended_record_that_names_a_live_process_is_left(
+    run: Any, tree: Tree, tmp_path: Path, fields: dict[str, Any], status: str
+) -> None:
+    """Where the process has begun since, the pid was given to another and the record goes."""
+    with running(script(tmp_path, "agent.py", WAITS)) as process:
+        said_so = json.loads(json.dumps(fields).replace(": 0", f": {process.pid}"))
+        tree.add(done("task-named", workspaceRoot=tree.project, status=status, **ended(0), **said_so))
+        said = run("prune", "--gone", tree.root)
+        assert said.status == 1 and "task-named may live" in said.out and tree.path.exists(), said
+        for path in sorted(tree.path.rglob("*")):
+            path.write_text(path.read_text().replace(ended(0)["createdAt"][:10], "2026-01-02")) if path.is_file() else 0
+            os.utime(path, (1767312000, 1767312000))
+        assert run("prune", "--gone", tree.root).status == 0 and not tree.path.exists()
+
+
+def test_a_live_job_that_only_a_torn_file_tells_of_is_left(run: Any, tree: Tree, tmp_path: Path) -> None:
+    ident = f"task-torn{os.getpid()}"
+    (tree.path / "jobs" / f"{ident}.json").write_text('{"id": "' + ident + '", "status": "running", "workspa')
+    with worker(tmp_path, ident):
+        said = run("prune", "--gone", tree.root)
+        assert said.status == 1 and ident in said.out and tree.path.exists()
+        (tree.path / "state.json").write_text("{")
+        said = run("prune", "--gone", tree.root)
+        assert said.status == 1 and "heal" in said.out and tree.path.exists()
+
+
+def test_a_project_that_has_not_gone_from_where_it_was_is_left(run: Any, tmp_path: Path) -> None:
+    """An empty mount point: nothing was removed from it since the project's last job."""
+    made = Tree(tmp_path / "tree2", f"{tmp_path}/usb/shop")
+    made.add(done("task-2", workspaceRoot=made.project, **ended(3)))
+    mount = tmp_path / "usb"
+    mount.mkdir()
+    os.utime(mount, (time.time() - 9 * 86400,) * 2)
+    said = run("prune", "--gone", made.root)
+    assert said.status == 1 and f"{mount} last changed" in said.out and made.path.exists()
+    (mount / "shop").mkdir()
+    (mount / "shop").rmdir()
+    assert run("prune", "--gone", made.root).status == 0 and not made.path.exists()
 
 
 def test_a_project_that_may_not_be_looked_for_is_not_gone(
