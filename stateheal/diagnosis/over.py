@@ -13,7 +13,7 @@ from stateheal.diagnosis import signs
 from stateheal.diagnosis.case import Case
 from stateheal.diagnosis.job import Job
 from stateheal.diagnosis.naming import names
-from stateheal.diagnosis.owners import owner_of
+from stateheal.diagnosis.owners import owners_of
 from stateheal.diagnosis.view import View
 from stateheal.model.layout import record_name
 from stateheal.model.liveness import Liveness
@@ -48,7 +48,7 @@ def why_not_over(view: View, job: Job) -> str | None:
 def case_of(view: View, job: Job) -> Case:
     """The job with every process that any side of it names, whatever status that side tells."""
     side, key = (job.sides or ({},))[0], view.dialect.pids[0]
-    owner = owner_of(view, job, side, key)
+    (owner,) = owners_of(view, job, [(side, key)])
     own = [(key, pid_of(side.get(key))) for side in job.sides for key in view.dialect.pids]
     named = [(key, pid) for key, pid in own if pid is not None and pid > 1]
     everyone = tuple(dict.fromkeys([*named, *owner.others]))
