@@ -186,7 +186,8 @@ def _without(view: View, directory: Directory, jobs: tuple[str, ...]) -> Plan:
         left = [entry for entry in entries if not (isinstance(entry, dict) and entry.get("id") in going)]
         if len(left) != len(entries):
             files.append(FileChange(INDEX, index, rewrite(index.document, {**index.value, "jobs": left})))
-    names = (f"{JOBS}/{job}{suffix}" for job in jobs for suffix in (".json", ".log"))
+    # A log whose record is gone is nobody's: ended in between, the next run would not find it.
+    names = (f"{JOBS}/{job}{suffix}" for job in jobs for suffix in (".log", ".json"))
     return Plan(view.evidence.place, (), (*files, *_removals(directory, names)))
 
 

@@ -12,7 +12,10 @@ from typing import Any
 
 import pytest
 
+from stateheal.commit.removal import Removal
+from stateheal.commit.swap import Replacement, Swap
 from stateheal.engine import prune
+from stateheal.errors import WriteError
 from stateheal.evidence.schema import violations
 from stateheal.formats.times import format_time
 from stateheal.fs.directory import Directory
@@ -100,6 +103,30 @@ def test_finished_jobs_that_are_old_enough_go(run: Any, tmp_path: Path) -> None:
     assert sorted(path.name for path in (made.path / "jobs").iterdir()) == ["task-new.json", "task-new.log"]
     assert run("audit", made.root).status == 0
     assert run("undo").status == 0 and files_in(made.root) == before
+
+
+@pytest.mark.parametrize("count", range(5))
+def test_ended_after_any_file_the_next_run_leaves_nothing_of_a_job(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    home = tmp_path / "here"
+    home.mkdir()
+    tree = Tree(tmp_path / "tree", str(home))
+    for number in (1, 2):
+        tree.add(done(f"task-{number}", workspaceRoot=str(home), **ended(40)))
+    real, left = Swap.perform, iter(range(count))
+
+    def perform(self: Swap) -> None:
+        if next(left, None) is None:
+            raise WriteError("as if it had been ended here")
+        real(self)
+
+    with monkeypatch.context() as patched:
+        for kind in (Replacement, Removal):
+            patched.setattr(kind, "perform", perform)
+        assert run("prune", "--older-than", "30d", tree.root).status == 1
+    assert run("prune", "--older-than", "30d", tree.root).status == 0
+    assert [path.name for path in (tree.path / "jobs").iterdir()] == [] and tree.read_index()["jobs"] == []
 
 
 def test_usage(run: Any, tree: Tree) -> None:
