@@ -49,6 +49,15 @@ def test_every_system_and_every_python_is_tested() -> None:
     assert matrix["python"] == [f"3.{minor}" for minor in range(int(lowest), 15)]
 
 
+def test_a_failure_is_a_failure_and_its_report_is_kept() -> None:
+    """The first run on macOS and Windows tells the truth."""
+    assert not [path for path in WORKFLOWS if "continue-on-error" in path.read_text()]
+    job = yaml.safe_load((PROJECT / ".github/workflows/test.yml").read_text())["jobs"]["suite"]
+    assert job["strategy"]["fail-fast"] is False
+    (told,) = (step["with"]["path"] for step in job["steps"] if step.get("if") == "always()")
+    assert any(f"--junitxml={told}" in step.get("run", "") for step in job["steps"])
+
+
 def test_the_hook_for_other_projects_is_the_sample_s() -> None:
     (repo,) = yaml.safe_load((PROJECT / "samples/ci/pre-commit-config.yaml").read_text())["repos"]
     (sample,) = repo["hooks"]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
+from typing import TextIO
 
 import click
 
@@ -18,6 +20,8 @@ from stateheal.text import printable
 from stateheal.version import __version__
 
 _PLAINLY = "stateheal-plainly"
+_NOBODY_READS = (errno.EPIPE, errno.EINVAL)
+"""What Windows says of a pipe whose reader has gone."""
 _COMMANDS = {
     "jobs": "jobs",
     "audit": "repair",
@@ -108,6 +112,9 @@ def run(argv: Sequence[str] | None = None) -> int:
         return 141
     except OSError as error:
         _drop_output()
+        if os.name == "nt" and error.errno in _NOBODY_READS:
+            _drop_output(sys.stderr)
+            return 141
         say(f"the report cannot be written: {error.strerror or error}; 'stateheal history' shows what was done")
         return 3
     except Exception as error:  # promise 7: no traceback, ever
@@ -119,11 +126,12 @@ def run(argv: Sequence[str] | None = None) -> int:
         return 3
 
 
-def _drop_output() -> None:
-    """What is still buffered must not raise once more while Python shuts down."""
-    if sys.stdout is not None:
+def _drop_output(stream: TextIO | None = None) -> None:
+    """What is still buffered, on stdout unless told otherwise, must not raise once more while Python shuts down."""
+    stream = stream or sys.stdout
+    if stream is not None:
         with suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def say(message: str) -> None:

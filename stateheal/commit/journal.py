@@ -168,6 +168,8 @@ class Journal:
                     raise JournalError(f"{path} belongs to another user")
                 if info.st_mode & 0o077:
                     path.chmod(0o700)
+        except FileExistsError as error:  # so says Windows
+            raise JournalError(f"{self.path} cannot be used as journal: it is not a directory") from error
         except OSError as error:
             raise JournalError(f"{self.path} cannot be used as journal: {error.strerror or error}") from error
 

@@ -21,6 +21,12 @@ CUTS = [1, 2, 3, 20, 100, 300, 500, 700, 1100, -1500, -700, -300, -20, -3, -2]
 """Bytes that are left of a file; below zero: that many are missing."""
 
 
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    if os.name == "nt":  # Wine is slow, and every call a process
+        monkeypatch.setenv("STATEHEAL_HOOK_TIMEOUT", "600")
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     (tmp_path / "project").mkdir()

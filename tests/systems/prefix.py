@@ -132,4 +132,5 @@ def _pip(*line: str) -> None:
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode:  # shown only now: pip warns of the host's own packages, which this does not touch
         print(done.stdout + done.stderr, file=sys.stderr)
+        print(f"wine: what it needs cannot be had from the package index: pip {' '.join(line)}", file=sys.stderr)
         raise SystemExit(CANNOT)

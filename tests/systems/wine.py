@@ -14,6 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from tests.systems.prefix import CANNOT, prepare, windows_environment
@@ -50,13 +51,16 @@ def main() -> int:
         for left in prefix.glob("drive_c/users/*/Temp/*"):  # of earlier runs: pytest would take minutes to remove it
             shutil.rmtree(left, ignore_errors=True)
         try:
+            if run(prefix, "C:\\py\\python.exe", "-c", "import psutil, orjson, pytest", quiet=True):
+                print("wine: the interpreter for Windows does not start here", file=sys.stderr)
+                return CANNOT
             return run(prefix, "C:\\py\\python.exe", *_command(options, pytest), folder=copy, timeout=options.timeout)
         finally:
             run(prefix, "wineboot", "--kill", "--force", quiet=True)
 
 
 def _arguments() -> tuple[argparse.Namespace, list[str]]:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stateheal-wine"
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or _home() / ".cache") / "stateheal-wine"
     parser = argparse.ArgumentParser(
         prog="python -m tests.systems.wine",
         description="Run the tests on CPython for Windows under Wine.",
@@ -71,6 +75,13 @@ def _arguments() -> tuple[argparse.Namespace, list[str]]:
     options, pytest = parser.parse_known_args()
     options.cache = options.cache.resolve()
     return options, pytest
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:  # a user without one
+        return Path(tempfile.gettempdir())
 
 
 def _command(options: argparse.Namespace, pytest: list[str]) -> list[str]:
