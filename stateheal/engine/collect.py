@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from stateheal.diagnosis.rule import project_of
 from stateheal.diagnosis.rules.places import place_findings
@@ -13,14 +13,16 @@ from stateheal.evidence.discover import Discovery
 from stateheal.model.disk import Place
 from stateheal.model.evidence import Evidence
 from stateheal.model.findings import Finding, Outcome
-from stateheal.model.jobs import JobRow
-from stateheal.model.page import PageData
 from stateheal.model.plan import Plan
 from stateheal.model.problems import Problem, internal_problem
 from stateheal.model.records import entries_of, text_of
 from stateheal.model.report import Diff, Report
 from stateheal.model.request import Settings
 from stateheal.text import count_of, nearest
+
+if TYPE_CHECKING:
+    from stateheal.model.jobs import JobRow
+    from stateheal.model.page import PageData
 
 
 class WorkspaceResult(NamedTuple):

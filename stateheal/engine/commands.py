@@ -10,8 +10,6 @@ from pathlib import Path
 
 from stateheal.commit.journal import KEEP, Journal
 from stateheal.commit.location import journal_path
-from stateheal.commit.undo import preview_undo, undo_run
-from stateheal.engine.choose import run_to_undo
 from stateheal.engine.collect import ReportBuilder, WorkspaceResult, WorkspaceSummary
 from stateheal.engine.sequence import Do, each_workspace
 from stateheal.engine.workspace import Auditor, Healer
@@ -115,6 +113,9 @@ def undo(
 
     Raises ``UsageError`` where there is no such run, ``JournalError`` where the journal cannot be read.
     """
+    from stateheal.commit.undo import preview_undo, undo_run  # an audit and a hook do without
+    from stateheal.engine.choose import run_to_undo
+
     world, journal = world or World(), journal or Journal(journal_path(), KEEP)
     chosen = run_to_undo(journal, run, cwd, job)
     if chosen is None:

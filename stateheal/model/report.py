@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stateheal.model.findings import Finding, Outcome, Severity
-from stateheal.model.jobs import JobRow
-from stateheal.model.page import PageData
 from stateheal.model.places import Looked
 from stateheal.model.problems import Problem
 from stateheal.text import count_of
+
+if TYPE_CHECKING:  # a heal lists no jobs and draws no page
+    from stateheal.model.jobs import JobRow
+    from stateheal.model.page import PageData
 
 
 class Diff(NamedTuple):
