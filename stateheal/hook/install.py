@@ -19,6 +19,7 @@ from stateheal.hook.settings import (
     SettingsFile,
     config_dir,
     read_settings,
+    remove_leftovers,
     replace_settings,
     settings_bytes,
     settings_path,
@@ -81,6 +82,8 @@ def _named(file: SettingsFile, change: Any, *more: Any) -> dict[str, Any]:
 def _done(file: SettingsFile, value: dict[str, Any], dry_run: bool) -> Installation:
     before = None if file.stat is None else file.data
     if value == file.value:
+        if not dry_run:
+            remove_leftovers(file)
         return Installation(file.path, before, before)
     after = settings_bytes(file, value)
     backup = None if dry_run else replace_settings(file, after)

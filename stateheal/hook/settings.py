@@ -19,7 +19,7 @@ from stateheal.commit.journal import Journal
 from stateheal.commit.location import journal_path
 from stateheal.commit.lock import workspace_lock
 from stateheal.commit.swap import SECOND_SUFFIX
-from stateheal.errors import Conflict, Refused, WriteError
+from stateheal.errors import Conflict, Refused, StatehealError, WriteError
 from stateheal.formats.jsonedit import rewrite
 from stateheal.formats.jsontext import Document, Json, parse, stringify
 from stateheal.fs.directory import Directory, open_directory, own_name
@@ -110,6 +110,16 @@ def replace_settings(file: SettingsFile, data: bytes) -> Path | None:
     except Conflict as error:
         raise Conflict(f"{file.path}: {error}; try again") from error
     return kept
+
+
+def remove_leftovers(file: SettingsFile) -> None:
+    """Remove what a killed run has left beside a file that stays as it is, as far as that is possible."""
+    with (
+        suppress(OSError, StatehealError),
+        open_directory(file.real.parent) as folder,
+        workspace_lock(folder, journal_path()),
+    ):
+        _remove_leftovers(folder, file.real.name)
 
 
 def _put(folder: Directory, file: SettingsFile, data: bytes) -> None:

@@ -178,6 +178,11 @@ def test_what_a_killed_install_has_left_goes_but_no_update_that_it_holds(setting
     second.write_bytes(b'{"model": "opus"}\n')
     install()
     assert second.read_bytes() == b'{"model": "opus"}\n' and own_handlers(json.loads(settings.read_bytes()))
+    os.link(settings, temp)
+    install(dry_run=True)
+    assert temp.exists()
+    install()
+    assert not temp.exists(), "though there was nothing else to do"
 
 
 def test_a_dry_run_writes_nothing(settings: Path, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
