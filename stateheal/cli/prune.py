@@ -14,7 +14,7 @@ from stateheal.engine.world import World
 from stateheal.errors import UsageError
 from stateheal.formats.times import write_duration
 from stateheal.model.request import Request
-from stateheal.report.text import print_lines
+from stateheal.report.text import print_lines, short_path
 from stateheal.text import count_of, printable, size_of
 
 
@@ -67,19 +67,26 @@ def _lines(done: Pruning, quiet: bool, again: str) -> Iterator[str]:
     refused = [each for each in done.places if each.refusal]
     going = [each for each in done.places if not each.refusal]
     for each in refused:
-        yield f"{printable(each.home or each.place.name)}: left alone, {printable(each.refusal or '')}"
+        yield f"{_name(each)}: left alone, {printable(each.refusal or '')}"
     for each in () if quiet else going:
         what = "all of it" if each.whole else count_of(len(each.jobs), "job")
-        yield f"{printable(each.home or each.place.name)}  {printable(each.place.name)}: {what}, {size_of(each.size)}"
+        yield f"{_name(each)}: {what}, {size_of(each.size)}"
     total = f"{count_of(len(going), 'workspace')}, {size_of(sum(each.size for each in going))}"
     if not going:
         yield "Nothing to remove."
     elif done.report.dry_run:
-        yield f"{total} would go. Dry run: nothing was removed. Next, for the removal:"
+        yield f"{total} would go."
+        yield "Dry run: nothing was removed. Next, for the removal:"
         yield f"  {printable(again)}"
     else:
-        yield f"{total} removed. All of it is in {printable(done.archive or '')}"
+        yield f"{total} removed. All of it is in"
+        yield f"  {printable(done.archive or '')}"
         yield "'stateheal undo' brings it back."
+
+
+def _name(each: Pruned) -> str:
+    """The project where it is known, else the state's own name."""
+    return printable(short_path(each.home) if each.home else each.place.name)
 
 
 def _as_json(each: Pruned) -> dict[str, object]:

@@ -156,7 +156,8 @@ def _done(report: Report) -> str:
     repairs = dict.fromkeys(finding.repair or "" for finding in report.findings)
     closed = [each.removeprefix("mark it ") for each in repairs if each.startswith("mark it ")]
     told = [f"its record is closed as {', '.join(closed)}"] if closed else []
-    return "; ".join(told + [f"done: {each}" for each in repairs if not each.startswith("mark it ")])
+    removed = [each.removeprefix("remove ").partition(";")[0] for each in repairs if each.startswith("remove ")]
+    return "; ".join([*told, *(f"its {each} is removed" for each in removed)]) or "its records are brought together"
 
 
 def _outcome(each: Stopped) -> str:

@@ -51,7 +51,7 @@ def print_report(
     each_told, vanished = (shown, []) if verbose else split_vanished(shown)
     for directory, findings in _workspaces(each_told):
         name = findings[0].workspace
-        place = _short(directory) if several else name
+        place = short_path(directory) if several else name
         lines = _workspace_lines(place, report.homes.get(name), findings, console.width, verbose, paint)
         write_lines(console, [*lines, ""])
     write_lines(console, vanished_lines(vanished))
@@ -133,13 +133,13 @@ def heading(place: str, home: str | None, width: int, paint: Paint) -> Iterator[
     if not home:
         yield paint(place, "bold")
     elif width_of(home) + 2 + width_of(place) <= width:
-        yield f"{paint(_short(home), 'bold')}  {paint(place, 'dim')}"
+        yield f"{paint(short_path(home), 'bold')}  {paint(place, 'dim')}"
     else:
-        yield paint(_short(home), "bold")
+        yield paint(short_path(home), "bold")
         yield paint(place, "dim")
 
 
-def _short(path: str) -> str:
+def short_path(path: str) -> str:
     """A path below the home directory as people write it."""
     home = os.path.expanduser("~")
     return "~" + path[len(home) :] if len(home) > 1 and path.startswith(home + os.sep) else path

@@ -379,6 +379,7 @@ def test_a_broker_is_ended_and_its_file_removed(run: Any, tmp_path: Path, tree: 
         assert said.status == 1 and str(process.pid) in said.out and lives(process)
         said = run("stop", "--broker", tree.path, "--yes")
         assert said.status == 0 and is_over(process) and not path.exists(), said
+        assert "its broker.json is removed; 'stateheal undo' restores it\n" in said.out
         assert run("undo").status == 0 and files_in(tree.path) == before
 
 
