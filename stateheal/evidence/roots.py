@@ -154,10 +154,10 @@ def root_at(state: Path, problems: list[Problem]) -> list[Root]:
     except (OSError, RuntimeError) as error:
         problems.append(Problem(str(state), f"cannot be looked into: {getattr(error, 'strerror', None) or error}"))
         return []
-    return [Root(real, _plugin_of(real))]
+    return [Root(real, plugin_of(real))]
 
 
-def _plugin_of(real: Path) -> str | None:
+def plugin_of(real: Path) -> str | None:
     """The plugin, or what a companion calls its temp root; ``None`` where the path tells neither."""
     if real.name == "state":
         return real.parent.name

@@ -1,15 +1,16 @@
-"""The logs that a move copies: plain files of one name, as everywhere; what else stands there is told."""
+"""What of ``jobs/`` a move copies besides records: logs, plain files of one name, as everywhere; the rest is told."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from stateheal.errors import Refused
 from stateheal.fs.directory import Directory, ensure_regular
 from stateheal.model.disk import JOBS
 from stateheal.model.problems import Problem
+from stateheal.model.records import NOT_RECORDS
 
 
 class Logs(NamedTuple):
@@ -40,6 +41,24 @@ def _seen(directory: Directory) -> Iterator[tuple[str, str | None]]:
                     yield name[: -len(".log")], _why_not(jobs, name)
     except FileNotFoundError:
         return
+
+
+def further_files(directory: Directory, jobs: Collection[str], strays: Collection[str]) -> Iterator[Problem]:
+    """What companions keep beside the record and the log of these jobs, but for what they were asked.
+
+    ``strays``: names of files left by accident.
+    """
+    try:
+        with directory.sub(JOBS) as folder:
+            names = folder.names()
+    except FileNotFoundError:
+        return
+    for name in names:
+        moved = (f"{ident}.{end}" for ident in jobs for end in ("json", "log"))
+        if name in moved or name.endswith(NOT_RECORDS) or f"{JOBS}/{name}" in strays:
+            continue
+        if any(name.startswith(f"{ident}.") for ident in jobs):
+            yield Problem(str(directory.path / JOBS / name), "is not copied: only records and logs are")
 
 
 def _why_not(jobs: Directory, name: str) -> str | None:

@@ -17,6 +17,7 @@ from stateheal.formats.jsontext import Json, same
 from stateheal.model.disk import NEW_INDEX
 from stateheal.model.evidence import Answer
 from stateheal.model.findings import Finding, Severity
+from stateheal.model.layout import is_laid_out_as_codexs
 from stateheal.model.liveness import Liveness
 from stateheal.model.records import entries_of, is_finished, is_plain_id, text_of
 
@@ -55,6 +56,10 @@ def obstacle(view: View, findings: Iterable[Finding], name: str, known: Collecti
     """
     if view.hands_off is not None:
         return f"{name}: {view.hands_off}"
+    if not view.dialect.heals:
+        return f"{name}: that {view.dialect.name} itself can read what is written for it has not been seen"
+    if not is_laid_out_as_codexs(view.dialect):
+        return f"{name}: {view.dialect.name} keeps its jobs in another way than what can be moved"
     if view.evidence.unsettled:
         return f"{name}: {', '.join(sorted(view.evidence.unsettled))} is just being written"
     damage = {
@@ -128,12 +133,12 @@ def merge(source: View, target: View | None, request: Request) -> Merged:
 
 def _only_there(known: Job, job: Job) -> bool:
     """A file that its index does not know, finished where the source's job is not: a heal brings it in."""
-    return is_finished(known.record) and not is_finished(job.record or job.entry)
+    return is_finished(known.record, known.dialect) and not is_finished(job.record or job.entry, job.dialect)
 
 
 def _rank(job: Job) -> tuple[bool, str]:
     side = job.entry or job.record or {}
-    return is_finished(side), _updated(job)
+    return is_finished(side, job.dialect), _updated(job)
 
 
 def _updated(job: Job) -> str:

@@ -23,11 +23,13 @@ from stateheal.engine.workspace import Auditor
 from stateheal.engine.world import World
 from stateheal.errors import Refused
 from stateheal.evidence.discover import Discovery
+from stateheal.evidence.recognition import recognised
+from stateheal.evidence.roots import plugin_of
 from stateheal.evidence.schema import violations
 from stateheal.formats.jsontext import Json
 from stateheal.fs.directory import Directory, open_directory
 from stateheal.migrate.files import change_of, diff_of, everything_in, files_of
-from stateheal.migrate.logs import logs_in
+from stateheal.migrate.logs import further_files, logs_in
 from stateheal.migrate.merge import Merged, Request, gate_conflict, merge, obstacle, upgrades
 from stateheal.model.disk import INDEX, JOBS, Place, job_file
 from stateheal.model.findings import Finding
@@ -97,13 +99,17 @@ class Mover:
             target = self._view(opened[pair.target]) if exists else None
             merged, files = self._plan(pair, source, target, opened[pair.source])
             goes = list(everything_in(opened[pair.source])) if self._options.archive else []  # refused before anything
+            coming = {*merged.records, *_ids(merged.index)} & {job.id for job in source.view.jobs}
+            strays = {each.name for each in source.view.evidence.names}
+            left = dict.fromkeys(further_files(opened[pair.source], coming, strays))
+            self.problems |= left
             done = Moved(
                 pair.source,
                 pair.target,
-                tuple(sorted({*merged.records, *_ids(merged.index)} & {job.id for job in source.view.jobs})),
+                tuple(sorted(coming)),
                 merged.stays,
                 written=bool(files),
-                archives=self._options.archive and not merged.stays,
+                archives=self._options.archive and not merged.stays and not left,
             )
             if self._options.dry_run:
                 self.diffs += [
@@ -120,13 +126,12 @@ class Mover:
             return done
 
     def _carry_out(self, workspace: Path, directory: Directory, files: Iterable[FileChange]) -> None:
-        plan = Plan(Place(workspace.parent, workspace, None), (), tuple(files))
+        plan = Plan(_place(workspace), (), tuple(files))
         if not carry_out(plan, directory, self._run, _nobody, self._world.stop, []):
             raise Refused("stopped before it was whole; run it again, or undo it")
 
     def _view(self, directory: Directory) -> _Seen:
-        place = Place(directory.path.parent, directory.path, None)
-        result = self._auditor.examine(place, directory, None, frozenset())
+        result = self._auditor.examine(_place(directory.path), directory, None, frozenset())
         return _Seen(View(result.evidence, first_draft(result.evidence), Settings(), violations), result.findings)
 
     def _plan(
@@ -137,6 +142,7 @@ class Mover:
         why = obstacle(seen.view, seen.findings, str(pair.source))
         if why is None and there is not None:
             why = obstacle(there.view, there.findings, str(pair.target), known)
+        why = why or _mixed(pair, seen.view, there.view if there is not None else None, directory)
         if why is not None:
             raise Refused(why)
         source, target = seen.view, there.view if there is not None else None
@@ -185,6 +191,23 @@ class Mover:
         self._carry_out(directory.path, directory, goes)
         remove_emptied(directory, self._journal)
         return str(packed)
+
+
+def _place(workspace: Path) -> Place:
+    """As every other command sees it: whose tree it is, is told by the plugin's name too."""
+    return Place(workspace.parent, workspace, plugin_of(workspace.parent.resolve()))
+
+
+def _mixed(pair: Pair, source: View, target: View | None, directory: Directory) -> str | None:
+    """Why the target's companion is not the source's: what one keeps the other may not be able to read."""
+    ours = source.dialect
+    if target is not None and target.jobs and target.dialect != ours:
+        return f"{pair.target}: {target.dialect.name} keeps it, and {ours.name} keeps {pair.source}"
+    there = recognised(_place(pair.target), directory, source.evidence.index)
+    if there is None or there.dialect != ours:
+        other = "what no companion is known to keep" if there is None else f"{there.dialect.name}'s"
+        return f"{pair.target}: what {ours.name} keeps would be taken there for {other}"
+    return None
 
 
 def _nobody(owners: object) -> str | None:

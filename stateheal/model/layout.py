@@ -18,6 +18,16 @@ def log_name(stem: str, dialect: Dialect = CODEX) -> str:
     return dialect.log.format(id=stem)
 
 
+def is_laid_out_as_codexs(dialect: Dialect) -> bool:
+    """Whether its files have the names, and its records say how a job stands, as those of the Codex companion."""
+    return (dialect.has_index, dialect.record, dialect.log, dialect.status) == (
+        CODEX.has_index,
+        CODEX.record,
+        CODEX.log,
+        CODEX.status,
+    )
+
+
 def status_of(record: Json, dialect: Dialect) -> str | None:
     """What a record says of how its job stands, by the field that counts."""
     for key in dialect.status:
