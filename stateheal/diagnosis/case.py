@@ -71,9 +71,16 @@ def works_on(argv: tuple[str, ...], option: str, name: str) -> bool:
     that run's own work.
     """
     words = own_words(argv)
+    if only_asks(words):
+        return False
     if f"{option}={name}" in words or (option, name) in pairwise(words):
         return True
     return any(following == name and _is_worker(word) for word, following in pairwise(words))
+
+
+def only_asks(argv: tuple[str, ...]) -> bool:
+    """Whether this is a companion's command that works on no job: ``status``, ``result``, ``cancel`` …"""
+    return any("companion" in base_of(word) and following in OTHER_COMMANDS for word, following in pairwise(argv))
 
 
 def _is_worker(word: str) -> bool:

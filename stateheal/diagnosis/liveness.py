@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from itertools import pairwise
 from typing import NamedTuple
 
 from stateheal.diagnosis.case import Case, job_id_in
 from stateheal.diagnosis.foreign import foreign
+from stateheal.diagnosis.naming import names_service
 from stateheal.diagnosis.signs import (
     inner_owner,
     inner_process,
@@ -192,8 +192,7 @@ def _another_service(case: Case) -> str | None:
     """The process is known by its command line, and that names nothing of the kind: a broker's endpoint."""
     if case.owner.flag is None or case.argv is None:
         return None
-    option, name = case.owner.flag
-    if f"{option}={name}" in case.argv or (option, name) in pairwise(case.argv):
+    if names_service(case.argv, *case.owner.flag):
         return None
     return f"pid {case.pid} belongs to another process by now"
 

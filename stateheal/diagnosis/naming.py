@@ -8,32 +8,19 @@ An id is long and random; who only reads or asks (``tail``, ``status``, statehea
 from __future__ import annotations
 
 import re
+from itertools import pairwise
+from posixpath import normpath
 
-from stateheal.diagnosis.case import OTHER_COMMANDS, base_of
+from stateheal.diagnosis.case import base_of, only_asks
 from stateheal.model.look import Seen
 
 _LONG_ENOUGH = 8
 """Characters from which on an id is not found by chance."""
 _READERS = frozenset(
     (
-        *("bat", "cat", "code", "cp", "diff", "emacs", "entr", "fswatch", "grep", "head", "inotifywait", "jq", "less"),
-        *(
-            "lnav",
-            "ls",
-            "micro",
-            "more",
-            "mv",
-            "nano",
-            "nvim",
-            "rg",
-            "rm",
-            "stat",
-            "strace",
-            "tail",
-            "vi",
-            "view",
-            "vim",
-        ),
+        *("bat", "cat", "code", "cp", "diff", "emacs", "entr", "fswatch", "grep", "gzip", "head", "inotifywait", "jq"),
+        *("less", "lnav", "ls", "micro", "more", "mv", "nano", "nvim", "rg", "rm", "rsync", "scp", "stat", "strace"),
+        *("tail", "tar", "vi", "view", "vim", "watch"),
     )
 )
 _ENDINGS = re.compile(r"\.(?:json|log|pid)$")
@@ -44,20 +31,15 @@ def names(seen: Seen, option: str, name: str) -> bool:
     if len(name) < _LONG_ENOUGH or seen.zombie or not seen.argv or base_of(seen.argv[0]) in _READERS:
         return False
     for position, element in enumerate(seen.argv):
-        if name in element and not _only_asks(seen.argv[:position]) and _is_named(element, option, name):
+        if name in element and not _asks(seen.argv[:position]) and _is_named(element, option, name):
             return True
     return False
 
 
-def _only_asks(before: tuple[str, ...]) -> bool:
-    """Whether what stands before the name is a command that works on no job: stateheal's, or a question."""
+def _asks(before: tuple[str, ...]) -> bool:
+    """Whether what stands before the name works on no job: stateheal's command, a question, the job's successor."""
     bases = [base_of(word).removesuffix(".exe") for word in before]
-    asked = any("companion" in base and words[:1] and words[0] in OTHER_COMMANDS for base, words in _following(bases))
-    return asked or "stateheal" in bases
-
-
-def _following(words: list[str]) -> list[tuple[str, list[str]]]:
-    return [(word, words[position + 1 :]) for position, word in enumerate(words)]
+    return only_asks(before) or "stateheal" in bases or before[-1:] in (("--resume",), ("--parent",), ("--after",))
 
 
 def _is_named(element: str, option: str, name: str) -> bool:
@@ -69,3 +51,18 @@ def _is_named(element: str, option: str, name: str) -> bool:
         option = "--job[a-z-]*"
     told = re.search(rf"(?:{option}|-worker)[ =]+['\"]?(?:\S*/)?{re.escape(name)}(?![\w-])", element, re.IGNORECASE)
     return told is not None and "stateheal" not in element[: told.start()]
+
+
+def names_service(argv: tuple[str, ...], option: str, endpoint: str) -> bool:
+    """Whether a command line serves this endpoint, however its path is spelled; a process title is one text."""
+    text = " ".join(argv)
+    words = text.split()
+    given = [word.partition("=")[2] for word in words if word.startswith(f"{option}=")]
+    given += [following for word, following in pairwise(words) if word == option]
+    return endpoint in text or _plainly(endpoint) in map(_plainly, given)
+
+
+def _plainly(endpoint: str) -> str:
+    """An endpoint without what a second slash or macOS's /private make of its path."""
+    kind, _, path = endpoint.rpartition(":")
+    return f"{kind}:{normpath(path).lstrip('/').removeprefix('private/')}"

@@ -114,15 +114,27 @@ def _own_command(argv: tuple[str, ...], ways: tuple[Argv, ...]) -> str | None:
 
 
 def _may_be_its_own(case: Case, each: Seen) -> bool:
-    kind, created_at = case.owner.kind, case.owner.created_at
-    command = None if each.zombie else _own_command(each.argv, case.owner.ways)
-    if command is None:
+    owner = case.owner
+    command = None if each.zombie else _own_command(each.argv, owner.ways)
+    if command is None or not _fits(command, case):
         return False
-    fitting = {"task": frozenset({"task"}), **dict.fromkeys(_REVIEWS, _REVIEWS)}.get(kind, _FOREGROUND)
-    fitting = fitting.union(*(way.commands for way in case.owner.ways)) - (_FOREGROUND - fitting)
-    if command not in fitting or job_id_in(each.argv) not in (None, case.owner.job) or each.pid in case.owner.taken:
+    if job_id_in(each.argv) not in (None, owner.job) or each.pid in owner.taken:
         return False
-    return None in (created_at, each.created) or abs(each.created - created_at) <= _TOLERANCE  # type: ignore[operator]
+    gap = _gap(case, each)
+    return gap is None or abs(gap) <= _TOLERANCE
+
+
+def _gap(case: Case, each: Seen) -> float | None:
+    """Seconds from where the job was made, or began, to where the process did; ``None`` where that is not known."""
+    began = [moment for moment in (case.owner.created_at, case.owner.started_at) if moment is not None]
+    return None if each.created is None else min((each.created - moment for moment in began), key=abs, default=None)
+
+
+def _fits(command: str, case: Case) -> bool:
+    """Whether such a command works on a job of this kind."""
+    fitting = {"task": frozenset({"task"}), **dict.fromkeys(_REVIEWS, _REVIEWS)}.get(case.owner.kind, _FOREGROUND)
+    command = command.removesuffix("-worker")
+    return command in fitting or command not in _FOREGROUND
 
 
 def unrecorded_process(case: Case) -> str | None:
@@ -135,9 +147,9 @@ def unrecorded_process(case: Case) -> str | None:
 
 
 def _began(case: Case, seen: Seen) -> str:
-    if seen.created is None or case.owner.created_at is None:
+    gap = _gap(case, seen)
+    if gap is None:
         return "may have begun when it did"
-    gap = seen.created - case.owner.created_at
     return f"began {describe_duration(abs(gap))} {'after' if gap > 0 else 'before'} it"
 
 

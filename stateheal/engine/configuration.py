@@ -7,6 +7,7 @@ The hook's short path never comes here.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Mapping
@@ -17,10 +18,12 @@ from typing import Any, NamedTuple
 from stateheal.engine.api import settings_of
 from stateheal.errors import StatehealError, UsageError
 from stateheal.formats.times import HOUR
+from stateheal.fs.directory import ensure_regular
 from stateheal.model.request import Settings
 from stateheal.system.user_dirs import user_dir
 
 PREFIX = "STATEHEAL_"
+_LARGEST = 1 << 20
 _SETTINGS = ("grace", "assume-local", "select", "ignore")
 
 
@@ -54,7 +57,7 @@ def read_configuration(environ: Mapping[str, str] | None = None) -> Configuratio
     if path is None:
         return Configuration(None)
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = _read(path).decode("utf-8")
     except (FileNotFoundError, NotADirectoryError):
         return Configuration(path)
     except UnicodeDecodeError as error:
@@ -69,6 +72,18 @@ def read_configuration(environ: Mapping[str, str] | None = None) -> Configuratio
     tables = {key.replace("_", "-"): each for key, each in value.items() if isinstance(each, dict)}
     values = {key: each for key, each in value.items() if not isinstance(each, dict)}
     return Configuration(path, True, _dashed(values), {name: _dashed(table) for name, table in tables.items()})
+
+
+def _read(path: Path) -> bytes:
+    """A small regular file, links followed; nobody is waited for. Raises ``OSError``."""
+    if str(path) == os.devnull:
+        return b""
+    ensure_regular(path.stat().st_mode)
+    with path.open("rb") as file:
+        data = file.read(_LARGEST + 1)
+    if len(data) > _LARGEST:
+        raise OSError(errno.EFBIG, f"it is larger than {_LARGEST} bytes")
+    return data
 
 
 def configured_settings(command: str, environ: Mapping[str, str] | None = None) -> Settings:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -102,6 +102,14 @@ def discover(
         looked_at(env) if paths is None else (),
         tuple(_links(roots, wanted)),
     )
+
+
+def discover_in(paths: Iterable[str | os.PathLike[str]] | None, cwds: Sequence[str]) -> Discovery:
+    """The workspaces of several directories, each once, as ``discover`` finds those of one."""
+    found = [discover(paths, cwd) for cwd in cwds]
+    places = {place.directory: place for each in found for place in each.places}
+    errors = dict.fromkeys(error for each in found for error in each.errors)
+    return found[0]._replace(places=tuple(places.values()), errors=tuple(errors))
 
 
 def _links(roots: Iterable[Root], wanted: frozenset[str] | None) -> Iterator[Path]:

@@ -85,15 +85,25 @@ def stat_of(pid: int) -> Stat:
     return Stat(fields[0] in (b"Z", b"X"), bool(int(fields[6]) & _KTHREAD), int(fields[19]))
 
 
+def created_at(ticks: int | None, boot: float | None) -> float | None:
+    """When what began so many clock ticks after boot began, seconds since the epoch (Linux)."""
+    return None if ticks is None or boot is None else boot + ticks / os.sysconf("SC_CLK_TCK")
+
+
 def start_ticks(pid: int) -> int | None:
     """When a process began, in clock ticks since boot (Linux)."""
     return stat_of(pid).ticks
 
 
 def boot_time() -> float | None:
-    """When this machine was booted (Linux): the same number that psutil reads."""
-    match = re.search(r"^btime (\d+)", read_text(_PROC / "stat") or "", re.MULTILINE)
-    return float(match[1]) if match else None
+    """When this machine was booted, by the clock that processes' starts are counted on (Linux).
+
+    The ``btime`` of /proc/stat may be a container's own start (lxcfs shows that), with which every process seems to
+    begin in the future.
+    """
+    if sys.platform == "linux":
+        return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    return None
 
 
 def pid_max() -> int | None:
@@ -116,12 +126,12 @@ def _mount_of(path: Path) -> str | None:
 
 def init_created(boot: float | None) -> float | None:
     """When process 1 of our pid namespace began; ``None`` where /proc is another namespace's (Linux)."""
-    ticks = stat_of(1).ticks
+    created = created_at(stat_of(1).ticks, boot)
     try:
         ours = os.readlink(_PROC / "self") == str(os.getpid())
     except OSError:
         return None
-    return boot + ticks / os.sysconf("SC_CLK_TCK") if ours and boot is not None and ticks is not None else None
+    return created if ours else None
 
 
 def has_own_root() -> bool:

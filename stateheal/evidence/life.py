@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from stateheal.evidence.host import read_bytes, stat_of
+from stateheal.evidence.host import created_at, read_bytes, stat_of
 from stateheal.model.look import Look, Seen
 
 _PROC = "/proc"
@@ -21,13 +21,13 @@ def look_at_proc(boot: float | None) -> Look:
         pids = [int(name) for name in os.listdir(_PROC) if name.isdigit()]
     except OSError as error:
         return Look(trouble=f"{_PROC}: {error.strerror or error}")
-    own, tick = os.getpid(), os.sysconf("SC_CLK_TCK")
-    return Look(tuple(_seen(pid, boot, tick) for pid in pids if pid != own))
+    own = os.getpid()
+    return Look(tuple(_seen(pid, boot) for pid in pids if pid != own))
 
 
-def _seen(pid: int, boot: float | None, tick: int) -> Seen:
+def _seen(pid: int, boot: float | None) -> Seen:
     stat = stat_of(pid)
-    created = None if boot is None or stat.ticks is None else boot + stat.ticks / tick
+    created = created_at(stat.ticks, boot)
     if stat.kernel:  # it has no command line, and stands in no other namespace: a look is taken before every repair
         return Seen(pid, (), None, created, stat.kernel, stat.zombie)
     argv = _argv(read_bytes(f"{_PROC}/{pid}/cmdline"))

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from stateheal.evidence.host import boot_time, read_host, read_text, stat_of
+from stateheal.evidence.host import boot_time, created_at, read_host, read_text, stat_of
 from stateheal.model.liveness import HostFacts, ProcessFacts
 from stateheal.model.look import Look, Seen
 
@@ -194,15 +194,15 @@ def _has_live_threads(pid: int) -> bool:
 def _details(pid: int) -> ProcessFacts:
     import psutil
 
-    zombie, argv, created = False, None, None
+    stat = stat_of(pid)
+    zombie, argv, created = False, None, created_at(stat.ticks, boot_time())
     try:
         process = psutil.Process(pid)
-        created = float(process.create_time())
+        created = float(process.create_time()) if created is None else created
         zombie = process.status() == psutil.STATUS_ZOMBIE
         argv = tuple(process.cmdline()) or None
     except (psutil.Error, OSError):
         pass  # denied, or hidden: unknown, never a mismatch
     if zombie and _has_live_threads(pid):
         zombie = False  # only its first thread has ended
-    stat = stat_of(pid)
     return ProcessFacts(pid, True, zombie=zombie, argv=argv, created=created, ticks=stat.ticks, kernel=stat.kernel)

@@ -19,10 +19,11 @@ from stateheal.commit.journal import Journal
 from stateheal.commit.location import journal_path
 from stateheal.diagnosis.catalogue import RULE_OF
 from stateheal.diagnosis.rules.notices import TURN_RUNNING
-from stateheal.engine.commands import heal
+from stateheal.engine.commands import heal_found
 from stateheal.engine.configuration import configured_settings
 from stateheal.engine.world import World
 from stateheal.errors import StatehealError
+from stateheal.evidence.discover import discover_in
 from stateheal.evidence.roots import default_roots, is_in_sandbox
 from stateheal.formats.digest import sha256
 from stateheal.formats.times import format_time
@@ -49,12 +50,12 @@ _MOST_JOBS = 20
 """Jobs that are named; beyond it their number must do."""
 
 
-def answer(event: str, cwd: str, late: Sequence[object], verbose: bool) -> str | None:
-    """Heal the workspaces of a directory; what to print, if anything. ``late`` becomes true at the deadline."""
+def answer(event: str, cwds: Sequence[str], late: Sequence[object], verbose: bool) -> str | None:
+    """Heal the workspaces of some directories; what to print, if anything. ``late`` becomes true at the deadline."""
     world = World(stop=lambda: bool(late), whole_workspaces=True, wait=_WAIT, greet=lambda endpoint: None)
     try:
-        request = Request(_paths(event), cwd, settings=configured_settings("heal"))
-        report = heal(request, world=world, command="hook")
+        request = Request(_paths(event), settings=configured_settings("heal"))
+        report = heal_found(discover_in(request.paths, cwds), request, world=world, command="hook")
     except StatehealError as error:
         note(str(error), verbose)
         return _said([f"stateheal could not look after this workspace's jobs: {_cause(str(error))}."], [], event)

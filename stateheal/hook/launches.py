@@ -7,12 +7,17 @@ call counts as one: the hook then looks for nothing, at worst. Imported only whe
 
 from __future__ import annotations
 
+import os
+
 from stateheal.dialects.names import COMMANDS, SCRIPTS
 
 NAMES = ("companion", *(script for script in SCRIPTS if "companion" not in script))
 """What names a companion's script."""
 _READ = frozenset(("grep", "rg", "git", "cat", "vim", "vi", "less", "head", "tail", "sed", "ls", "echo", "cargo"))
 """Programs that a script's name may stand behind without being called."""
+_GOES = frozenset(("cd", "pushd", "--cwd", "-C", "Set-Location", "sl"))
+"""What stands before a directory."""
+_MOST_DIRECTORIES = 8
 _CONTINUED = ("\\\r\n", "\\\n", "`\r\n", "`\n", "^\r\n", "^\n")
 _ENDS = str.maketrans(dict.fromkeys(";|&", "\n"))
 _BLANKS = str.maketrans({**dict.fromkeys("\"'`(),[]\t\r", " "), **dict.fromkeys("{}")})
@@ -28,6 +33,15 @@ def launches(command: object) -> bool:
     segments = [segment.translate(_BLANKS).split() for segment in _simple_commands(text)]
     names = {name for words in segments for name in _set_to_a_script(words)}
     return any(_calls(words, names) for words in segments)
+
+
+def directories(command: str, cwd: str) -> list[str]:
+    """Directories, besides the one it is started in, that a command goes to or names: there the companion may work."""
+    words = command.translate(_BLANKS | _ENDS).split()
+    named = [words[number + 1] for number, word in enumerate(words[:-1]) if word in _GOES]
+    named += [word.partition("=")[2] for word in words if word.startswith("--cwd=")]
+    paths = [os.path.normpath(os.path.join(cwd, os.path.expanduser(each))) for each in named[:_MOST_DIRECTORIES]]
+    return [each for each in dict.fromkeys(paths) if each != os.path.normpath(cwd) and os.path.isdir(each)]
 
 
 def _simple_commands(text: str) -> list[str]:

@@ -31,17 +31,18 @@ def main(arguments: list[str]) -> None:
     try:
         let_go = set_deadline(os.environ)
         event = _read_event()
-        cwd = None if event is None else concerned(event)
-        if verbose and cwd is None:
+        cwds = [] if event is None else concerned(event)
+        if verbose and not cwds:
             os.write(2, b"stateheal: no hook event that has to do with jobs\n")
-        if event is None or cwd is None:
+        if event is None or not cwds:
             return
         _stamp(os.environ)
-        if in_order(cwd, os.environ):
+        cwds = [each for each in cwds if not in_order(each, os.environ)]
+        if not cwds:
             return
         from stateheal.hook.heal import answer
 
-        text = answer(str(event["hook_event_name"]), cwd, let_go, verbose)
+        text = answer(str(event["hook_event_name"]), cwds, let_go, verbose)
         if text:
             os.write(1, text.encode("utf-8", "replace"))
     except BaseException as error:
@@ -102,31 +103,31 @@ def _read_event() -> dict[str, object] | None:
     return event if isinstance(event, dict) else None
 
 
-def concerned(event: dict[str, object]) -> str | None:
-    """The directory whose workspaces are about to be used; ``None`` where the event has nothing to do with jobs."""
+def concerned(event: dict[str, object]) -> list[str]:
+    """The directories whose workspaces are about to be used; none where the event has nothing to do with jobs."""
     cwd = event.get("cwd")
     if not isinstance(cwd, str) or (not cwd.startswith(("/", "\\")) and cwd[1:2] != ":") or "\0" in cwd:
-        return None
+        return []
     name, tool = event.get("hook_event_name"), event.get("tool_input")
     if name == "SessionStart":
-        return cwd
+        return [cwd]
     if name == "PreToolUse" and event.get("tool_name") in _TOOLS and isinstance(tool, dict):
-        return cwd if _launches(tool.get("command")) else None
+        return _launched_in(cwd, tool.get("command"))
     if name == "UserPromptExpansion":
-        return cwd if _expands_to_a_launch(event) else None
-    return None
+        return _expanded_in(cwd, event)
+    return []
 
 
-def _expands_to_a_launch(event: dict[str, object]) -> bool:
+def _expanded_in(cwd: str, event: dict[str, object]) -> list[str]:
     """``/codex:rescue``, ``/gemini:status`` …, and what expands to such a call by itself."""
     name = event.get("command_name")
     plugin, _, command = name.partition(":") if isinstance(name, str) else ("", "", "")
     if plugin in SLASH or "codex" in plugin:
-        return command in SLASH_COMMANDS or command in COMMANDS
-    return _launches(event.get("prompt"))
+        return [cwd] if command in SLASH_COMMANDS or command in COMMANDS else []
+    return _launched_in(cwd, event.get("prompt"))
 
 
-def _launches(command: object) -> bool:
-    from stateheal.hook.launches import launches  # an unrelated command does not pay for it
+def _launched_in(cwd: str, command: object) -> list[str]:
+    from stateheal.hook.launches import directories, launches  # an unrelated command does not pay for it
 
-    return launches(command)
+    return [cwd, *directories(str(command), cwd)] if launches(command) else []

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from stateheal.engine.commands import heal_found
 from stateheal.engine.world import World
-from stateheal.evidence.discover import Discovery, discover
+from stateheal.evidence.discover import Discovery, discover_in
 from stateheal.evidence.snapshot import read_snapshot
 from stateheal.formats.jsontext import Json
 from stateheal.fs.directory import Directory, open_directory
@@ -33,11 +33,10 @@ def close_jobs(
 
     ``paths`` as for ``heal``. Jobs whose process lives after all are left alone, as ever.
     """
-    discoveries = [discover(paths, cwd) for cwd in cwds]
-    places = {place.directory: place for found in discoveries for place in found.places}
-    errors = [error for each in discoveries for error in each.errors]
-    narrowed = tuple(_narrowed(places.values(), closing, errors))
-    found = Discovery(discoveries[0].roots, narrowed, tuple(dict.fromkeys(errors)))
+    found = discover_in(paths, cwds)
+    errors = list(found.errors)
+    narrowed = tuple(_narrowed(found.places, closing, errors))
+    found = Discovery(found.roots, narrowed, tuple(dict.fromkeys(errors)))
     return heal_found(found, Request(settings=Settings(closing=closing)), world=world)
 
 

@@ -69,6 +69,25 @@ def test_the_environment_goes_before_the_file(
     assert run(capsys, "audit", str(tree.root))[0] == 0, "an empty STATEHEAL_CONFIG: no file"
 
 
+@pytest.mark.posix("FIFOs and devices")
+@pytest.mark.parametrize("kind", ["fifo", "/dev/zero", "directory", "large"])
+def test_what_is_no_small_file_is_refused_at_once(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tree: Tree, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = Path("/dev/zero") if kind == "/dev/zero" else tmp_path / kind
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "directory":
+        path.mkdir()
+    elif kind == "large":
+        path.write_text("# much\n" * 200_000)
+    monkeypatch.setenv("STATEHEAL_CONFIG", str(path))
+    status, out, err = run(capsys, "audit", str(tree.root))
+    assert (status, out) == (3, "") and f"{path}: cannot be read: it is" in err.replace("\n", " ")
+    monkeypatch.setenv("STATEHEAL_CONFIG", os.devnull)
+    assert run(capsys, "audit", str(tree.root))[0] == 1, "as none"
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

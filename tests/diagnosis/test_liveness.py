@@ -101,6 +101,14 @@ TABLE: list[tuple[Any, ...]] = [
     ("digits in a string are that number", owner(pid="4242"), process(), ALIVE, "exists"),
     ("a broker that names its endpoint", SERVES, process((*BROKER, "--endpoint", "unix:/a")), ALIVE, "exists"),
     ("the same with =", SERVES, process((*BROKER, "--endpoint=unix:/a")), ALIVE, "exists"),
+    ("the same, spelled otherwise", SERVES, process((*BROKER, "--endpoint", "unix://private/a")), ALIVE, "exists"),
+    (
+        "the same in a process title",
+        SERVES,
+        process(("node x-broker.mjs serve --endpoint unix:/a", "", "")),
+        ALIVE,
+        "exists",
+    ),
     ("a broker's pid, who has it will not say", SERVES, process(None), ALIVE, "exists"),
     (
         "a broker's pid has another; the broker lives elsewhere",
@@ -307,6 +315,14 @@ TABLE: list[tuple[Any, ...]] = [
             ("a task of which nothing more is known", LOST, Seen(7, FOREGROUND)),
             ("the job's kind is unknown", {**LOST, "kind": "critique"}, Seen(7, REVIEW, created=BEGAN)),
             ("and it does not say when it was made", {**LOST, "created_at": None}, Seen(7, FOREGROUND, created=BEGAN)),
+            ("a task that waited", {**LOST, "created_at": NOW - 5 * HOUR}, Seen(7, FOREGROUND, created=NOW - 2 * HOUR)),
+            ("a worker that does not say whose", LOST, Seen(7, WORKER[:3], created=BEGAN)),
+            ("a review's worker", LOST_REVIEW, Seen(7, (*WORKER[:2], "review-worker"), created=BEGAN)),
+            (
+                "its own companion's way",
+                {**LOST, "ways": (Argv(r"grok-bridge.*", ("run",)),)},
+                Seen(7, ("node", "/x/grok-bridge.mjs", "run", "x"), created=BEGAN),
+            ),
             ("the pid is none", {**LOST, "pid": "worker"}, Seen(7, FOREGROUND, created=BEGAN)),
         )
     ),

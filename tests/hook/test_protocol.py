@@ -174,7 +174,35 @@ def test_which_commands_launch_a_job(command: Any, expected: bool) -> None:
     ],
 )
 def test_which_events_concern_it(given: dict[str, Any], expected: bool) -> None:
-    assert concerned(given) == ("/p" if expected else None)
+    assert concerned(given) == (["/p"] if expected else [])
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "cd {0} && node x/codex-companion.mjs task hi",
+        "(cd '{0}'; node x/codex-companion.mjs task hi)",
+        "pushd {0}; node x/codex-companion.mjs task hi",
+        "node x/codex-companion.mjs task --cwd {0} hi",
+        "node x/codex-companion.mjs task --cwd={0} hi",
+        'node x/codex-companion.mjs task -C "{0}" hi',
+        "env -C {0} node x/codex-companion.mjs task hi",
+        "cd ../project && node x/codex-companion.mjs task hi",
+    ],
+)
+def test_the_directories_that_a_launch_goes_to_are_healed_too(command: str, project: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    given = event(tmp_path / "elsewhere", tool_input={"command": command.format(project)})
+    assert concerned(given) == [str(tmp_path / "elsewhere"), str(project)]
+
+
+@pytest.mark.processes
+def test_a_launch_elsewhere_finds_its_workspace_healed(tree: Tree, project: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    command = f"cd {project} && node x/codex-companion.mjs task hi; cd /nowhere/at/all"
+    said = call(event(tmp_path / "elsewhere", tool_input={"command": command}))
+    assert said is not None and tree.entry(ORPHAN)["phase"] == "orphaned"
+    assert call(event(tmp_path / "elsewhere", tool_input={"command": command})) is None
 
 
 # --- what it says --------------------------------------------------------------------------------------------------

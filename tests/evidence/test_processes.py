@@ -1,0 +1,38 @@
+"""What is told of a process's beginning: by the clock that its ticks are counted on."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from stateheal.evidence import host
+from stateheal.evidence.processes import SystemProcesses
+
+
+@pytest.mark.processes
+@pytest.mark.proc("start ticks")
+@pytest.mark.parametrize("moved", [0.0, 3 * 86400.0, -3600.0])
+def test_a_boot_time_that_proc_stat_makes_up_moves_nobody(moved: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """lxcfs shows a container's own start as ``btime``, and psutil counts from that."""
+    real = psutil.boot_time()
+    monkeypatch.setattr(psutil, "boot_time", lambda: real + moved)
+    monkeypatch.setattr(psutil._pslinux, "boot_time", lambda: real + moved)
+    monkeypatch.setattr(psutil._pslinux, "BOOT_TIME", real + moved, raising=False)
+    before = time.time()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        table = SystemProcesses()
+        facts, seen = table.facts(child.pid), table.look().by_pid[child.pid]
+        child.communicate(b"\n")
+    for created in (facts.created, seen.created):
+        assert created is not None and before - 2 < created < time.time() + 1
+
+
+@pytest.mark.proc("btime")
+def test_the_boot_is_when_the_system_says() -> None:
+    boot = host.boot_time()
+    assert boot is not None and abs(boot - psutil.boot_time()) < 2 and boot < psutil.Process(os.getpid()).create_time()
