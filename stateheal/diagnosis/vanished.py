@@ -8,6 +8,7 @@ directory's own time: where it is older than the project's last job, the project
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from stateheal.diagnosis.foreign import inside, of_another_system
 from stateheal.diagnosis.job import Job
@@ -27,11 +28,13 @@ _HINT = "; --assume-local if it is gone for good"
 
 def why_not_vanished(view: View) -> str | None:
     """Why an absent project directory may be somewhere; ``None`` where it is gone from this very machine."""
-    if view.settings.assume_local or view.evidence.absence is None:
+    absence = view.evidence.absence
+    if view.settings.assume_local or absence is None:
         return None
+    view = replace(view, clean=frozenset(), spared=frozenset(), touched=None)  # those that are in order tell of it, too
     jobs = list(every_job(view))
-    reason = _of_another_system(view, jobs) or _not_here(view.evidence.absence, str(view.evidence.home))
-    reason = reason or _unchanged(view.evidence.absence, _last_begun(view, jobs), view.now)
+    reason = _of_another_system(view, jobs) or _not_here(absence, str(view.evidence.home))
+    reason = reason or _unchanged(absence, _last_begun(view, jobs), view.now)
     return reason + _HINT if reason else None
 
 
