@@ -14,7 +14,7 @@ from stateheal.diagnosis.job import Job, Record
 from stateheal.diagnosis.repairs import ending, is_shape
 from stateheal.diagnosis.rule import Diagnosed, Rule, file_finding, job_finding, on_disk
 from stateheal.diagnosis.view import View
-from stateheal.formats.jsonsalvage import Salvage, gate_in
+from stateheal.formats.jsonsalvage import Salvage, gate_in, unread_process
 from stateheal.formats.jsontext import Json, ParseFailure
 from stateheal.formats.times import parse_time
 from stateheal.model.disk import INDEX, NEW_INDEX, Snapshot
@@ -107,13 +107,15 @@ def _readable_entries(view: View, index: Snapshot, found: Salvage) -> list[Json]
         known = entries.get(ident)
         entries[ident] = entry if known is None else _better(known, entry)
     rebuilt = [_corrected(entry, view.draft.records.get(ident)) for ident, entry in entries.items()]
-    rebuilt += [_completed(view, cut) for cut in found.fragments if _names_process(cut) and cut["id"] not in entries]
-    return rebuilt[:50]
+    cut = {str(each["id"]): each for each in found.fragments if _says_enough(each) and each["id"] not in entries}
+    return (rebuilt + [_completed(view, each) for each in cut.values()])[:50]
 
 
-def _names_process(cut: Mapping[str, Json]) -> bool:
-    """A cut entry is used only where it says enough to judge by: it may name a process that lives."""
-    return is_plain_id(str(cut["id"])) and is_active(cut) and cut.get("pid") is not None
+def _says_enough(cut: Mapping[str, Json]) -> bool:
+    """A damaged entry is used where it tells what became of its job, or may name a process that lives."""
+    told = is_active(cut) and cut.get("pid") is not None
+    ended = is_finished(cut) and bool({"createdAt", "updatedAt"} & cut.keys())
+    return is_plain_id(str(cut["id"])) and (told or ended)
 
 
 def _completed(view: View, cut: Mapping[str, Json]) -> Record:
@@ -183,6 +185,11 @@ def _torn_job(view: View, job: Job, snapshot: Snapshot, reason: str) -> Iterator
     if rebuilt is None:
         message += "; neither in it nor in the index can be read what became of the job"
         yield Diagnosed(job_finding(view, job, TORN_JOB, message, severity=Severity.NOTICE))
+        return
+    unread = unread_process(snapshot.data, rebuilt) if is_active(rebuilt, job.dialect) else None
+    if unread is not None:
+        message = f"{name} is {reason}; its {unread} cannot be read and may name a process that lives: it is left alone"
+        yield Diagnosed(job_finding(view, job, TORN_JOB, message, severity=Severity.UNSURE))
         return
     has_result = rebuilt.get("result") is not None or rebuilt.get("rendered") is not None
     kept = whence or ("its answer can still be read and is kept" if has_result else "no answer can be read from it")

@@ -342,3 +342,54 @@ def test_of_an_entry_and_its_file_the_newer_wins_field_by_field(tmp_path: Path) 
     assert tree.entry("task-1")["summary"] == "Handled it." and tree.entry("task-1")["extra"] == "file only"
     assert tree.entry("task-2")["summary"] == "the prompt" and tree.entry("task-2")["completedAt"] == at(-60)
     assert tree.entry("task-3")["status"] == "completed"
+
+
+# --- what stands behind the damage -----------------------------------------------------------------------------------
+
+
+def damage(path: Path, right: bytes, wrong: bytes) -> None:
+    data = path.read_bytes()
+    assert right in data
+    path.write_bytes(data.replace(right, wrong, 1))
+    os.utime(path, (NOW - 3600, NOW - 3600))
+
+
+@pytest.mark.parametrize("wrong", [b"map\x01", b'map "', bytes(40), b"map \\q"])
+def test_an_answer_behind_a_wrong_byte_stays(tmp_path: Path, wrong: bytes) -> None:
+    tree = Tree(tmp_path / "tree").add(done("task-1"))
+    whole = tree.record("task-1")
+    damage(tree.path / "jobs/task-1.json", b"map the failing tests"[: 40 if len(wrong) < 40 else 3], wrong)
+    heal([tree.root], world=world(), journal=journal_in(tmp_path))
+    healed = tree.record("task-1")
+    assert {key: healed[key] for key in ("status", "result", "rendered", "pid", "turnId")} == {
+        key: whole[key] for key in ("status", "result", "rendered", "pid", "turnId")
+    }
+
+
+@pytest.mark.parametrize("wrong", [b"map\x01", b'map "'])
+def test_an_entry_with_a_wrong_byte_and_no_job_file_stays(tmp_path: Path, wrong: bytes) -> None:
+    tree = Tree(tmp_path / "tree").add(done("task-1")).add(done("task-2")).add(done("task-3"))
+    for path in (tree.path / "jobs").iterdir():
+        path.unlink()
+    whole = tree.entry("task-1")
+    damage(tree.path / "state.json", b"map", wrong)
+    heal([tree.root], world=world(), journal=journal_in(tmp_path))
+    assert sorted(entry["id"] for entry in tree.read_index()["jobs"]) == ["task-1", "task-2", "task-3"]
+    assert tree.entry("task-1") == {key: value for key, value in whole.items() if key != "summary"}
+
+
+@pytest.mark.parametrize("field", ["pid", "agentPid"])
+def test_a_process_that_cannot_be_read_any_more_may_live(tmp_path: Path, field: str) -> None:
+    tree = Tree(tmp_path / "tree").add(job("task-1", pid=None, **({"agentPid": 4242} if field != "pid" else {})))
+    (tree.path / "state.json").unlink()
+    path = tree.path / "jobs/task-1.json"
+    damage(path, f'"{field}": '.encode(), f'"{field}": \x01'.encode())
+    path.rename(tree.path / "jobs/task-mnyhf4jl-1mnkv1.json")
+    (tree.path / "jobs/task-mnyhf4jl-1mnkv1.json").write_bytes(
+        (tree.path / "jobs/task-mnyhf4jl-1mnkv1.json").read_bytes().replace(b"task-1", b"task-mnyhf4jl-1mnkv1")
+    )
+    settle(tree.path)
+    before = files_in(tree.path)
+    report = heal([tree.root], world=world(), journal=journal_in(tmp_path))
+    assert files_in(tree.path) == before
+    assert any(f.rule == "torn-job" and f.severity is Severity.UNSURE and field in f.message for f in report.findings)
