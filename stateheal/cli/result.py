@@ -34,9 +34,10 @@ from stateheal.text import count_of, printable, printable_lines
 def result_command(job: str | None, request: Request, everything: bool, folder: str | None, output: Output) -> int:
     """Print a job's answer, wherever it still is.
 
-    It is taken from the job file, else from the Codex rollout of its turn, else from its log: the final output or the
-    last message. stdout is the answer and nothing else; where it came from is said on stderr. Where there is none, the
-    reason is said, and the exit status is 1. Jobs that the index does not know are found, too. Changes nothing.
+    It is taken from the job file, else from the index entry, the Codex rollout of its turn, or its log: the final
+    output or the last message. stdout is the answer and nothing else; where it came from is said on stderr. Where
+    there is none, the reason is said, and the exit status is 1. Jobs that the index does not know are found, too.
+    Changes nothing.
 
     JOB is a job id or its beginning; PATH as for audit. With --all every argument is a PATH.
 
@@ -96,7 +97,7 @@ def _show(job: str, found: list[JobAnswer], saved: list[tuple[JobAnswer, Path | 
             + (f"; {best.note}" if best.note else "")
         )
     resume = resume_command(best.thread)
-    if resume and best.source != "job file":
+    if resume and best.source not in ("job file", "index entry"):
         say(f"to go on with it: {resume}")
 
 

@@ -14,14 +14,14 @@ from typing import NamedTuple
 from stateheal.commit.attributes import read_attributes
 from stateheal.commit.creation import Creation
 from stateheal.commit.files import Target, ensure_unchanged, named_errors, new_stat, opened, read_plain
-from stateheal.commit.logs import append_line, log_state, may_append
+from stateheal.commit.logs import append_line, log_state, may_append, records_beside
 from stateheal.commit.manifest import PERMISSIONS, Item, State, state_of
 from stateheal.commit.removal import Discard, Removal
 from stateheal.commit.run_writer import RunWriter
 from stateheal.commit.swap import Replacement, Swap
 from stateheal.errors import Conflict, Refused, StatehealError, WriteError
 from stateheal.fs.directory import Directory, Folders, parse_own_name
-from stateheal.model.disk import INDEX, JOBS, FileStat
+from stateheal.model.disk import INDEX, FileStat
 from stateheal.model.liveness import Owner
 from stateheal.model.plan import FileChange, LogLine, Plan
 
@@ -139,8 +139,9 @@ def _is_leftover_of_a_run(name: str) -> bool:
 
 def _kept_items(plan: Plan, folders: Folders, changed: set[str]) -> Iterator[Item]:
     """Copies of files that are not changed now, but that the plugin may delete once their job is in the index."""
-    for name in (f"{JOBS}/{stem}{suffix}" for stem in plan.keeps for suffix in (".json", ".log")):
-        if name.endswith(".json") and name in changed:
+    logs = {line.name for line in plan.logs}  # of these the line alone is noted
+    for name in plan.keeps:
+        if name in changed and name not in logs:
             continue  # its original is kept already
         try:
             folder, plain = folders.of(name)
@@ -219,7 +220,7 @@ def _log(folders: Folders, line: LogLine) -> _Log | None:
 
 def _due(logs: Sequence[_Log], written: Sequence[str]) -> list[_Log]:
     """Of a repair that did not come to its end, the lines of jobs whose record was written."""
-    return [log for log in logs if INDEX in written or log.item.name.removesuffix(".log") + ".json" in written]
+    return [log for log in logs if not {*written}.isdisjoint((*records_beside(log.item.name), INDEX))]
 
 
 def _write_lines(logs: Sequence[_Log], written: list[str]) -> list[WriteError]:

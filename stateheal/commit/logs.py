@@ -46,6 +46,12 @@ class LogState(NamedTuple):
         return longer.hexdigest()
 
 
+def records_beside(log: str) -> tuple[str, ...]:
+    """Where the record of a log's job may stand: ``jobs/<id>.json``, or in the job's own directory (field guide 11)."""
+    own = (f"{log.rpartition('/')[0]}/job.json",) if log.count("/") > 1 else ()
+    return (log.removesuffix(".log") + ".json", *own)
+
+
 def log_state(folder: Directory, name: str) -> LogState:
     """A log's identity and digest. Raises ``OSError``."""
     import hashlib

@@ -20,7 +20,7 @@ from typing import NamedTuple
 from stateheal.commit.archive import Archive
 from stateheal.commit.files import named_errors, read_plain
 from stateheal.commit.journal import Journal
-from stateheal.commit.logs import append_line, log_state, may_append, tail_after
+from stateheal.commit.logs import append_line, log_state, may_append, records_beside, tail_after
 from stateheal.commit.manifest import Item, State, state_of
 from stateheal.commit.run_writer import RunWriter
 from stateheal.commit.swap import SECOND_SUFFIX
@@ -150,7 +150,7 @@ def _finish_lines(folders: Folders, archive: Archive, journal: Journal, writer: 
 def _rest(folders: Folders, item: Item, items: Sequence[Item]) -> _Rest | None:
     """What a log lacks, where its job's record is the one that this very run wrote."""
     healed = {each.name: each for each in items if each.action in ("replace", "create")}
-    beside = (item.name.removesuffix(".log") + ".json", item.name.rpartition("/")[0] + "/job.json", INDEX)
+    beside = (*records_beside(item.name), INDEX)
     record = next((healed[name] for name in beside if name in healed), None)
     if record is None or item.before is None or not _is_its_work(folders, record):
         return None

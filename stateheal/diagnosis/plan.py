@@ -101,7 +101,7 @@ def _plan(view: View, tells_edits: bool) -> tuple[Plan, str | None]:
     files = tuple(_changes(evidence, draft, ledger))
     logs = _log_lines(view, draft)
     refusal, culprit = _check(view, draft, files, last_word) if files else (None, None)
-    return Plan(evidence.place, tuple(findings), files, logs, draft.keeps, refusal), culprit
+    return Plan(evidence.place, tuple(findings), files, logs, _kept(view, draft), refusal), culprit
 
 
 def _until_settled(view: View, ledger: _Ledger) -> tuple[list[Finding], Draft, list[Finding]]:
@@ -259,6 +259,10 @@ def _log_lines(view: View, draft: Draft) -> tuple[LogLine, ...]:
     return tuple(LogLine(log_name(stem, view.dialect), text) for stem, text in lines)
 
 
+def _kept(view: View, draft: Draft) -> tuple[str, ...]:
+    return tuple(name(stem, view.dialect) for stem in draft.keeps for name in (record_name, log_name))
+
+
 def plan_asked_for(view: View, found: Sequence[Diagnosed]) -> Plan:
     """The plan of repairs that a person asked for, checked as every plan is: read back, diagnosed again, the schema."""
     ledger = _Ledger(dialect=view.dialect)
@@ -274,4 +278,4 @@ def plan_asked_for(view: View, found: Sequence[Diagnosed]) -> Plan:
     refusal, _ = _check(view, draft, files, [each for each in again if (each.rule, each.job) not in before])
     if not changes and any(each.change is not None for each in found):
         refusal = allowed[0].finding.evidence
-    return Plan(view.evidence.place, tuple(each.finding for each in allowed), files, logs, draft.keeps, refusal)
+    return Plan(view.evidence.place, tuple(each.finding for each in allowed), files, logs, _kept(view, draft), refusal)

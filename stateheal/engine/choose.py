@@ -13,7 +13,7 @@ from stateheal.engine.job_ids import the_one_that_begins
 from stateheal.errors import StatehealError, UsageError
 from stateheal.evidence.hashes import hashes_of
 from stateheal.formats.jsontext import Json, parse, same
-from stateheal.model.disk import INDEX, JOBS
+from stateheal.model.disk import INDEX, JOBS, stem_of
 from stateheal.model.records import entries_of, text_of
 
 
@@ -42,9 +42,9 @@ def run_to_undo(journal: Journal, run: str | None, cwd: str | None = None, job: 
 def _ids(archive: Archive) -> Iterator[str]:
     """The jobs that a run may have changed: by the names of their files, and by the index as it was."""
     for item in archive.items:
-        folder, _, name = item.name.partition("/")
-        if folder == JOBS and name.endswith(".json"):
-            yield name.removesuffix(".json")
+        ident = stem_of(item.name)
+        if ident is not None and item.name.endswith(".json"):
+            yield ident
         elif item.name == INDEX and item.action == "replace":
             with suppress(StatehealError, OSError):
                 entries = entries_of(parse(archive.originals([item])[INDEX]).value)
@@ -69,9 +69,9 @@ def _is_of(archive: Archive, hashes: frozenset[str]) -> bool:
 
 def _changes(archive: Archive, job: str) -> bool:
     """Whether a run changed a job: its files, or its entry in the index."""
-    names = {f"{JOBS}/{job}.json", f"{JOBS}/{job}.log"}
+    names, own = {f"{JOBS}/{job}.json", f"{JOBS}/{job}.log"}, f"{JOBS}/{job}/"
     for item in archive.items:
-        if item.name in names and item.action != "keep":
+        if (item.name in names or item.name.startswith(own)) and item.action != "keep":
             return True
         if item.name == INDEX and item.action == "replace":
             with suppress(StatehealError, OSError):

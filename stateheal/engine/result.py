@@ -1,4 +1,4 @@
-"""A job's answer, wherever it still is: in its job file, in a Codex rollout, in its log.
+"""A job's answer, wherever it still is: in its job file, its index entry, a Codex rollout, its log.
 
 Field guide sections 2 and 7. Nothing is written.
 """
@@ -19,12 +19,15 @@ from stateheal.engine.world import World
 from stateheal.errors import StatehealError, UsageError
 from stateheal.evidence.listing import read_bytes
 from stateheal.evidence.recoveries import recovery_of, whole_records
+from stateheal.evidence.snapshot import read_snapshot
 from stateheal.formats.joblog import last_answer
+from stateheal.formats.jsonsalvage import salvage
 from stateheal.formats.jsontext import Json
-from stateheal.fs.directory import open_directory
-from stateheal.model.disk import JOBS, Place
+from stateheal.fs.directory import folder_of, open_directory
+from stateheal.model.disk import INDEX, JOBS, Place, Snapshot
 from stateheal.model.evidence import Evidence
 from stateheal.model.jobs import JobAnswer
+from stateheal.model.layout import log_name, status_of
 from stateheal.model.liveness import Liveness
 from stateheal.model.problems import Problem
 from stateheal.model.records import entries_of, text_of
@@ -67,7 +70,7 @@ def _in_place(place: Place, job: str | None, auditor: Auditor) -> Iterator[JobAn
     logs = _logs_alone(place, {*known, *torn})
     for ident in dict.fromkeys((*known, *torn, *logs)):
         if job is None or ident.startswith(job):
-            answer = _answer(view, known.get(ident, Job(ident)), auditor.world)
+            answer = _answer(view, known.get(ident, Job(ident, dialect=view.dialect)), auditor.world)
             if job is not None or answer.text is not None or ident not in logs:
                 yield answer
 
@@ -90,18 +93,18 @@ def _answer(view: View, job: Job, world: World) -> JobAnswer:
     base = JobAnswer(
         evidence.place,
         job.id,
-        next((text for side in sides if (text := text_of(side, "status"))), "unknown"),
+        next((text for side in sides if (text := status_of(side, job.dialect))), "unknown"),
         next((text for side in sides if (text := text_of(side, "title"))), None),
         next((text for side in sides if (text := text_of(side, "threadId"))), None),
     )
-    file = str(evidence.place.directory / JOBS / f"{job.id}.json")
     stored = _stored(evidence, job)
     if stored is not None:
-        return base._replace(text=stored, source="job file", where=file)
+        text, source, name = stored
+        return base._replace(text=text, source=source, where=str(evidence.place.directory / name))
     recovery = _recovery(evidence, job, world)
     if recovery.message is not None:
         return base._replace(text=recovery.message, source="rollout", where=recovery.path or "")
-    log = f"{JOBS}/{job.id}.log"
+    log = log_name(job.id, job.dialect)
     with open_directory(evidence.place.directory) as directory:
         data = read_bytes(directory, log)
     said = last_answer(data.decode("utf-8", "replace")) if isinstance(data, bytes) else None
@@ -113,23 +116,50 @@ def _answer(view: View, job: Job, world: World) -> JobAnswer:
     return base._replace(note=_why_none(sides, alive, recovery.reason))
 
 
-def _stored(evidence: Evidence, job: Job) -> str | None:
-    """What the job file holds, as the plugin would show it; of a torn one, what stands whole in it."""
-    record = job.record
-    if record is None:
-        salvage = evidence.salvage.get(f"{JOBS}/{job.id}.json")
-        for piece in () if salvage is None else (*salvage.objects, salvage.members):
-            if (text := _shown(piece)) is not None:
-                return text
+def _stored(evidence: Evidence, job: Job) -> tuple[str, str, str] | None:
+    """What the job file holds, as the plugin would show it, else the index entry: text, source, name of the file.
+
+    Of a torn job file, what stands whole in it.
+    """
+    for piece in _in_file(evidence, job):
+        if (text := _shown(piece)) is not None:
+            return text, "job file", job.file
+    text = None if job.entry is None else _shown(job.entry)
+    return None if text is None else (text, "index entry", INDEX)
+
+
+def _in_file(evidence: Evidence, job: Job) -> Iterator[Mapping[str, Json]]:
+    if job.record is not None:
+        yield job.record
+        return
+    salvaged = evidence.salvage.get(job.file)
+    if job.dialect.record is None:  # there it is no record but the answer alone, which nothing else reads
+        found = _answer_file(evidence.place, job.file)
+        if found is not None and isinstance(found.value, dict):
+            yield found.value
+            return
+        salvaged = None if found is None else salvage(found.data)
+    if salvaged is not None:
+        yield from (*salvaged.objects, salvaged.members)
+
+
+def _answer_file(place: Place, name: str) -> Snapshot | None:
+    try:
+        with open_directory(place.directory) as directory, folder_of(directory, name) as (folder, base):
+            found = read_snapshot(folder, base, name)
+    except (OSError, ValueError):
         return None
-    return _shown(record)
+    return found if isinstance(found, Snapshot) else None
 
 
 def _shown(record: Mapping[str, Json]) -> str | None:
     result = record.get("result")
+    if isinstance(result, str) and result:
+        return result
     held = result if isinstance(result, dict) else {}
     codex = held.get("codex")
     raw = text_of(held, "rawOutput") or (text_of(codex, "stdout") if isinstance(codex, dict) else None)
+    raw = raw or text_of(record, "rawOutput")
     rendered = text_of(record, "rendered")
     return rendered if rendered and ("result" in held or "parseError" in held) else raw or rendered
 
@@ -146,6 +176,6 @@ def _why_none(sides: tuple[dict[str, Json], ...], alive: bool, of_rollout: str) 
     if alive:
         return "the job has not ended yet, and its log holds no message"
     message = next((text for side in sides if (text := text_of(side, "errorMessage"))), None)
-    file = "its job file holds no result" if sides else "there is no record of it"
+    file = "its record holds no result" if sides else "there is no record of it"
     said = f"; the record says: {message}" if message else ""
     return f"{file}, no rollout has one ({of_rollout}), and its log holds no message{said}"

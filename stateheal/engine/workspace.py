@@ -27,11 +27,12 @@ from stateheal.evidence.discover import Discovery
 from stateheal.evidence.schema import violations
 from stateheal.evidence.snapshot import max_bytes
 from stateheal.evidence.workspace import Sources, gather
-from stateheal.fs.directory import Directory, open_directory
-from stateheal.model.disk import INDEX, JOBS, Place, stem_of
+from stateheal.fs.directory import Directory, folder_of, open_directory
+from stateheal.model.dialect import Dialect
+from stateheal.model.disk import INDEX, Place, stem_of
 from stateheal.model.evidence import Evidence
 from stateheal.model.findings import Finding, Outcome
-from stateheal.model.layout import record_name
+from stateheal.model.layout import log_name, record_name
 from stateheal.model.liveness import Liveness, Owner
 from stateheal.model.look import Look
 from stateheal.model.problems import Problem, ProblemKind
@@ -168,9 +169,8 @@ class Healer:
             return True
         confirm = _confirmer(result.evidence, self.auditor.settings, self.auditor.world, directory)
         world = self.auditor.world
-        return carry_out(
-            result.plan, directory, self.run, confirm, never if world.whole_workspaces else world.stop, written
-        )
+        stop = never if world.whole_workspaces else world.stop
+        return carry_out(result.plan, directory, self.run, confirm, stop, written)
 
 
 def _confirmer(
@@ -183,7 +183,7 @@ def _confirmer(
         for owner in owners:
             pid = pid_of(owner.pid)
             process = world.processes.facts(pid) if pid is not None and pid > 0 else None
-            now = owner._replace(grown=_grown(directory, owner))
+            now = owner._replace(grown=_grown(directory, owner, evidence.dialect))
             verdict = judge(Case(now, process, evidence.host, settings, life))
             if verdict.state is not Liveness.DEAD:
                 return f"{owner.job} may be alive after all: {verdict.reason}"
@@ -204,13 +204,13 @@ def _lasting(look: Callable[[], Look], seconds: float) -> Callable[[], Look]:
     return lasting
 
 
-def _grown(directory: Directory, owner: Owner) -> int | None:
+def _grown(directory: Directory, owner: Owner, dialect: Dialect) -> int | None:
     """Bytes by which the job's log has grown since it was read."""
     if owner.log_size is None:
         return owner.grown
     try:
-        with directory.sub(JOBS) as jobs:
-            return jobs.stat(f"{owner.job}.log").st_size - owner.log_size
+        with folder_of(directory, log_name(owner.job, dialect)) as (folder, name):
+            return folder.stat(name).st_size - owner.log_size
     except (OSError, ValueError):
         return owner.grown
 

@@ -10,7 +10,9 @@ from stateheal.formats.joblog import last_answer
 from stateheal.formats.jsonsalvage import Salvage
 from stateheal.formats.jsontext import Json
 from stateheal.fs.directory import Directory
-from stateheal.model.disk import JOBS, LogFacts, Snapshot
+from stateheal.model.dialect import Dialect
+from stateheal.model.disk import LogFacts, Snapshot
+from stateheal.model.layout import log_name
 from stateheal.model.records import is_active, is_lost, lacks_answer, own_times, text_of, time_of
 from stateheal.model.turns import LostJob, Recovery, RolloutTurn, TurnFacts
 
@@ -19,7 +21,7 @@ ChooseTurn = Callable[[LostJob, Callable[[], Sequence[RolloutTurn]]], "RolloutTu
 """Which turn of a thread is a job's own; or why none is. Decided by ``diagnosis.turns``."""
 
 
-def turns_of(sides: Sequence[Record], rollouts: Rollouts) -> dict[tuple[str, str], TurnFacts]:
+def turns_of(sides: Sequence[Record], rollouts: Rollouts, dialect: Dialect) -> dict[tuple[str, str], TurnFacts]:
     """What rollouts say about the turns of task jobs that are active or ended without a result."""
     found: dict[tuple[str, str], TurnFacts] = {}
     for side in sides:
@@ -27,7 +29,7 @@ def turns_of(sides: Sequence[Record], rollouts: Rollouts) -> dict[tuple[str, str
         if (
             thread
             and turn
-            and (is_active(side) or is_lost(side))
+            and (is_active(side, dialect) or is_lost(side))
             and side.get("jobClass") == "task"
             and (thread, turn) not in found
         ):
@@ -44,12 +46,15 @@ def recoveries_of(
     now: float,
     rollouts: Rollouts,
     choose_turn: ChooseTurn,
+    dialect: Dialect,
 ) -> dict[str, Recovery]:
     """What the rollouts come to for every job that is active, or was closed without a result."""
     whole = whole_records(entries, records)
     found: dict[str, Recovery] = {}
     for ident, record in whole.items():
-        if text_of(record, "threadId") is not None and (is_active(record) or is_lost(record) or lacks_answer(record)):
+        if text_of(record, "threadId") is not None and (
+            is_active(record, dialect) or is_lost(record) or lacks_answer(record)
+        ):
             found[ident] = recovery_of(record, whole.values(), logs.get(ident), now, rollouts, choose_turn)
     return found
 
@@ -63,6 +68,7 @@ def answers_of(
     now: float,
     rollouts: Rollouts,
     choose_turn: ChooseTurn,
+    dialect: Dialect,
 ) -> dict[str, Recovery]:
     """For every job whose file does not parse, its answer from elsewhere: from the rollout, else from its log."""
     torn = {stem: salvaged[each.name] for stem, each in records.items() if each.name in salvaged}
@@ -72,8 +78,9 @@ def answers_of(
         record = {**whole.get(ident, {}), **salvage.members, **(salvage.objects[0] if salvage.objects else {})}
         record.pop("result", None)  # half of one must not pass for an answer
         found[ident] = recovery_of(record, whole.values(), logs.get(ident), now, rollouts, choose_turn)
-        if found[ident].message is None and (text := _logged_answer(directory, f"{JOBS}/{ident}.log")):
-            found[ident] = Recovery("", text, text_of(record, "turnId"), f"{JOBS}/{ident}.log", of_log=True)
+        log = log_name(ident, dialect)
+        if found[ident].message is None and (text := _logged_answer(directory, log)):
+            found[ident] = Recovery("", text, text_of(record, "turnId"), log, of_log=True)
     return found
 
 

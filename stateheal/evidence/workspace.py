@@ -133,10 +133,10 @@ def gather(place: Place, directory: Directory, sources: Sources) -> Evidence:
         absence=look_above(home) if there is False and home else None,
         twins=sources.twins,
         answers=answers_of(
-            directory, entries, records, salvaged, logs, host.now, sources.rollouts, sources.choose_turn
+            directory, entries, records, salvaged, logs, host.now, sources.rollouts, sources.choose_turn, dialect
         ),
-        turns=turns_of(sides, sources.rollouts),
-        recoveries=recoveries_of(entries, records, logs, host.now, sources.rollouts, sources.choose_turn)
+        turns=turns_of(sides, sources.rollouts, dialect),
+        recoveries=recoveries_of(entries, records, logs, host.now, sources.rollouts, sources.choose_turn, dialect)
         if sources.recover
         else {},
     )

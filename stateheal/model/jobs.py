@@ -84,7 +84,7 @@ class JobAnswer(NamedTuple):
     thread: str | None
     text: str | None = None
     source: str | None = None
-    """``job file``, ``rollout`` or ``log``; ``None`` where there is no answer."""
+    """``job file``, ``index entry``, ``rollout`` or ``log``; ``None`` where there is no answer."""
     where: str = ""
     """The path of that file."""
     note: str = ""

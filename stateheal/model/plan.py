@@ -67,7 +67,7 @@ class Draft:
     removed: frozenset[str] = frozenset()
     """Names of files that go."""
     keeps: tuple[str, ...] = ()
-    """Stems of jobs whose files the journal keeps a copy of although they do not change."""
+    """Stems of jobs whose record and log the journal keeps a copy of although they do not change."""
 
 
 class FileChange(NamedTuple):
@@ -103,7 +103,7 @@ class Plan(NamedTuple):
     """In the order of writing: job files, then the index."""
     logs: tuple[LogLine, ...] = ()
     keeps: tuple[str, ...] = ()
-    """Stems of jobs whose json and log the journal keeps a copy of."""
+    """Names of files that the journal keeps a copy of although they do not change."""
     refusal: str | None = None
     """Why the plan must not be carried out: it would not cure what it claims."""
     problems: tuple[str, ...] = ()
