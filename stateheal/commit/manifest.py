@@ -6,9 +6,11 @@ leaves the workspace, or that no run of ours writes, makes the archive unreadabl
 
 from __future__ import annotations
 
+import os
 import re
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +20,8 @@ from stateheal.model.disk import JOBS, FileStat
 
 PERMISSIONS = 0o777
 """Of a mode, what is recorded and put back: no file of a workspace needs a setuid bit."""
+_OF_FOLDERS = 0o3777
+"""The same of a directory's, where the set-group-id and the sticky bit have their use."""
 _ACTIONS = ("replace", "append", "cut", "create", "remove", "keep")
 _ENDINGS = (".json", ".log", ".lock")
 _OF_WHOLE_WORKSPACES = ("migrate", "prune", "undo")
@@ -87,6 +91,35 @@ def state_of(
 def attributes_of(state: State) -> dict[str, bytes]:
     """The extended attributes as they were."""
     return {name: a2b_base64(value) for name, value in (state.attributes or {}).items()}
+
+
+class Folder(NamedTuple):
+    """Whose a directory is, and who may go into it."""
+
+    mode: int
+    uid: int
+    gid: int
+
+
+def folders_of(workspace: Path) -> dict[str, dict[str, int]]:
+    """A workspace's two directories as the manifest holds them, by name; the workspace's own is empty. Raises
+    ``OSError``."""
+    found: dict[str, dict[str, int]] = {}
+    for name in ("", JOBS) if os.name == "posix" else ():
+        with suppress(FileNotFoundError):
+            info = (workspace / name).lstat()
+            found[name] = Folder(info.st_mode & _OF_FOLDERS, info.st_uid, info.st_gid)._asdict()
+    return found
+
+
+def folder_in(manifest: Mapping[str, Any], name: str) -> Folder | None:
+    """What a manifest says of a directory; ``None`` where it says nothing that can be used."""
+    folders = manifest.get("folders")
+    raw = folders.get(name) if isinstance(folders, dict) else None
+    numbers: list[Any] = [raw.get(key) for key in Folder._fields] if isinstance(raw, dict) else []
+    if not numbers or not all(_is_count(each) for each in numbers):
+        return None
+    return Folder(numbers[0] & _OF_FOLDERS, numbers[1], numbers[2])
 
 
 def as_json(item: Item) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from stateheal.commit.archive import finish, pack, sync_directory, write_durably
 from stateheal.commit.lock import hold, let_go
-from stateheal.commit.manifest import Item
+from stateheal.commit.manifest import Item, folders_of
 from stateheal.errors import JournalError
 from stateheal.formats.times import format_time
 
@@ -53,7 +53,10 @@ class RunWriter:
         path = self.folder / f"{self.count + 1:04d}.tar"
         try:
             real = Path(os.path.realpath(workspace))
-            write_durably(path, pack(self._head(real, undoes, Path(os.path.realpath(root or real.parent))), items))
+            head = self._head(real, undoes, Path(os.path.realpath(root or real.parent)))
+            if any(item.action == "remove" for item in items):
+                head["folders"] = folders_of(real)
+            write_durably(path, pack(head, items))
         except OSError as error:
             with suppress(OSError):
                 path.unlink()  # nothing was changed yet: an archive that may not last is none

@@ -11,6 +11,7 @@ from pathlib import Path
 from stateheal.commit.archive import Archive
 from stateheal.commit.journal import Journal, Run, is_later, run_number
 from stateheal.commit.lock import WAIT, workspace_lock
+from stateheal.commit.manifest import folder_in
 from stateheal.commit.restore import chains_of, changed_in, changes_of, remove_empty, restore, steps_of
 from stateheal.commit.run_writer import RunWriter
 from stateheal.errors import DamagedArchive, JournalError, Refused, StatehealError, UsageError
@@ -18,6 +19,7 @@ from stateheal.fs.directory import TEMP_PREFIX, Folders, open_directory
 from stateheal.model.disk import INDEX, JOBS
 from stateheal.model.report import Diff, Restored
 
+_TO_WRITE = 0o700
 _STATE_NAME = re.compile(r"(?s)(?:.*-)?[0-9a-f]{12}(?:[0-9a-f]{4})?")
 """Of a directory that keeps the state of a workspace (field guide sections 1 and 11)."""
 
@@ -159,14 +161,17 @@ def _undo_workspace(
     made = _make_room(workspace, archives)
     try:
         with open_directory(workspace) as directory, workspace_lock(directory, journal.path, wait):
-            return restore(directory, archives, journal, writer)
+            count = restore(directory, archives, journal, writer)
+        _give_back(workspace, made, archives, 0)
+        return count
     except BaseException:
         remove_empty(made)
         raise
 
 
 def _make_room(workspace: Path, archives: Sequence[Archive]) -> list[Path]:
-    """The directories of a workspace that the run removed whole, as widely open as its files were."""
+    """The directories of a workspace that the run removed whole, as they were; where it did not note that, as widely
+    open as its files were."""
     removed = [item for archive in archives for item in archive.items if item.action == "remove" and item.before]
     private = not any((item.before.mode or 0) & 0o077 for item in removed if item.before)
     mode = 0o700 if private else 0o777
@@ -178,4 +183,26 @@ def _make_room(workspace: Path, archives: Sequence[Archive]) -> list[Path]:
         with suppress(FileNotFoundError):
             (workspace / JOBS).mkdir(mode)
             made.append(workspace / JOBS)
+    try:
+        _give_back(workspace, made, archives, _TO_WRITE)
+    except BaseException:
+        remove_empty(made)
+        raise
     return made
+
+
+def _give_back(workspace: Path, made: Sequence[Path], archives: Sequence[Archive], besides: int) -> None:
+    """Directories made anew get the owner and the mode they had, and ``besides`` until the files are back.
+
+    Raises ``Refused`` where the owner cannot be given: files would come to be somebody else's.
+    """
+    for path in made:
+        name = "" if path == workspace else JOBS
+        folder = next((each for archive in archives if (each := folder_in(archive.manifest, name))), None)
+        if folder is None or os.name != "posix":
+            continue
+        try:
+            os.chown(path, folder.uid, folder.gid, follow_symlinks=False)
+            os.chmod(path, folder.mode | besides)
+        except (OSError, OverflowError) as error:
+            raise Refused(f"owner and mode of {path} cannot be put back: {error}") from error

@@ -267,3 +267,20 @@ def test_a_project_that_may_not_be_looked_for_is_not_gone(
     monkeypatch.setattr(os, "stat", stat)
     assert "Nothing to remove" in run("prune", "--gone", tree.root).out and tree.path.exists()
     assert "gone-workspace" not in run("audit", tree.root).out
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes and owners are POSIX's")
+@pytest.mark.parametrize(("mode", "jobs_mode"), [(0o700, 0o700), (0o2750, 0o1700), (0o755, 0o500)])
+def test_undo_gives_the_directories_their_modes_and_owners(run: Any, tree: Tree, mode: int, jobs_mode: int) -> None:
+    folders = (tree.path, tree.path / "jobs")
+    for path, wanted in zip(folders, (mode, jobs_mode), strict=True):
+        if os.geteuid() == 0:
+            os.chown(path, 1234, 1235)
+        path.chmod(wanted if os.geteuid() == 0 else wanted | 0o700)
+
+    def facts() -> list[tuple[int, int, int]]:
+        return [(info.st_mode, info.st_uid, info.st_gid) for info in (path.stat() for path in folders)]
+
+    before, files = facts(), files_in(tree.root)
+    assert run("prune", "--gone", tree.root).status == 0 and not tree.path.exists()
+    assert run("undo").status == 0 and facts() == before and files_in(tree.root) == files
