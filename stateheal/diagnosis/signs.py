@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from stateheal.diagnosis.case import Case, job_command, job_id_in, own_words, works_on
 from stateheal.diagnosis.naming import names
-from stateheal.formats.times import DAY, MINUTE, describe_duration
+from stateheal.formats.times import MINUTE, describe_duration
 from stateheal.model.dialect import Argv
 from stateheal.model.look import Seen
 
@@ -77,12 +77,12 @@ def inner_owner(case: Case) -> str | None:
 
 
 def inner_process(case: Case) -> str | None:
-    """Anybody in another namespace has the recorded pid there and was there at the last sign of life."""
+    """Anybody in another namespace has the recorded pid there, and was there at the last sign of life if one is known."""
     last = case.owner.last_sign
-    if last is None or case.host.now - last >= DAY:
+    if case.silent_for_a_day:
         return None
     for each, pid in _inner(case):
-        if each.created is None or each.created <= last + _ROUNDING:
+        if last is None or each.created is None or each.created <= last + _ROUNDING:
             return f"process {each.pid}, in a sandbox or container, has pid {pid} there"
     return None
 

@@ -150,7 +150,7 @@ class View:
         signs = [sign for sign in self.signs(job) if sign <= self.now + DAY]
         if not signs:
             file = self.evidence.records.get(job.id) or self.evidence.index
-            signs = [file.stat.mtime] if file else []
+            signs = [file.stat.mtime] if file and file.stat.mtime <= self.now + DAY else []
         return max(signs, default=None)
 
     def last_word(self, job: Job) -> float | None:

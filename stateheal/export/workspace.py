@@ -198,8 +198,4 @@ def _ids_of(index: Snapshot) -> frozenset[str]:
 
 
 def _age(stat: FileStat) -> dict[str, Any]:
-    try:
-        mtime: str | None = format_time(stat.mtime)
-    except OverflowError:  # beyond the year 9999
-        mtime = None
-    return {"mode": f"{stat.mode & 0o7777:04o}", "mtime": mtime}
+    return {"mode": f"{stat.mode & 0o7777:04o}", "mtime": format_time(stat.mtime)}

@@ -43,9 +43,18 @@ def _parse(text: str) -> float | None:
         return None
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_FIRST = (datetime.min.replace(tzinfo=timezone.utc) - _EPOCH) // timedelta(milliseconds=1)
+_LAST = (datetime.max.replace(tzinfo=timezone.utc) - _EPOCH) // timedelta(milliseconds=1)
+
+
 def format_time(seconds: float) -> str:
-    """The plugin's spelling of a time, to the millisecond: ``2026-11-22T07:52:49.690Z``."""
-    moment = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(milliseconds=round(seconds * 1000))
+    """The plugin's spelling of a time, to the millisecond: ``2026-11-22T07:52:49.690Z``.
+
+    Of a time before the year 1 or after 9999, which a file's mtime may hold, the first or the last that can be spelt.
+    """
+    whole = min(max(_FIRST, round(min(max(seconds, -1e12), 1e12) * 1000)), _LAST)
+    moment = _EPOCH + timedelta(milliseconds=whole)
     return f"{moment.year:04d}{moment:-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
 
 

@@ -244,6 +244,14 @@ TABLE: list[tuple[Any, ...]] = [
         "inner-process",
         *seen(Seen(7, STRANGER, PID, NOW - 2 * HOUR)),
     ),
+    (
+        "the same, no sign of life is known",
+        owner(last_sign=None, created_at=None, started_at=None),
+        GONE,
+        UNSURE,
+        "inner-process",
+        *seen(Seen(7, STRANGER, PID, NOW)),
+    ),
     ("the same, nothing can be read of it", owner(), GONE, UNSURE, "inner-process", *seen(Seen(7, (), PID))),
     (
         "the same, outside is a stranger",

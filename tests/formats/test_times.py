@@ -41,6 +41,14 @@ def test_milliseconds_survive_the_round_trip(milliseconds: int) -> None:
     assert round((parse_time(text) or 0) * 1000) == milliseconds
 
 
+@given(st.floats(allow_nan=False))
+def test_a_time_that_no_year_holds_is_the_first_or_the_last_that_can_be_spelt(seconds: float) -> None:
+    text = format_time(seconds)
+    assert len(text) == 24 and parse_time(text) is not None
+    assert seconds < 253402300800 or text == "9999-12-31T23:59:59.999Z"
+    assert seconds > -62135596801 or text == "0001-01-01T00:00:00.000Z"
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"), [("90", 90), ("90s", 90), ("1.5m", 90), ("2h", 7200), ("1d", 86400), ("250ms", 0.25)]
 )
