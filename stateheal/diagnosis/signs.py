@@ -77,7 +77,7 @@ def inner_owner(case: Case) -> str | None:
 
 
 def inner_process(case: Case) -> str | None:
-    """Anybody in another namespace has the recorded pid there, and was there at the last sign of life if one is known."""
+    """Anybody in another namespace has the recorded pid there, and was there at the last known sign of life."""
     last = case.owner.last_sign
     if case.silent_for_a_day:
         return None

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from stateheal.formats.jsontext import Json
+from stateheal.formats.jsontext import Json, finite
 from stateheal.formats.times import format_time
 from stateheal.model.findings import Edit, Finding, Severity
 from stateheal.text import count_of
@@ -111,7 +110,7 @@ def _edit(edit: Edit) -> dict[str, Any]:
 
 
 def _value(text: str | None) -> Json:
-    return None if text is None else json.loads(text)
+    return None if text is None else finite(text)
 
 
 def _moved(each: Moved) -> dict[str, Any]:

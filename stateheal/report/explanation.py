@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.text import Text
 
-from stateheal.formats.jsontext import Json
+from stateheal.formats.jsontext import Json, finite
 from stateheal.formats.times import describe_age, format_time
 from stateheal.model.jobs import Explanation, resume_command
 from stateheal.model.liveness import Liveness, ProcessFacts, Step, Trial
@@ -145,9 +145,9 @@ def _process_lines(process: ProcessFacts, now: float) -> Iterator[str]:
     yield f"command line: {printable(argv[:300])}"
 
 
-def _finite(value: Json) -> Json:
-    """What stood in a record, with numbers that no JSON reader takes as text."""
-    return json.loads(json.dumps(value), parse_constant=str)
+def _for_programs(value: Json) -> Json:
+    """What stood in a record; a number like ``1e999`` is legal there, and none that can be written again."""
+    return finite(json.dumps(value))
 
 
 def explanation_json(explanation: Explanation) -> dict[str, Any]:
@@ -163,14 +163,14 @@ def explanation_json(explanation: Explanation) -> dict[str, Any]:
         "reason": _why(explanation, step),
         "companion": explanation.recognition.dialect.name if explanation.recognition else None,
         "companion_why": explanation.recognition.why if explanation.recognition else None,
-        "entry": _finite(explanation.entry),
-        "record": _finite(explanation.record),
+        "entry": _for_programs(explanation.entry),
+        "record": _for_programs(explanation.record),
         "log_written": None if explanation.log_written is None else format_time(explanation.log_written),
         "last_sign": None if explanation.last_sign is None else format_time(explanation.last_sign),
         "host": explanation.host._asdict(),
         "trials": [
             {
-                "pid": _finite(trial.owner.pid),
+                "pid": _for_programs(trial.owner.pid),
                 "process": None if trial.process is None else trial.process._asdict(),
                 "rows": [{"row": s.row, "state": s.state.value, "reason": s.reason} for s in trial.steps],
                 "verdict": trial.steps[-1].state.value,
