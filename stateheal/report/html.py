@@ -159,7 +159,7 @@ def _next(report: Report, scope: Scope) -> Iterator[str]:
 
 def _by_rule(report: Report, known: Glossary) -> Iterator[str]:
     for rule, number in Counter(finding.rule for finding in report.findings).most_common():
-        name = tag("a", text(rule), href=f"#rule-{text(rule)}") if rule in known else text(rule)
+        name = tag("a", text(rule), href=f"#rule-{rule}") if rule in known else text(rule)
         yield tag("li", f"{name} {tag('b', f'{number:,}')}")
 
 
@@ -169,7 +169,7 @@ def _glossary(known: Glossary) -> Iterator[str]:
         return
     yield tag("h2", "What the rules mean", id="rules")
     for name, (means, repair) in known.items():
-        said = tag("dt", untrusted(name, "rule"), id=f"rule-{text(name)}") + tag("dd", text(means))
+        said = tag("dt", untrusted(name, "rule"), id=f"rule-{name}") + tag("dd", text(means))
         yield tag("dl", said + tag("dd", f"→ {text(repair)}", "fix"), "meaning")
 
 

@@ -19,9 +19,12 @@ def text(value: str) -> str:
 
 
 def tag(name: str, inside: str, kind: str = "", **attributes: str) -> str:
-    """An element around markup, with a class and further attributes (``aria_label`` for ``aria-label``)."""
+    """An element around markup, with a class and further attributes (``aria_label`` for ``aria-label``).
+
+    Attributes are whole, however long: a cut style or path draws nothing, a cut link leads nowhere.
+    """
     named = {**({"class": kind} if kind else {}), **attributes}
-    told = "".join(f' {key.replace("_", "-")}="{text(value)}"' for key, value in named.items())
+    told = "".join(f' {key.replace("_", "-")}="{escape(printable(value))}"' for key, value in named.items())
     return f"<{name}{told}>{inside}</{name}>"
 
 

@@ -112,7 +112,7 @@ def _elsewhere(number: int, ground: Ground, is_drawn: bool) -> str:
 def rule_name(rule: str, rules: Container[str]) -> str:
     """A rule's name, leading to what it means where the page says that."""
     name = untrusted(rule, "rule")
-    return tag("a", name, "plain", href=f"#rule-{text(rule)}") if rule in rules else name
+    return tag("a", name, "plain", href=f"#rule-{rule}") if rule in rules else name
 
 
 def _finding(finding: Finding, rules: Container[str]) -> str:

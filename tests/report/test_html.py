@@ -7,6 +7,7 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,7 +23,7 @@ from stateheal.report.markup import LIMIT, text
 from stateheal.report.page_data import NEWEST
 from stateheal.report.timeline import ROWS, STRIPS, Axis
 from stateheal.text import printable
-from tests.support import NOW, PROJECT, FakeProcesses, Tree, done, entry_of, job, journal_in, settle, world
+from tests.support import NOW, PROJECT, FakeProcesses, Tree, at, done, entry_of, job, journal_in, settle, world
 
 HOSTILE = (
     "</script><script>alert(1)</script>",
@@ -54,7 +55,7 @@ ALLOWED = {
         "h3",
     ),
     *("dl", "dt", "dd", "ul", "ol", "li", "code", "pre", "ins", "del", "b", "i", "a", "details", "summary"),
-    *("svg", "path"),
+    *("svg", "path", "bdi"),
 }
 ATTRIBUTES = {
     *("class", "id", "href", "style", "open", "aria-label", "aria-hidden", "d", "viewbox", "preserveaspectratio"),
@@ -190,6 +191,23 @@ def test_nothing_is_fetched_and_no_script_may_run(tmp_path: Path) -> None:
 def test_a_text_without_end_is_cut_and_says_so() -> None:
     made = page(made_up("x" * 1_000_000), NOW)
     assert len(made) < 300_000 and f"… and {1_000_000 - LIMIT:,} characters more" in Reader(made).text
+
+
+@pytest.mark.parametrize("number", [50, 300])
+def test_what_it_draws_is_drawn_whole(tmp_path: Path, number: int) -> None:
+    """As many cuts and boxes as there are jobs far apart make attributes longer than any text is shown."""
+    tree = Tree(tmp_path / "tree")
+    days = [-86400.0 * each - 7200 for each in range(number)]
+    made = [done(f"task-{n}", pid=0, startedAt=at(day), completedAt=at(day + 60)) for n, day in enumerate(days)]
+    tree.index(*map(entry_of, made))
+    for each in made:
+        tree.file(each)
+    report = audit([tree.root], world=world(), journal=journal_in(tmp_path), page=True)
+    reader = Reader(page(report, NOW))
+    cuts = [each["style"].count("gradient") for each in reader.of("ol", "jobs")]
+    boxes = [each["d"].count("z") for name, each in reader.tags if name == "path"]
+    assert max(cuts) >= 49 and max(boxes) >= min(number, 250)
+    assert all(re.fullmatch(r"(M\d+ \d+h\d+v\d+h-\d+z)+", each["d"]) for name, each in reader.tags if name == "path")
 
 
 # --- what is on it -------------------------------------------------------------------------------------------------
