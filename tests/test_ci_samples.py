@@ -200,6 +200,7 @@ def test_a_task_that_ends_well(runner: Runner) -> None:
     assert "::warning::" not in runner.log
 
 
+@pytest.mark.proc("a stateheal of its own judges nobody on a Linux whose /proc is empty")
 @pytest.mark.processes
 @needs_bash
 def test_a_task_that_is_killed_leaves_nothing_open(runner: Runner) -> None:
@@ -222,6 +223,7 @@ def test_what_the_task_prints_is_no_order_to_the_runner(runner: Runner) -> None:
     assert "::error::" not in before and "::error::" in inside.split(f"::{token[1]}::\n")[0]
 
 
+@pytest.mark.proc("a stateheal of its own judges nobody on a Linux whose /proc is empty")
 @pytest.mark.processes
 @needs_bash
 def test_damage_is_a_warning_and_is_healed(runner: Runner) -> None:

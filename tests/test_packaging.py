@@ -138,6 +138,7 @@ def assert_works(programs: Path, cwd: Path) -> None:
     assert ask(program, "completion", "bash", cwd=cwd)
 
 
+@pytest.mark.proc("a stateheal of its own judges nobody on a Linux whose /proc is empty")
 def test_an_installed_wheel_works(packages: Packages, tmp_path: Path) -> None:
     programs = install(packages.wheel, tmp_path / "venv")
     python = programs / "python"

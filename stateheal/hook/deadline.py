@@ -23,7 +23,6 @@ TIMEOUT = "STATEHEAL_HOOK_TIMEOUT"
 """The handler's ``timeout`` in seconds, where that is not 5."""
 _TICK = 0.25
 _ENGINE = "stateheal.hook.heal"
-_TELLS_QUEUE = sys.platform == "linux"
 
 
 def set_deadline(environ: Environ) -> list[bool]:
@@ -70,13 +69,14 @@ def _timeout(environ: Environ) -> float:
 def _own(passed: float) -> float:
     """Of the seconds that have passed, its own. Where nobody tells how long it was queued, its processor time counts
     once the engine is at work: until then it waits for nothing but its event."""
-    if _TELLS_QUEUE or _ENGINE not in sys.modules:
-        return passed - _queued()
-    return time.process_time()
+    queued = _queued()
+    if queued is None and _ENGINE in sys.modules:
+        return time.process_time()
+    return passed - (queued or 0.0)
 
 
-def _queued() -> float:
-    """Seconds for which this process was ready to run and another one ran (Linux)."""
+def _queued() -> float | None:
+    """Seconds for which this process was ready to run and another one ran (Linux); ``None`` where nobody tells."""
     try:
         fd = os.open("/proc/self/schedstat", os.O_RDONLY)
         try:
@@ -84,4 +84,4 @@ def _queued() -> float:
         finally:
             os.close(fd)
     except (OSError, ValueError, IndexError):
-        return 0.0
+        return None

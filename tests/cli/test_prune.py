@@ -133,6 +133,7 @@ def test_usage(run: Any, tree: Tree) -> None:
     assert run("prune", tree.root).status == 2
 
 
+@pytest.mark.proc("/dev/fd, which is Linux's /proc")
 def test_more_workspaces_than_a_process_may_open_go_at_once(run: Any, tmp_path: Path) -> None:
     resource = pytest.importorskip("resource")
     for number in range(60):

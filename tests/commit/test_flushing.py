@@ -49,6 +49,7 @@ def path_of(fd: int) -> str:
     return os.readlink(f"/proc/self/fd/{fd}")
 
 
+@pytest.mark.proc("to tell which file a descriptor is of")
 def test_a_workspace_is_flushed_in_one_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All new files written, then flushed, then put in place, then the two directories. Lines of logs may be lost."""
     tree = Tree(tmp_path / "tree").add(job("task-1")).add(done("task-2")).add(job("task-3", pid=4243))

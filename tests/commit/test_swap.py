@@ -24,7 +24,7 @@ from tests.support import Tree, done, files_in, job, journal_in, world, write_js
 
 OLD, NEW, THEIRS = b'{"old": 1}\n', b'{"new": 2}\n', b'{"theirs": 3}\n'
 TAG = "0001-20260101T000000Z"
-LEASES = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs leases")
+LEASES = pytest.mark.leases("a writer that waits")
 ATTRIBUTES = pytest.mark.skipif(not hasattr(os, "setxattr"), reason="needs extended attributes")
 ACL = b"\x02\x00\x00\x00" + b"".join(
     tag.to_bytes(2, "little") + perm.to_bytes(2, "little") + ident.to_bytes(4, "little")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
@@ -101,7 +100,7 @@ def test_system_calls_that_fail_or_are_the_last(tmp_path: Path, case: every_call
     assert looked and not [each for each in looked if each[2]]
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="without leases a window of microseconds is left")
+@pytest.mark.leases("without them a window of microseconds is left")
 def test_a_live_writer_loses_nothing(tmp_path: Path) -> None:
     whole, alone = heal_beside(tmp_path, 300, 0.01), replace_beside(tmp_path, 600, 0.004)
     for result in (whole, alone):

@@ -136,6 +136,7 @@ def test_an_abandoned_tour_leaves_nobody_behind(config: Path) -> None:
         os.waitpid(-1, os.WNOHANG)
 
 
+@pytest.mark.proc("/dev/fd, which is Linux's /proc")
 @pytest.mark.parametrize("refused", ["fork", "pipe"])
 def test_where_no_process_can_be_had_it_goes_on_alone(
     config: Path, monkeypatch: pytest.MonkeyPatch, refused: str

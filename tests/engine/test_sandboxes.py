@@ -227,6 +227,7 @@ def test_the_records_of_a_command_that_ran_in_a_sandbox(sandbox: tuple[str, ...]
     assert tree.entry(IDENT)["phase"] == "orphaned"
 
 
+@pytest.mark.proc("it tells of a container's root")
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="needs mounts of one's own")
 @pytest.mark.parametrize("old", [True, False], ids=["the container is older", "the job is older"])
 def test_in_a_container_of_its_own_a_dead_job_is_healed_at_once(old: bool, tree: Tree, tmp_path: Path) -> None:

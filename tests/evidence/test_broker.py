@@ -38,6 +38,7 @@ def test_who_answers_and_who_is_mute(tmp_path: Path, then: str, answer: bool | N
         assert asked["method"] == "initialize" and asked["id"] == 1
 
 
+@pytest.mark.proc("it tells who is stopped")
 def test_a_stopped_broker_takes_connections_and_is_mute(tmp_path: Path) -> None:
     path = tmp_path / "b.sock"
     with running(script(tmp_path, "broker.py", SERVE + "c.sendall(b'x')"), path) as process:

@@ -456,7 +456,7 @@ def test_beside_another_stateheal_it_lets_go_in_time(tree: Tree, project: Path) 
     assert waited < 2 + 3 * (time.monotonic() - begun), "the wait is short beside what a heal takes on this machine"
 
 
-LONG = "600" if sys.platform == "linux" else "2"
+LONG = "600" if deadline._queued() is not None else "2"
 """Elsewhere nobody tells what it has only waited for: the handler's timeout alone ends a read that hangs."""
 
 
@@ -471,7 +471,7 @@ def test_the_deadline(tree: Tree, project: Path, timeout: str, least: float, mos
         "began, end = time.monotonic(), os._exit\n"
         "def ended(status):\n"
         "    passed = time.monotonic() - began\n"
-        "    os.write(2, f'{passed} {passed - d._queued()}'.encode())\n"
+        "    os.write(2, f'{passed} {passed - (d._queued() or 0)}'.encode())\n"
         "    end(status)\n"
         "os._exit = ended\n"
         "from stateheal.__main__ import main; sys.argv[1:] = ['hook']; main()"
@@ -493,6 +493,7 @@ def test_the_handlers_timeout(given: str, seconds: float) -> None:
     assert deadline._timeout({deadline.TIMEOUT: given}) == seconds
 
 
+@pytest.mark.proc("what hides it is a sitecustomize, and would be run")
 @pytest.mark.processes
 def test_nothing_of_a_hostile_repository_is_run(tree: Tree, project: Path, tmp_path: Path) -> None:
     """Planted modules and programs in the current directory; the console script, and ``python -I -m stateheal``."""

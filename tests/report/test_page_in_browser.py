@@ -30,6 +30,7 @@ QUIET = (
     *("--disable-component-update", "--disable-sync", "--hide-scrollbars", "--virtual-time-budget=2000"),
 )
 pytestmark = [
+    pytest.mark.proc("Chromium wants it"),
     pytest.mark.processes,
     pytest.mark.skipif(not os.access(CHROMIUM, os.X_OK) or sys.platform == "win32", reason="needs a Chromium"),
 ]

@@ -270,7 +270,7 @@ def test_a_timeout_ends_what_the_command_has_left_behind_too() -> None:
     assert ending() == ("failed", "failed", "Timed out after 0.5 s")
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+@pytest.mark.proc("it tells who is a zombie")
 def test_a_zombie_that_nobody_reaps_is_not_waited_for() -> None:
     """Its parent has left the group and lives on."""
     script = """

@@ -57,6 +57,7 @@ RUNNING_KEYS = [
 ]
 
 
+@pytest.mark.proc("boot id, namespace and ticks")
 def test_a_running_job_is_recorded_as_the_plugin_records_it(where: dict[str, Any]) -> None:
     with stateheal.tracked_job("Title", summary="  two\n words ", session_id="s-1", **where) as job:
         file, entry = both(where, job)

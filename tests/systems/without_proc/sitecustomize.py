@@ -1,11 +1,8 @@
-"""In every interpreter of such a run: psutil looks where the real /proc was bound, leases are refused.
-
-The look at the whole process table is psutil's, as where there never was a /proc: an empty one is trouble on Linux.
-"""
+"""In every interpreter of such a run: psutil looks where the real /proc was bound, leases are refused, and the process
+table is looked at as on macOS. That Linux with an empty /proc proves nothing is another matter (tests/engine)."""
 
 import errno
 import fcntl
-import importlib.abc
 import importlib.util
 import os
 import sys
@@ -14,6 +11,7 @@ import psutil
 
 psutil.PROCFS_PATH = os.environ["STATEHEAL_TEST_PROC"]
 _fcntl = fcntl.fcntl
+_TABLE = "stateheal.evidence.processes"
 
 
 def _without_leases(fd, command, *rest):
@@ -22,14 +20,11 @@ def _without_leases(fd, command, *rest):
     return _fcntl(fd, command, *rest)
 
 
-fcntl.fcntl = _without_leases
+class _LooksByPsutil:
+    """Lets the module of the process table look as it does where no /proc belongs to the system."""
 
-
-class _LookByPsutil(importlib.abc.MetaPathFinder):
-    """Imports stateheal's module of processes as ever, then replaces its look."""
-
-    def find_spec(self, name, path, target=None):
-        if name != "stateheal.evidence.processes":
+    def find_spec(self, name, path=None, target=None):
+        if name != _TABLE:
             return None
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec(name)
@@ -43,4 +38,5 @@ class _LookByPsutil(importlib.abc.MetaPathFinder):
         return spec
 
 
-sys.meta_path.insert(0, _LookByPsutil())
+fcntl.fcntl = _without_leases
+sys.meta_path.insert(0, _LooksByPsutil())
