@@ -22,6 +22,7 @@ from stateheal.model.disk import Place
 from stateheal.model.evidence import Evidence
 from stateheal.model.findings import Finding
 from stateheal.model.jobs import JobRow
+from stateheal.model.layout import status_of
 from stateheal.model.liveness import Liveness, Verdict
 from stateheal.model.records import is_active, own_times, pid_of, text_of, time_of
 from stateheal.model.report import Report
@@ -83,11 +84,11 @@ def _row(view: View, job: Job, torn: bool) -> JobRow:
     verdict = None if not active else _INDEX_UNREAD if torn else view.judge(job).verdict
     log = view.evidence.logs.get(job.id)
     last = view.last_sign(job)
-    thread = _text(job, "threadId")
+    thread, keys = _text(job, "threadId"), job.dialect.pids
     return JobRow(
         view.evidence.place,
         job.id,
-        next((text for side in reversed(job.sides) if (text := text_of(side, "status"))), "unknown"),
+        next((text for side in reversed(job.sides) if (text := status_of(side, job.dialect))), "unknown"),
         view.evidence.home or _text(job, "workspaceRoot"),
         _text(job, "jobClass"),
         _text(job, "title"),
@@ -96,9 +97,9 @@ def _row(view: View, job: Job, torn: bool) -> JobRow:
         _text(job, "sessionId"),
         verdict.state if verdict else None,
         verdict.reason if verdict else "",
-        next((pid for side in job.sides if (pid := pid_of(side.get("pid"))) is not None), None),
+        next((pid for key in keys for side in job.sides if (pid := pid_of(side.get(key))) is not None), None),
         _time(view, job, "startedAt", "createdAt"),
-        None if active else _time(view, job, "completedAt", "cancelledAt", "updatedAt"),
+        None if active else _time(view, job, "completedAt", "cancelledAt", *job.dialect.orphan_time, "updatedAt"),
         max((moment for side in job.sides for moment in own_times(side, view.now)), default=None),
         log.mtime if log else None,
         last,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from stateheal.formats.jsontext import Json
-from stateheal.model.disk import ACTIVE, Place
+from stateheal.model.disk import Place
 from stateheal.model.findings import Finding
 from stateheal.model.liveness import HostFacts, Liveness, Trial
 from stateheal.model.recognition import Recognition
@@ -29,7 +29,7 @@ class JobRow(NamedTuple):
     place: Place
     job: str
     status: str
-    """As the index has it, whose word the plugin takes; else the job file's."""
+    """As the index has it, whose word the plugin takes; else the job file's. Of several fields the one that counts."""
     project: str | None = None
     kind: str | None = None
     """``task``, ``review`` …: its jobClass."""
@@ -61,7 +61,7 @@ class JobRow(NamedTuple):
     @property
     def active(self) -> bool:
         """Whether the list is about it first of all: recorded as active on whichever side."""
-        return self.verdict is not None or self.status in ACTIVE
+        return self.verdict is not None
 
     @property
     def stands_out(self) -> bool:

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from stateheal.model.disk import ACTIVE, FINISHED
 from stateheal.model.findings import Severity
+
+OTHER = "other"
+"""Every status that is none of the Codex companion's, where statuses are counted and coloured."""
 
 
 class DiffText(NamedTuple):
@@ -32,6 +36,14 @@ class JobSpan(NamedTuple):
     """Of the findings about it; ``None`` where there are none but notices."""
     title: str | None = None
     """What the job is, on one line, as it stands in a record."""
+
+    @property
+    def kind(self) -> str:
+        """Its status as it is counted and coloured: what goes on runs, whatever its companion calls that."""
+        status = self.status.casefold()
+        if status in ACTIVE | FINISHED:
+            return status
+        return "running" if self.ended is None and self.began is not None else OTHER
 
 
 class PageData(NamedTuple):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from rich.text import Text
 
 from stateheal.formats.jsontext import Json, finite
 from stateheal.formats.times import describe_age, format_time
+from stateheal.model.dialect import CODEX, Dialect
 from stateheal.model.jobs import Explanation, resume_command
+from stateheal.model.layout import status_of
 from stateheal.model.liveness import Liveness, ProcessFacts, Step, Trial
 from stateheal.model.records import label_of, text_of
 from stateheal.text import printable, quoted
@@ -39,7 +41,7 @@ def explanation_lines(explanation: Explanation, *, brief: bool = False) -> Itera
     yield f"  in {printable(str(explanation.place.directory))}"
     kept_by = explanation.recognition
     yield f"  kept by {kept_by.dialect.name}: {printable(kept_by.why)}" if kept_by else "  kept by nobody known here"
-    yield from _sides_lines(explanation.entry, explanation.record)
+    yield from _sides_lines(explanation.entry, explanation.record, _dialect_of(explanation))
     if explanation.log_written is not None:
         yield f"  log last written: {_moment(explanation.log_written, host.now)}"
     last = explanation.last_sign
@@ -61,7 +63,9 @@ def explanation_lines(explanation: Explanation, *, brief: bool = False) -> Itera
 def _verdict_lines(explanation: Explanation) -> Iterator[str | Text]:
     """What it comes to: alive, dead or unsure, and why; then what the job is, and what to do about it."""
     sides = _sides_of(explanation)
-    head = Text(printable(explanation.job), style="bold").append(f"  {printable(_status_of(sides))}", style="not bold")
+    head = Text(printable(explanation.job), style="bold").append(
+        f"  {printable(_status_of(explanation))}", style="not bold"
+    )
     step = _decisive(explanation)
     if step is not None:
         head.append(", ").append(step.state.value, style=_STYLES[step.state])
@@ -82,8 +86,14 @@ def _sides_of(explanation: Explanation) -> list[Mapping[str, Json]]:
     return [side for side in (explanation.record, explanation.entry) if side is not None]
 
 
-def _status_of(sides: Sequence[Mapping[str, Json]]) -> str:
-    return next((text for side in reversed(sides) if (text := text_of(side, "status"))), "unknown")
+def _dialect_of(explanation: Explanation) -> Dialect:
+    return explanation.recognition.dialect if explanation.recognition else CODEX
+
+
+def _status_of(explanation: Explanation) -> str:
+    """The index's word, by the field that counts."""
+    sides, dialect = reversed(_sides_of(explanation)), _dialect_of(explanation)
+    return next((text for side in sides if (text := status_of(side, dialect))), "unknown")
 
 
 def _decisive(explanation: Explanation) -> Step | None:
@@ -97,20 +107,23 @@ def _why(explanation: Explanation, step: Step | None) -> str:
     return notice if step is None else step.reason or ""
 
 
-def _sides_lines(entry: Mapping[str, Json] | None, record: Mapping[str, Json] | None) -> Iterator[str]:
+def _sides_lines(
+    entry: Mapping[str, Json] | None, record: Mapping[str, Json] | None, dialect: Dialect
+) -> Iterator[str]:
     """Both records; what both say is not said twice."""
+    keys = tuple(dict.fromkeys((*dialect.status, *_FIELDS, *dialect.pids, *dialect.orphan_time)))
     yield "  index entry:" if entry is not None else "  index entry: none that can be read"
-    yield from _side_lines(entry or {}, {})
+    yield from _side_lines(entry or {}, {}, keys)
     if record is None:
         yield "  job file: none that can be read"
         return
-    lines = list(_side_lines(record, entry or {}))
+    lines = list(_side_lines(record, entry or {}, keys))
     yield f"  job file{':' if entry is None else ', where it differs:' if lines else ': says the same'}"
     yield from lines
 
 
-def _side_lines(side: Mapping[str, Json], known: Mapping[str, Json]) -> Iterator[str]:
-    for key in _FIELDS:
+def _side_lines(side: Mapping[str, Json], known: Mapping[str, Json], keys: Iterable[str]) -> Iterator[str]:
+    for key in keys:
         if key in side and not (key in known and known[key] == side[key]):
             value = json.dumps(side[key], ensure_ascii=False)
             yield f"    {key:14} {printable(value[:160])}"
@@ -158,7 +171,7 @@ def explanation_json(explanation: Explanation) -> dict[str, Any]:
         "path": str(explanation.place.directory),
         "job": explanation.job,
         "title": label_of(*_sides_of(explanation)),
-        "status": _status_of(_sides_of(explanation)),
+        "status": _status_of(explanation),
         "verdict": None if step is None else step.state.value,
         "reason": _why(explanation, step),
         "companion": explanation.recognition.dialect.name if explanation.recognition else None,

@@ -15,6 +15,7 @@ from stateheal.report.text import heading
 from stateheal.text import count_of, printable
 
 _STYLES = {Liveness.ALIVE: "green", Liveness.DEAD: "red", Liveness.UNSURE: "yellow"}
+_WAITING = ("queued", "pending")
 _INDENT, _DEEPER = "  ", "    "
 _NEXT = {
     "heal": "closes the records of the dead",
@@ -56,7 +57,7 @@ def _span(row: JobRow, now: float) -> str:
     if row.began is None:
         return ""
     if row.active:
-        return f", {'queued' if row.status == 'queued' else 'started'} {describe_age(row.began, now)}"
+        return f", {'queued' if row.status.casefold() in _WAITING else 'started'} {describe_age(row.began, now)}"
     took = "" if row.ended is None or row.ended < row.began else f" after {describe_duration(row.ended - row.began)}"
     return f" {describe_age(row.began if row.ended is None else row.ended, now)}{took}"
 

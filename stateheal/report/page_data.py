@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
 from stateheal.formats.jsontext import Json
-from stateheal.model.disk import ACTIVE, FINISHED
+from stateheal.model.dialect import Dialect
 from stateheal.model.evidence import Evidence
 from stateheal.model.findings import Finding, Severity
+from stateheal.model.layout import status_of
 from stateheal.model.page import DiffText, JobSpan, PageData
 from stateheal.model.plan import Plan
 from stateheal.model.records import entries_of, label_of, text_of, time_of
@@ -20,8 +21,6 @@ Sides = tuple[Mapping[str, Json], ...]
 """What is recorded of one job: its index entry, then its file."""
 NEWEST = 25
 """Jobs of a workspace that are drawn whatever their state."""
-OTHER = "other"
-"""Every status that is none of the plugin's, where statuses are counted."""
 _MAX_LINES = 1000
 """Of one file's diff."""
 _MAX_LINE = 2000
@@ -37,7 +36,7 @@ def page_data_of(evidence: Evidence, plan: Plan, findings: Iterable[Finding]) ->
         str(evidence.place.directory),
         evidence.home,
         tuple(span for number, span in enumerate(spans) if number < NEWEST or span.worst),
-        Counter(span.status if span.status in ACTIVE | FINISHED else OTHER for span in spans),
+        Counter(span.kind for span in spans),
         () if plan.refusal else tuple(_text_of(diff) for diff in diffs_of(plan)),
         0 if plan.refusal else len(plan.logs),
         plan.refusal,
@@ -52,7 +51,7 @@ def spans_of(evidence: Evidence, findings: Iterable[Finding]) -> list[JobSpan]:
             worst[finding.job] = finding.severity
     asked, now = evidence.place.jobs, evidence.host.now
     sides = {job: each for job, each in _sides(evidence).items() if asked is None or job in asked}
-    spans = [_span(job, each, now, worst.get(job)) for job, each in sides.items()]
+    spans = [_span(job, each, now, worst.get(job), evidence.dialect) for job, each in sides.items()]
     return sorted(spans, key=lambda span: (span.began is None, -(span.began or 0.0)))
 
 
@@ -69,14 +68,15 @@ def _sides(evidence: Evidence) -> dict[str, Sides]:
     return sides
 
 
-def _span(job: str, sides: Sides, now: float, worst: Severity | None) -> JobSpan:
+def _span(job: str, sides: Sides, now: float, worst: Severity | None, dialect: Dialect) -> JobSpan:
     """The index entry's word counts before the file's, as it does for the plugin's status."""
-    status = next((text for side in sides if (text := text_of(side, "status"))), "unknown")
+    status = next((text for side in sides if (text := status_of(side, dialect))), "unknown")
     title = label_of(*sides)
     began = next(_times(sides, ("startedAt", "createdAt", "updatedAt", "completedAt"), now), None)
-    if status in ACTIVE or began is None:
-        return JobSpan(job, status, began, None if status in ACTIVE else began, worst, title)
-    ended = next(_times(sides, ("completedAt", "cancelledAt", "updatedAt"), now), began)
+    active = status in dialect.active
+    if active or began is None:
+        return JobSpan(job, status, began, None if active else began, worst, title)
+    ended = next(_times(sides, ("completedAt", "cancelledAt", *dialect.orphan_time, "updatedAt"), now), began)
     return JobSpan(job, status, began, max(began, ended), worst, title)
 
 

@@ -141,10 +141,6 @@ def _tally(page: PageData) -> str:
     return f"{count_of(page.jobs, 'job')}: " + ", ".join(f"{page.statuses[each]:,} {each}" for each in known)
 
 
-def _kind(span: JobSpan) -> str:
-    return span.status if span.status in ACTIVE | FINISHED else "other"
-
-
 def _strip(spans: Sequence[JobSpan], axis: Axis, now: float) -> str:
     """All bars of a workspace on one line; those of one colour are one path."""
     shapes: dict[str, set[tuple[int, int]]] = {kind: set() for kind in (*_STATUSES, "bad")}
@@ -152,7 +148,7 @@ def _strip(spans: Sequence[JobSpan], axis: Axis, now: float) -> str:
         if span.began is not None:
             left, right = (axis.at(each) * _STRIP_WIDTH for each in (span.began, _end(span, now)))
             left = min(left, _STRIP_WIDTH - _THINNEST)
-            kind = "bad" if span.worst is Severity.DAMAGE else _kind(span)
+            kind = "bad" if span.worst is Severity.DAMAGE else span.kind
             shapes[kind].add((round(left), round(max(right - left, _THINNEST))))
     # Damage is drawn first: a record that says running for ever must not hide the jobs that came after it.
     order = ("bad", *_STATUSES)
@@ -206,7 +202,7 @@ def _row(span: JobSpan, axis: Axis, now: float) -> str:
     mark = tag("span", text(span.worst.value), f"mark {span.worst.value}") + " " if span.worst else ""
     says = tag("span", f"{mark}{text(_says(span, now))}")
     name = untrusted(span.job) + (f" {tag('span', text(span.title), 'soft')}" if span.title else "")
-    return tag("li", f"{tag('span', name)} {says}{_track(span, axis, now)}", f"job-row {_kind(span)}{bad}")
+    return tag("li", f"{tag('span', name)} {says}{_track(span, axis, now)}", f"job-row {span.kind}{bad}")
 
 
 def _track(span: JobSpan, axis: Axis, now: float) -> str:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import tarfile
 from pathlib import Path
 
 import pytest
 
-from stateheal.engine.api import audit, heal
+from stateheal.engine.api import audit, heal, settings_of
 from stateheal.engine.choose import run_to_undo
+from stateheal.engine.explain import explain
+from stateheal.engine.jobs import list_jobs
 from stateheal.engine.result import answers
+from stateheal.engine.workspace import Auditor
+from stateheal.evidence.discover import discover
 from stateheal.model.findings import Outcome
+from stateheal.model.records import pid_of
 from stateheal.model.request import Request
-from tests.dialects.test_trees import FORKS_OF, lay_out
-from tests.support import files_in, journal_in, world
+from stateheal.report.explanation import explanation_json, explanation_lines
+from stateheal.report.page_data import spans_of
+from tests.dialects.test_trees import FORKS_OF, NOW, WRITTEN, lay_out
+from tests.support import NATIVE_HOST, FakeProcesses, files_in, journal_in, world
 
 ANSWERED = sorted(FORKS_OF)
 
@@ -60,3 +68,42 @@ def test_a_repair_of_a_job_in_a_directory_is_found_by_its_id(tmp_path: Path) -> 
         run = run_to_undo(journal_in(tmp_path), None, job=ident)
         assert run is not None and run.id == report.run
     assert run_to_undo(journal_in(tmp_path), None, job="task-other") is None
+
+
+@pytest.mark.parametrize("name", sorted(FORKS_OF))
+@pytest.mark.parametrize("case", ["healthy", "killed"])
+def test_jobs_explain_and_the_page_tell_the_state_that_counts(name: str, case: str, tmp_path: Path) -> None:
+    """Whatever an audit takes for active they show as active, with its process; and nothing else."""
+    laid = lay_out(name, case, tmp_path)
+    table = world(FakeProcesses(facts_of_host=NATIVE_HOST._replace(now=NOW, boot_time=NOW - 30 * 86400)))
+    rows = list_jobs(Request((str(laid.data),)), world=table).rows
+    assert [row.active for row in rows] == [case == "killed"] * len(rows) or name == "sakib-gemini"
+    for row in rows:
+        (told,) = explain(row.job, Request((str(laid.data),)), world=table).jobs
+        assert told.recognition is not None
+        dialect = told.recognition.dialect
+        said = explanation_json(told)
+        assert said["status"] == row.status and (row.status in dialect.active) == row.active
+        spans = spans_of(
+            Auditor(discover([laid.data]), settings_of(), table, journal_in(tmp_path)).audit(row.place, None).evidence,
+            (),
+        )
+        (span,) = (each for each in spans if each.job == row.job)
+        assert span.status == row.status and (span.kind in ("queued", "running")) == row.active
+        if row.active:
+            assert (row.pid is not None) == any(
+                pid_of((told.entry or told.record or {}).get(key)) for key in dialect.pids
+            )
+
+
+@pytest.mark.parametrize("status", ["running", "queued"])
+def test_a_field_that_outranks_status_is_shown(status: str, tmp_path: Path) -> None:
+    laid = lay_out("alanjwong", "healthy", tmp_path)
+    for path in (laid.state / "state.json", *laid.state.glob("jobs/*.json")):
+        path.write_text(path.read_text().replace('"status": "completed"', f'"status": "{status}"'))
+        os.utime(path, (WRITTEN, WRITTEN))
+    (row,) = list_jobs(Request((str(laid.data),)), world=world()).rows
+    (told,) = explain(row.job, Request((str(laid.data),)), world=world()).jobs
+    assert (row.status, row.active) == ("FINISHED", False)
+    lines = [str(line) for line in explanation_lines(told)]
+    assert "FINISHED" in lines[0] and any("runStatus" in line and "FINISHED" in line for line in lines), lines
