@@ -24,6 +24,7 @@ _HELPS = {
     Liveness.UNSURE: "to close it on your word: stateheal close {job}",
     Liveness.ALIVE: "to end it: stateheal stop {job}",
 }
+_LEFT = "'stateheal heal' leaves this companion's records as they are: its own commands are the ones to close it"
 _FIELDS = (
     *("status", "phase", "pid", "createdAt", "startedAt", "updatedAt", "completedAt", "threadId", "turnId"),
     *("errorMessage", "workspaceRoot", "logFile", "owner", "pidStartTime", "pidIdentity"),
@@ -75,7 +76,9 @@ def _verdict_lines(explanation: Explanation) -> Iterator[str | Text]:
     if title:
         yield Text(f'  "{printable(title)}"', style="italic")
     if step is not None:
-        yield "  " + printable(_HELPS[step.state].format(job=quoted(explanation.job)))
+        kept_by = explanation.recognition
+        leaves = step.state is Liveness.DEAD and (kept_by is None or not kept_by.dialect.heals)
+        yield "  " + printable(_LEFT if leaves else _HELPS[step.state].format(job=quoted(explanation.job)))
     threads = (text_of(side, "threadId") for side in sides if side.get("jobClass") == "task")
     resume = resume_command(next(filter(None, threads), None))
     if resume:
@@ -136,7 +139,9 @@ def _moment(moment: float, now: float) -> str:
 
 
 def _trial_lines(trial: Trial, now: float) -> Iterator[str | Text]:
-    yield f"  process {json.dumps(trial.owner.pid)}:"
+    yield "  no process is recorded:" if trial.owner.pid is None else f"  process {json.dumps(trial.owner.pid)}:"
+    for field, pid in trial.owner.others:
+        yield f"    further process: {printable(field)} {pid}"
     if trial.process is not None:
         for line in _process_lines(trial.process, now):
             yield f"    {line}"

@@ -117,3 +117,12 @@ def test_quiet_is_the_verdict_and_what_helps(run: Any, tree: Tree) -> None:
 def test_usage(run: Any, tree: Tree) -> None:
     said = run("explain", "task-9", tree.add(done("task-a")).root)
     assert said.status == 2 and said.out == "" and "no job 'task-9' in 1 workspace" in said.err
+
+
+def test_where_heal_leaves_a_companions_records_it_is_not_advised(run: Any, tree: Tree) -> None:
+    other = Tree(tree.root, plugin="opencode-opencode-plugin-cc")
+    entry = {**job("task-mx00003-abcdef", pid=..., childPid=GONE, **started(7200)), "cwd": other.project}
+    other.index(entry, owner="opencode-plugin-cc")
+    lines = lines_of(run, "task-mx00003-abcdef", other.path)
+    assert not any("stateheal heal --job" in line for line in lines)
+    assert "  no process is recorded:" in lines and f"    further process: childPid {GONE}" in lines
