@@ -114,7 +114,9 @@ class FakeRollouts(Rollouts):
 
 def asked(endpoint: object) -> Answer:
     """The cases' brokers are Linux's: where there are no such sockets, they cannot be asked, and none answers."""
-    return ask_endpoint(endpoint) if os.name == "posix" else Answer.NO
+    if os.name == "posix":
+        return ask_endpoint(endpoint)
+    return Answer.NO if str(endpoint).startswith("unix:/") else Answer.UNKNOWN
 
 
 def short(report: Report) -> list[list[str | None]]:

@@ -9,6 +9,7 @@ import pytest
 
 from stateheal.engine import close
 from stateheal.evidence.schema import violations
+from stateheal.text import quoted
 from tests.cli.test_jobs import started
 from tests.cli.test_stop import lives, on_terminal
 from tests.support import Tree, done, entry_of, files_in, job
@@ -27,7 +28,7 @@ def test_an_unsure_job_is_closed_on_the_users_word(run: Any, tree: Tree) -> None
     said = run("close", "-n", "task-far", tree.root)
     assert said.status == 1 and '+  "status": "failed",' in said.out and files_in(tree.path) == before
     *_, following = said.out.splitlines()
-    assert following == f"  stateheal close task-far {tree.root}"
+    assert following == f"  stateheal close task-far {quoted(str(tree.root))}"
     said = run(*following.split()[1:], "--yes")
     assert said.status == 0
     facts, closing = said.out.index("rows of the table"), said.out.index("failed/orphaned")

@@ -19,6 +19,7 @@ from stateheal.errors import WriteError
 from stateheal.evidence.schema import violations
 from stateheal.formats.times import format_time
 from stateheal.fs.directory import Directory
+from stateheal.text import quoted
 from tests.support import Tree, done, files_in, job
 from tests.workers import WAITS, gone_pid, running, script, worker
 
@@ -42,7 +43,7 @@ def test_what_is_left_of_a_vanished_project_goes_into_one_archive(run: Any, tree
     said = run("prune", "--gone", "--older-than", "720h", "-n", tree.root)
     assert said.status == 1 and "would go" in said.out and files_in(tree.root) == before
     *_, following = said.out.splitlines()
-    assert following == f"  stateheal prune --gone --older-than 30d {tree.root}"
+    assert following == f"  stateheal prune --gone --older-than 30d {quoted(str(tree.root))}"
     said = run(*following.split()[1:])
     assert said.status == 0 and not tree.path.exists(), said
     (packed,) = Path(os.environ["STATEHEAL_STATE_DIR"]).glob("archives/*.tar.gz")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import random
@@ -23,9 +22,7 @@ from stateheal.engine.commands import undo
 from stateheal.engine.retry import ATTEMPTS
 from stateheal.evidence import jobs as gathering
 from stateheal.evidence import workspace as workspace_of
-from stateheal.evidence.broker import ask_endpoint
 from stateheal.fs.directory import open_directory
-from stateheal.model.evidence import Answer
 from stateheal.model.findings import Outcome, Severity
 from stateheal.model.liveness import ProcessFacts
 from tests.support import (
@@ -53,25 +50,24 @@ def field(tmp_path: Path) -> Path:
     return copy
 
 
+@pytest.mark.posix("the brokers that it names are another system's on Windows")
 def test_the_field_data_from_audit_to_undo(field: Path, tmp_path: Path) -> None:
     """Every process in it is long dead: 16 orphans among 30 jobs, and a dead broker in each of four workspaces."""
     journal, original = journal_in(tmp_path), files_in(field)
-    # Where there are no such sockets, an endpoint of a dead broker of elsewhere cannot be asked.
-    asking = functools.partial(world, ask=ask_endpoint if os.name == "posix" else lambda endpoint: Answer.NO)
-    seen = audit([field], world=asking())
+    seen = audit([field], world=world())
     assert (seen.workspaces, seen.jobs, seen.count(Severity.DAMAGE), seen.exit_status) == (4, 30, 20, 1)
-    foretold = heal([field], dry_run=True, world=asking(), journal=journal)
+    foretold = heal([field], dry_run=True, world=world(), journal=journal)
     assert {f.outcome for f in foretold.findings if f.severity is Severity.DAMAGE} == {Outcome.WOULD_HEAL}
     assert len(foretold.diffs) == 16 + 4 + 4 and foretold.exit_status == 1
     assert files_in(field) == original
 
-    healed = heal([field], world=asking(), journal=journal)
+    healed = heal([field], world=world(), journal=journal)
     assert (healed.healed, healed.remaining, healed.exit_status) == (20, 0, 0)
     for diff in foretold.diffs:
         path = field / "plugins/data/codex-openai-codex/state" / diff.name
         now = path.read_bytes() if path.exists() else None
         assert now == diff.after, "a dry run foretells the very bytes"
-    again = heal([field], world=asking(), journal=journal)
+    again = heal([field], world=world(), journal=journal)
     assert (again.count(Severity.DAMAGE), again.run, again.exit_status) == (0, None, 0)
 
     assert undo(journal=journal).exit_status == 0

@@ -135,4 +135,4 @@ def test_an_empty_machine_says_where_it_looked(isolated: Path, capsys: pytest.Ca
     assert capsys.readouterr().out == "No plugin state found.\n"
     Tree(isolated / "home/.claude").add(job("task-1", pid=None, status="completed", phase="done"))
     run(["audit", "-v"])
-    assert f"there      {isolated}/home/.claude/plugins/data" in capsys.readouterr().out
+    assert f"there      {isolated / 'home/.claude/plugins/data'}" in capsys.readouterr().out
