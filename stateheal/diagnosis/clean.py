@@ -10,15 +10,20 @@ import os
 from collections.abc import Mapping, Sequence
 
 from stateheal.formats.jsontext import Json
+from stateheal.model.claims import other_pids
 from stateheal.model.dialect import CODEX, Dialect
 from stateheal.model.disk import GATE_TITLE, INDEX, Name, Place, Snapshot
 from stateheal.model.findings import Violation
 from stateheal.model.layout import log_name
-from stateheal.model.records import IDENTITY, LOST_PHASES, entries_of, is_finished, lacks_answer
+from stateheal.model.records import ENDING, IDENTITY, LOST_PHASES, TIME_FIELDS, entries_of, is_finished, lacks_answer
 
 _IDENTITY = frozenset(IDENTITY)
-_FURTHER = ("agentPid", "bridgePid", "childPid", "workerPid", "ownerPid")
-"""Where forks name further processes, which may outlive the job."""
+PLAIN = frozenset([*TIME_FIELDS, *IDENTITY, *ENDING, "id", "kindLabel", "summary", "write", "threadId", "turnId"]) | {
+    "request",
+    "result",
+    "rendered",
+}
+"""Keys under which a valid record names no further process: what the schema has, so that most are not looked into."""
 
 
 def clean_jobs(
@@ -63,6 +68,7 @@ def _is_clean(ident: str, entry: dict[str, Json], record: dict[str, Json], log: 
         is_finished(record, dialect)
         and all(index_field(key) == file_field(key) for key in dialect.status)
         and file_field("id") == ident
+        and all(index_field(key) is None and file_field(key) is None for key in dialect.pids)
         and index_field("pid") is None
         and file_field("pid") is None
         and index_field("logFile") in (None, log)
@@ -73,10 +79,16 @@ def _is_clean(ident: str, entry: dict[str, Json], record: dict[str, Json], log: 
         and (index_field("phase") not in LOST_PHASES and file_field("phase") not in LOST_PHASES)
         and (entry.keys() >= _IDENTITY or not any(file_field(key) and key not in entry for key in IDENTITY))
         and not (status == "completed" and file_field("threadId") and lacks_answer(record))
-        and entry.keys().isdisjoint(_FURTHER)
-        and record.keys().isdisjoint(_FURTHER)
+        and not _names_others(entry)
+        and not _names_others(record)
         and not ("\\" in ident or ident in (".", ".."))
     )
+
+
+def _names_others(side: dict[str, Json]) -> bool:
+    """Whether it names further processes, which may outlive the job."""
+    further = side.keys() - PLAIN
+    return bool(further) and any(True for _ in other_pids({key: side[key] for key in further}))
 
 
 def _has_no_message_too_much(status: str, entry: dict[str, Json], record: dict[str, Json]) -> bool:

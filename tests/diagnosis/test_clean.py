@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stateheal.diagnosis.clean import clean_jobs
+from stateheal.diagnosis.clean import PLAIN, clean_jobs
 from stateheal.diagnosis.plan import make_plan
 from stateheal.diagnosis.turns import choose_turn
 from stateheal.evidence.discover import discover
@@ -19,19 +20,25 @@ from stateheal.evidence.rollouts import Rollouts
 from stateheal.evidence.schema import violations
 from stateheal.evidence.workspace import Sources, gather
 from stateheal.fs.directory import open_directory
+from stateheal.model.claims import other_pids
 from stateheal.model.disk import GATE_TITLE, Place
 from stateheal.model.evidence import Answer, Evidence
-from stateheal.model.look import Look
+from stateheal.model.look import Look, Seen
 from stateheal.model.request import Settings
 from tests.bench.trees import make_tree
-from tests.support import FIELD_DATA, HERE, FakeProcesses, Tree, done, entry_of, lay_out, settle, write_json
+from tests.support import FIELD_DATA, HERE, NOW, FakeProcesses, Tree, at, done, entry_of, lay_out, settle, write_json
 
 CASES = HERE / "cases"
 
 
 def evidence_of(place: Place) -> Evidence:
     sources = Sources(
-        FakeProcesses(), Rollouts(Path("/nowhere")), clean_jobs, choose_turn, Look, ask=lambda endpoint: Answer.NO
+        FakeProcesses(),
+        Rollouts(Path("/nowhere")),
+        clean_jobs,
+        choose_turn,
+        lambda: Look((Seen(4242, ("agent",), created=NOW - 1800),)),
+        ask=lambda endpoint: Answer.NO,
     )
     with open_directory(place.directory) as directory:
         return gather(place, directory, sources)
@@ -78,12 +85,51 @@ VALUES = st.sampled_from(
             "odd",
             "orphaned",
         ),
+        *([4242], {"pid": 4242}, [{"pid": 4242}]),
         *("terminated", "done", GATE_TITLE, "Orphaned: pid 9 no longer alive", "/etc/passwd", "..", "a\\b", "task-2"),
         *("2026-11-23T07:00:00.000Z", "yesterday", "/moved/jobs/task-1.log"),
     ]
 )
-FIELDS = st.sampled_from([*sorted(entry_of(done("task-1"))), "errorMessage", "result", "owner", "pidStartTime"])
+FIELDS = st.sampled_from(
+    [
+        *sorted(entry_of(done("task-1"))),
+        "errorMessage",
+        "result",
+        "owner",
+        "pidStartTime",
+        "serverPid",
+        "children",
+        "pids",
+    ]
+)
 EDITS = st.lists(st.tuples(st.sampled_from(["entry", "record", "both"]), FIELDS, VALUES), max_size=3)
+
+
+NAMING = [
+    *({"agentPid": 4242}, {"serverPid": "4242"}, {"children": [{"pid": 4242}]}, {"pids": [4242]}, {"ownerPID": 4242.0}),
+    *({"owner": {"pid": 4242}}, {"processId": 4242}, {"agent": {"process": {"id": 4242}}}, {"process_id": 4242}),
+]
+
+
+@pytest.mark.parametrize("side", ["entry", "record"])
+@pytest.mark.parametrize("named", NAMING, ids=str)
+def test_a_job_that_names_a_further_process_is_looked_at(tmp_path: Path, side: str, named: dict[str, Any]) -> None:
+    tree = Tree(tmp_path)
+    ended = done("task-1", startedAt=at(-3600), completedAt=at(-60), updatedAt=at(-60))
+    tree.add({**ended, **named} if side == "record" else ended)
+    if side == "entry":
+        tree.index(entry_of(tree.record("task-1"), **named))
+    settle(tree.path)
+    evidence = evidence_of(place_of(tree))
+    compare(evidence)
+    found = make_plan(evidence, Settings(), violations).findings
+    assert [each.rule for each in found] == ["agent-lives"], found
+
+
+def test_the_keys_that_are_not_looked_into_are_the_schemas() -> None:
+    job = json.loads((HERE.parent / "schemas/job.schema.json").read_text())
+    assert job["properties"].keys() == PLAIN
+    assert not list(other_pids(dict.fromkeys(PLAIN - {"pid"}, 4242)))
 
 
 @given(EDITS, st.sampled_from(["codex-openai-codex", "friend"]))
