@@ -29,7 +29,7 @@ def test_an_unsure_job_is_closed_on_the_users_word(run: Any, tree: Tree) -> None
     assert said.status == 1 and '+  "status": "failed",' in said.out and files_in(tree.path) == before
     *_, following = said.out.splitlines()
     assert following == f"  stateheal close task-far {quoted(str(tree.root))}"
-    said = run(*following.split()[1:], "--yes")
+    said = run(*following.replace(chr(34), "").split()[1:], "--yes")
     assert said.status == 0
     facts, closing = said.out.index("rows of the table"), said.out.index("failed/orphaned")
     assert facts < closing, "every fact is shown first"

@@ -44,7 +44,7 @@ def test_what_is_left_of_a_vanished_project_goes_into_one_archive(run: Any, tree
     assert said.status == 1 and "would go" in said.out and files_in(tree.root) == before
     *_, following = said.out.splitlines()
     assert following == f"  stateheal prune --gone --older-than 30d {quoted(str(tree.root))}"
-    said = run(*following.split()[1:])
+    said = run(*following.replace(chr(34), "").split()[1:])
     assert said.status == 0 and not tree.path.exists(), said
     (packed,) = Path(os.environ["STATEHEAL_STATE_DIR"]).glob("archives/*.tar.gz")
     with tarfile.open(packed) as archive:
