@@ -24,7 +24,7 @@ from stateheal.formats.times import describe_age, parse_time
 from stateheal.model.problems import Problem, ProblemKind
 from stateheal.model.report import Report, Restored
 from stateheal.report.text import print_diffs, print_lines
-from stateheal.text import count_of, printable
+from stateheal.text import count_of, printable, quoted
 
 _DONE = {
     "replace": "rewritten",
@@ -216,7 +216,7 @@ def _run_lines(run: Run) -> Iterator[str | Text]:
             yield f"  {printable(file.name):{width}}  {_DONE.get(file.action, printable(file.action))}"
         yield f"  originals: {printable(each.originals)}"
     if run.undone_word != "yes":
-        yield f"'stateheal undo {printable(run.id)}' takes it back; with -n it shows what that would change."
+        yield f"'stateheal undo {printable(quoted(run.id))}' takes it back; with -n it shows what that would change."
 
 
 # --- forgetting ----------------------------------------------------------------------------------------------------

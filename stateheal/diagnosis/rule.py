@@ -12,6 +12,7 @@ from stateheal.formats.jsontext import Document
 from stateheal.model.disk import INDEX
 from stateheal.model.evidence import Evidence
 from stateheal.model.findings import Finding, Severity, entry_position
+from stateheal.model.jobs import resume_of
 from stateheal.model.plan import Change
 from stateheal.model.records import entries_of, label_of, pid_of, text_of
 
@@ -63,7 +64,8 @@ def job_finding(
         job=job.id,
     )
     pid = next((pid for pid in pids if pid is not None), None)
-    return finding._replace(pid=pid, title=label_of(*job.sides), last_sign=view.last_sign(job))
+    resume = resume_of(*job.sides) if repair and rule.hook_reason else None  # of what is closed, or was
+    return finding._replace(pid=pid, title=label_of(*job.sides), last_sign=view.last_sign(job), resume=resume)
 
 
 def file_finding(

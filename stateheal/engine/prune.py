@@ -40,6 +40,7 @@ from stateheal.model.plan import FileChange, Plan
 from stateheal.model.records import entries_of, own_times
 from stateheal.model.report import Report
 from stateheal.model.request import Request
+from stateheal.text import quoted
 from stateheal.version import __version__
 
 
@@ -157,7 +158,7 @@ def _ensure_over(view: View, directory: Directory) -> None:
         raise Refused(named)
     broker = evidence.broker
     if broker is not None and (broker.answer is not Answer.NO or (broker.process and broker.process.exists)):
-        where = str(evidence.place.directory)
+        where = quoted(str(evidence.place.directory))
         raise Refused(f"its broker.json may alone name a broker that lives: stateheal stop --broker {where}")
 
 

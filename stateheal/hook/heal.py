@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from pathlib import Path
 
 from stateheal.commit.journal import Journal
 from stateheal.commit.location import journal_path
@@ -147,25 +146,13 @@ def _job_lines(healed: Iterable[Finding], running: frozenset[str | None]) -> Ite
             unnamed += 1
         elif finding.job not in shown:
             shown.add(finding.job)
-            thread = _thread_of(finding) if finding.job not in running else None
-            resume = f"; its thread goes on with: codex resume {thread}" if thread else ""
+            goes_on = finding.resume is not None and finding.job not in running
+            resume = f"; its thread goes on with: {finding.resume}" if goes_on else ""
             yield f"- {finding.job}: {reason.format(pid=finding.pid)}{resume}"
     if unnamed:
         yield f"- and {_count(unnamed, 'more job')}"
     if others:
         yield f"Repaired besides: {', '.join(sorted(others))}."
-
-
-def _thread_of(finding: Finding) -> str | None:
-    """The job's Codex thread, if its id is of plain form."""
-    path = Path(finding.path)
-    workspace = path.parent.parent if path.parent.name == "jobs" else path.parent
-    try:
-        record = json.loads((workspace / "jobs" / f"{finding.job}.json").read_bytes())
-        thread = record.get("threadId")
-    except (OSError, ValueError, AttributeError):
-        return None
-    return thread if isinstance(thread, str) and _PLAIN.fullmatch(thread) else None
 
 
 # --- once per state of a file --------------------------------------------------------------------------------------

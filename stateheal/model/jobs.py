@@ -11,8 +11,9 @@ from stateheal.model.disk import Place
 from stateheal.model.findings import Finding
 from stateheal.model.liveness import HostFacts, Liveness, Trial
 from stateheal.model.recognition import Recognition
+from stateheal.model.records import text_of
 
-_THREAD = re.compile(r"[A-Za-z0-9_-]{1,80}")
+_THREAD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,79}")
 
 
 def resume_command(thread: str | None) -> str | None:
@@ -21,6 +22,12 @@ def resume_command(thread: str | None) -> str | None:
     A thread that is no plain id is named in no command: it would be typed into a shell.
     """
     return f"codex resume {thread}" if thread is not None and _THREAD.fullmatch(thread) else None
+
+
+def resume_of(*sides: Mapping[str, Json]) -> str | None:
+    """What goes on with a task, of which these are the records; a review's conversation ends with its process."""
+    threads = (text_of(side, "threadId") for side in sides if side.get("jobClass") == "task")
+    return next(filter(None, map(resume_command, threads)), None)
 
 
 class JobRow(NamedTuple):

@@ -11,10 +11,10 @@ from rich.text import Text
 from stateheal.formats.jsontext import Json, finite
 from stateheal.formats.times import describe_age, format_time
 from stateheal.model.dialect import CODEX, Dialect
-from stateheal.model.jobs import Explanation, resume_command
+from stateheal.model.jobs import Explanation, resume_of
 from stateheal.model.layout import status_of
 from stateheal.model.liveness import Liveness, ProcessFacts, Step, Trial
-from stateheal.model.records import label_of, text_of
+from stateheal.model.records import label_of
 from stateheal.text import printable, quoted
 
 _STYLES = {Liveness.ALIVE: "green", Liveness.DEAD: "red", Liveness.UNSURE: "yellow"}
@@ -79,8 +79,7 @@ def _verdict_lines(explanation: Explanation) -> Iterator[str | Text]:
         kept_by = explanation.recognition
         leaves = step.state is Liveness.DEAD and (kept_by is None or not kept_by.dialect.heals)
         yield "  " + printable(_LEFT if leaves else _HELPS[step.state].format(job=quoted(explanation.job)))
-    threads = (text_of(side, "threadId") for side in sides if side.get("jobClass") == "task")
-    resume = resume_command(next(filter(None, threads), None))
+    resume = resume_of(*sides)
     if resume:
         yield f"  to go on with it: {resume}"
 

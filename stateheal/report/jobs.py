@@ -12,7 +12,7 @@ from stateheal.model.liveness import Liveness
 from stateheal.model.report import Report
 from stateheal.report.paint import Paint, cut, folded
 from stateheal.report.text import heading
-from stateheal.text import count_of, printable
+from stateheal.text import count_of, printable, quoted
 
 _STYLES = {Liveness.ALIVE: "green", Liveness.DEAD: "red", Liveness.UNSURE: "yellow"}
 _WAITING = ("queued", "pending")
@@ -80,9 +80,9 @@ def job_summary(rows: Sequence[JobRow], shown: int, report: Report, scope: str, 
     for command, what in _NEXT.items():
         needy = [row.job for row in rows if row.needs == command]
         if needy:
-            argument = scope if command == "heal" else f" {printable(needy[0])}"
+            argument = scope if command == "heal" else f" {quoted(needy[0])}"
             yield f"{what[0].upper()}{what[1:]}:"
-            yield f"  stateheal {command}{printable(argument) if command == 'heal' else argument}"
+            yield f"  stateheal {command}{printable(argument)}"
 
 
 def rows_json(rows: Iterable[JobRow]) -> list[dict[str, Any]]:

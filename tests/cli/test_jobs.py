@@ -154,3 +154,11 @@ def test_no_jobs_and_no_state(run: Any, tmp_path: Path) -> None:
     made = Tree(tmp_path / "tree").add(done("task-1"))
     assert "1 workspace: 0 active, 1 finished (--all shows them)." in run("jobs", made.root).out
     assert run("jobs", made.root, "--job", "task-2").status == 2
+
+
+def test_an_id_that_is_no_plain_word_is_quoted_in_every_command(run: Any, tmp_path: Path) -> None:
+    ident = "task-a;touch pwned"
+    tree = Tree(tmp_path / "tree").add(job(ident, owner={"hostname": "elsewhere"}, **started(60)))
+    assert f"  stateheal close {quoted(ident)}\n" in run("jobs", tree.root).out
+    said = run("stop", ident, tree.root, "--yes")
+    assert said.status == 1 and f"stateheal close {quoted(ident)}" in said.err

@@ -226,6 +226,15 @@ def test_an_orphan_is_healed_and_said(tree: Tree, project: Path, name: str) -> N
 
 
 @pytest.mark.processes
+@pytest.mark.parametrize("fields", [{"jobClass": "review"}, {"threadId": "--yolo"}, {"threadId": "x$(touch pwned)"}])
+def test_only_a_tasks_thread_of_plain_form_is_said_to_go_on(tree: Tree, project: Path, fields: dict[str, Any]) -> None:
+    tree.index().add(job(ORPHAN, pid=DEAD, **{"threadId": "thr_42", **fields}))
+    said = call(event(project))
+    assert said is not None and "pwned" not in json.dumps(said)
+    assert f"- {ORPHAN}: its process {DEAD} is gone" in said["hookSpecificOutput"]["additionalContext"].splitlines()
+
+
+@pytest.mark.processes
 def test_it_is_journalled_as_a_hook_and_can_be_undone(tree: Tree, project: Path) -> None:
     before = files_in(tree.path)
     assert call(event(project)) is not None

@@ -14,6 +14,7 @@ from stateheal.formats.times import HOUR, MINUTE, describe_age
 from stateheal.model.disk import GATE_TITLE, INDEX, JOBS
 from stateheal.model.evidence import Answer
 from stateheal.model.findings import Severity
+from stateheal.model.jobs import resume_of
 from stateheal.model.liveness import Liveness
 from stateheal.model.records import entries_of, is_lost, text_of
 from stateheal.model.turns import TurnEnd
@@ -44,7 +45,8 @@ def find_turn_running(view: View) -> Iterator[Diagnosed]:
         older = bool(moved) and (began is None or began <= max(moved) + _ROUNDING)
         if older and view.now - max(moved) < _STILL_WARM:
             message = "its worker is dead, but its turn may still run in the workspace's broker"
-            helps = f"wait for it, or end the Claude session, before you resume: codex resume {turn[0]}"
+            resume = resume_of(*job.sides)
+            helps = "wait for it, or end the Claude session, before you resume" + (f": {resume}" if resume else " it")
             yield Diagnosed(job_finding(view, job, TURN_RUNNING, message, helps))
 
 
@@ -148,7 +150,8 @@ def find_silent(view: View) -> Iterator[Diagnosed]:
         last = view.last_sign(job)
         if last is not None and view.now - last > _SILENT:
             message = f"its process lives, but its last sign of life was {describe_age(last, view.now)}"
-            helps = f"if it hangs: stateheal stop {quoted(job.id)}, or {view.dialect.launch.cancel} {job.id}"
+            name = quoted(job.id)
+            helps = f"if it hangs: stateheal stop {name}, or {view.dialect.launch.cancel} {name}"
             yield Diagnosed(job_finding(view, job, SILENT, message, helps))
 
 

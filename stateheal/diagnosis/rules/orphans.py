@@ -14,10 +14,9 @@ from stateheal.diagnosis.view import View
 from stateheal.formats.times import MINUTE, describe_activity, describe_age
 from stateheal.model.dialect import Dialect
 from stateheal.model.findings import Severity
-from stateheal.model.jobs import resume_command
 from stateheal.model.liveness import Liveness, Verdict
 from stateheal.model.plan import Change, Patch
-from stateheal.model.records import is_finished, own_times, pid_of, text_of
+from stateheal.model.records import is_finished, own_times, pid_of
 
 
 def _find_orphans(view: View, rule: Rule) -> Iterator[Diagnosed]:
@@ -96,13 +95,7 @@ def _diagnose(view: View, job: Job, rule: Rule) -> Iterator[Diagnosed]:
         only = "" if job.entry and job.record else " in the index" if job.entry else " in the job file"
         repair = f"mark it failed/{'terminated' if terminated_by(view, job) else 'orphaned'}{only}"
         finding = job_finding(view, job, rule, f"{status}, but {verdict.reason}", evidence, repair)
-        yield Diagnosed(finding._replace(resume=_resume(job)), orphan_change(view, job))
-
-
-def _resume(job: Job) -> str | None:
-    """What goes on with a task's conversation; a review's ends with its process."""
-    threads = (text_of(side, "threadId") for side in job.sides if side.get("jobClass") == "task")
-    return resume_command(next(filter(None, threads), None))
+        yield Diagnosed(finding, orphan_change(view, job))
 
 
 UNSAFE_PID = Rule(

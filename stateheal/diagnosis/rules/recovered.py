@@ -14,6 +14,7 @@ from stateheal.diagnosis.rule import Diagnosed, Rule, job_finding
 from stateheal.diagnosis.view import View
 from stateheal.formats.times import format_time
 from stateheal.model.findings import Severity
+from stateheal.model.jobs import resume_of
 from stateheal.model.liveness import Liveness
 from stateheal.model.plan import GONE, Change, Patch
 from stateheal.model.records import is_active, is_lost, lacks_answer, text_of
@@ -60,7 +61,8 @@ def _notice(view: View, job: Job) -> Iterator[Diagnosed]:
         if _is_lost(view, job):
             message = f"its worker died, but Codex finished the turn: the answer is in {facts.path}"
             where = quoted(str(view.evidence.place.directory))
-            helps = f"stateheal recover --job {job.id} {where}, or codex resume {thread}"
+            resume = resume_of(*job.sides)
+            helps = f"stateheal recover --job {quoted(job.id)} {where}" + (f", or {resume}" if resume else "")
             yield Diagnosed(job_finding(view, job, RECOVERABLE, message, helps))
         return
 

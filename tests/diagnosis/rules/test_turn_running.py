@@ -17,6 +17,19 @@ SERVES = ("node", "/x/app-server-broker.mjs", "serve", "--endpoint", ENDPOINT)
 MINUTE = 60.0
 
 
+@pytest.mark.parametrize("thread", ["thr_1", "x$(touch pwned)", "--yolo", "a b", "a\nb", "a;b"])
+def test_no_text_of_a_record_stands_in_a_command_to_be_typed(thread: str, tmp_path: Path) -> None:
+    tree = Tree(tmp_path / "tree").add(job("task-1", threadId=thread, turnId="turn_1", startedAt=at(-7200)))
+    os.utime(tree.path / "jobs/task-1.log", (NOW - MINUTE, NOW - MINUTE))
+    write_json(tree.path / "broker.json", {"endpoint": ENDPOINT, "sessionDir": "/x", "pid": 77})
+    here = world(FakeProcesses().live(77, *SERVES, created=NOW - 7300), ask=lambda endpoint: Answer.YES)
+    found = audit([tree.root], world=here, journal=journal_in(tmp_path)).findings
+    (notice,) = [each for each in found if each.rule == "turn-running"]
+    told = {(f"{each.message} {each.evidence}", each.resume) for each in found}
+    assert ("codex resume thr_1" in notice.evidence) is (thread == "thr_1")
+    assert thread == "thr_1" or not any(thread in text or resume for text, resume in told)
+
+
 @pytest.mark.parametrize(
     ("began", "moved", "said"),
     [
