@@ -11,7 +11,7 @@ from stateheal.cli.repair import show_report
 from stateheal.cli.scope import scope_of
 from stateheal.diagnosis.repairs import CLOSED
 from stateheal.diagnosis.word import Word
-from stateheal.engine.close import choose, close_record, why_not_closed
+from stateheal.engine.close import Chosen, choose, close_record, why_not_closed
 from stateheal.engine.explain import explain
 from stateheal.model.report import Report
 from stateheal.model.request import Request, Scope
@@ -47,17 +47,17 @@ def close_command(job: str, request: Request, dry_run: bool, yes: bool, output: 
     reason = why_not_closed(view, found)
     if reason is not None:
         say(f"{chosen.job} is not closed: {reason}")
-        return _refused(output, dry_run)
+        return _refused(chosen, output, dry_run)
     why = view.judge(found).verdict.reason.partition("; --assume-local")[0]
     word = Word("orphaned", f"{CLOSED}{why}", min(view.last_sign(found) or view.now, view.now))
     if not dry_run and not confirmed("Close it all the same?", yes):
-        return _refused(output, dry_run)
+        return _refused(chosen, output, dry_run)
     again = Scope(places=" ".join([quoted(chosen.job), scope_of(request).places]).rstrip())
-    return show_report(close_record(chosen, word, "close", dry_run=dry_run), output, again)
+    return show_report(chosen.told(close_record(chosen, word, "close", dry_run=dry_run)), output, again)
 
 
-def _refused(output: Output, dry_run: bool) -> int:
-    report = Report("close", dry_run)
+def _refused(chosen: Chosen, output: Output, dry_run: bool) -> int:
+    report = chosen.told(Report("close", dry_run))
     if not output.is_text:
         output.print_json(report)
-    return 0 if output.exit_zero else 1
+    return output.finish(report) or (0 if output.exit_zero else 1)

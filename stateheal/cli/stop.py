@@ -78,13 +78,13 @@ def _stop_job(job: str, request: Request, dry_run: bool, yes: bool, grace: float
     _tell(output, [f"{chosen.job}" + (f'  "{title}"' if title else ""), *_target_lines(targets)])
     if not targets:
         say(f"{chosen.job} is not stopped: {why_none(view, found)}")
-        return _finish(output, Report("stop", dry_run), [], [], 1)
+        return _finish(output, chosen.told(Report("stop", dry_run)), [], [], 1)
     if dry_run:
-        return _nothing_ended(output, targets, True)
+        return _nothing_ended(output, targets, chosen.told(Report("stop", True)))
     if not confirmed("End it?" if len(targets) == 1 else "End them?", yes):
-        return _nothing_ended(output, targets, False)
+        return _nothing_ended(output, targets, chosen.told(Report("stop")))
     stopped, report, note = stop_job(chosen, targets, grace)
-    return _told(output, targets, stopped, report, note)
+    return _told(output, targets, stopped, chosen.told(report or Report("stop")), note)
 
 
 def _stop_broker(workspace: str, dry_run: bool, yes: bool, grace: float, output: Output) -> int:
@@ -100,16 +100,16 @@ def _stop_broker(workspace: str, dry_run: bool, yes: bool, grace: float, output:
         say(f"the broker is not stopped: {refusal}")
         return _finish(output, Report("stop", dry_run), targets, [], 1)
     if dry_run:
-        return _nothing_ended(output, targets, True)
+        return _nothing_ended(output, targets, Report("stop", True))
     if not confirmed("End it?", yes):
-        return _nothing_ended(output, targets, False)
-    stopped, report = stop_broker(broker, grace, settings, world)
-    return _told(output, targets, [stopped], report, "" if report else "its broker.json stays as it is")
+        return _nothing_ended(output, targets, Report("stop"))
+    stopped, report, note = stop_broker(broker, grace, settings, world)
+    return _told(output, targets, [stopped], report or Report("stop"), note)
 
 
-def _nothing_ended(output: Output, targets: Sequence[Target], dry_run: bool) -> int:
-    _tell(output, ["Dry run: nothing was ended." if dry_run else "Nothing was ended."])
-    return _finish(output, Report("stop", dry_run), targets, [], 1)
+def _nothing_ended(output: Output, targets: Sequence[Target], report: Report) -> int:
+    _tell(output, ["Dry run: nothing was ended." if report.dry_run else "Nothing was ended."])
+    return _finish(output, report, targets, [], 1)
 
 
 def _tell(output: Output, lines: Iterable[str]) -> None:
@@ -134,13 +134,11 @@ def _pids(pids: Sequence[int]) -> str:
     return ", ".join(map(str, pids[:10])) + (" …" if len(pids) > 10 else "")
 
 
-def _told(
-    output: Output, targets: Sequence[Target], stopped: Sequence[Stopped], report: Report | None, note: str
-) -> int:
+def _told(output: Output, targets: Sequence[Target], stopped: Sequence[Stopped], report: Report, note: str) -> int:
     """What came of it, on stdout; what did not, on stderr."""
     bad = [each for each in stopped if each.refusal or (each.ended and each.ended.survivors)]
     lines = [_outcome(each) for each in stopped if not each.refusal]
-    if report is not None and report.healed:
+    if report.healed:
         lines += [f"{_done(report)}; 'stateheal undo' restores it"]
     elif note:
         lines.append(note)
@@ -148,7 +146,7 @@ def _told(
     for each in stopped:
         if each.refusal:
             say(each.refusal)
-    return _finish(output, report or Report("stop"), targets, stopped, 1 if bad else 0)
+    return _finish(output, report, targets, stopped, 1 if bad else 0)
 
 
 def _done(report: Report) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 from stateheal.commit.apply import carry_out
@@ -15,11 +16,12 @@ from stateheal.diagnosis.plan import plan_asked_for
 from stateheal.diagnosis.repairs import is_closed_by_us
 from stateheal.diagnosis.view import View, first_draft
 from stateheal.diagnosis.word import Word, closed_on_word
+from stateheal.engine.collect import failed_summary
 from stateheal.engine.commands import asked_for
 from stateheal.engine.retry import until_agreed
 from stateheal.engine.workspace import Auditor
 from stateheal.engine.world import World, never
-from stateheal.errors import Refused, UsageError
+from stateheal.errors import ReadError, Refused, UsageError
 from stateheal.evidence.discover import Discovery
 from stateheal.evidence.schema import violations
 from stateheal.fs.directory import Directory, open_directory
@@ -27,11 +29,12 @@ from stateheal.model.disk import Place
 from stateheal.model.findings import Outcome
 from stateheal.model.liveness import Liveness
 from stateheal.model.plan import Plan
+from stateheal.model.problems import Problem
 from stateheal.model.records import is_finished
 from stateheal.model.report import Report
 from stateheal.model.request import Request, Settings
 from stateheal.report.diff import diffs_of
-from stateheal.text import count_of
+from stateheal.text import count_of, quoted
 from stateheal.version import __version__
 
 _SETTLING = 0.5
@@ -47,6 +50,12 @@ class Chosen(NamedTuple):
     job: str
     settings: Settings
     world: World
+    errors: tuple[Problem, ...] = ()
+    """What could not be looked at: a job of that id may stand there, too."""
+
+    def told(self, report: Report) -> Report:
+        """A report with what could not be looked at beside it."""
+        return replace(report, errors=tuple(dict.fromkeys((*self.errors, *report.errors))))
 
     def look(self) -> tuple[View, Job]:
         """The workspace and the job as they are now. Raises ``Refused`` where the job is gone or cannot be read."""
@@ -63,30 +72,38 @@ class Chosen(NamedTuple):
 
 
 def choose(job: str, request: Request, world: World | None = None) -> Chosen:
-    """The job of that id, or the only one whose id begins so. Raises ``UsageError`` where it is none, or not one."""
+    """The job of that id, or the only one whose id begins so. Raises ``UsageError`` where it is none, or not one.
+
+    ``ReadError`` where it is none, and not everything could be looked at.
+    """
     world, settings = world or World(), request.settings
     found = asked_for(request)
     auditor = Auditor(found, settings, world, Journal(journal_path()))
     places: dict[str, list[Place]] = {}
+    errors = list(found.errors)
     for place in found.places:
         try:
-            evidence = auditor.audit(place, None).evidence
-        except OSError:
+            result = auditor.audit(place, None)
+        except OSError as error:
+            errors += failed_summary(place, error).errors
             continue
+        errors += result.errors
+        evidence = result.evidence
         for each in View(evidence, first_draft(evidence), settings, violations).jobs:
             if each.id.startswith(job):
                 places.setdefault(each.id, []).append(place)
     if not places:
-        raise UsageError(
-            f"no job {job!r} in {count_of(len(found.places), 'workspace')} ('stateheal jobs --all' lists them)"
-        )
+        none = f"no job {job!r} in {count_of(len(found.places), 'workspace')}"
+        if errors:
+            raise ReadError(f"{none}; not all could be looked at: {errors[0].path}: {errors[0].message}")
+        raise UsageError(f"{none} ('stateheal jobs --all' lists them)")
     if job not in places and len(places) > 1:
         raise UsageError(f"{job!r} may be {', '.join(sorted(places)[:10])}: name one of them")
     ident = job if job in places else next(iter(places))
     if len(places[ident]) > 1:
         where = ", ".join(str(place.directory) for place in places[ident])
         raise UsageError(f"{ident} stands in {where}: name one of them as PATH")
-    return Chosen(found, places[ident][0], ident, settings, world)
+    return Chosen(found, places[ident][0], ident, settings, world, tuple(dict.fromkeys(errors)))
 
 
 def why_alive(view: View, job: Job) -> str | None:
@@ -96,7 +113,7 @@ def why_alive(view: View, job: Job) -> str | None:
     verdict = view.judge(job).verdict
     if verdict.state is not Liveness.ALIVE:
         return None
-    return f"it lives: {verdict.reason} ('stateheal stop {job.id}' ends it first)"
+    return f"it lives: {verdict.reason} (to end it first: stateheal stop {quoted(job.id)})"
 
 
 def why_not_closed(view: View, job: Job) -> str | None:

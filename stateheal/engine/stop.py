@@ -20,13 +20,15 @@ from stateheal.diagnosis.view import View
 from stateheal.diagnosis.word import Word
 from stateheal.engine.close import Chosen, close_record
 from stateheal.engine.commands import heal_found
-from stateheal.errors import Refused
+from stateheal.errors import JournalError, Refused, StatehealError
 from stateheal.evidence.groups import ancestors_of, command_lines, directory_of, group_of, members_of, user_of
 from stateheal.model.disk import Place
 from stateheal.model.liveness import ProcessFacts
+from stateheal.model.problems import Problem, ProblemKind
 from stateheal.model.records import is_finished, pid_of, text_of
 from stateheal.model.report import Report
 from stateheal.model.request import Request
+from stateheal.text import quoted
 
 GRACE = 10.0
 """Seconds between SIGTERM and SIGKILL."""
@@ -108,7 +110,7 @@ def why_none(view: View, job: Job) -> str:
     if not job.any_active:
         return f"it is recorded as {_status(job)}, and no process works on it"
     verdict = view.judge(job).verdict
-    helps = {"dead": "'stateheal heal' closes it", "unsure": f"'stateheal close {job.id}' closes its record"}
+    helps = {"dead": "'stateheal heal' closes it", "unsure": f"to close its record: stateheal close {quoted(job.id)}"}
     told = helps.get(verdict.state.value, "end it where it was started, or by /codex:cancel")
     return f"no process here is proven to be its own ({verdict.reason}); {told}"
 
@@ -124,7 +126,18 @@ def stop_job(chosen: Chosen, targets: list[Target], grace: float) -> tuple[list[
     stopped = [stop_process(target.pid, prove, grace) for target in targets]
     if any(each.refusal or (each.ended and each.ended.survivors) for each in stopped):
         return stopped, None, "its record stays as it is"
-    return stopped, *_closed(chosen, stopped)
+    try:
+        return stopped, *_closed(chosen, stopped)
+    except Refused as error:
+        return stopped, None, str(error)
+    except (StatehealError, OSError) as error:  # whatever it is, who was ended must be told
+        return stopped, left_after(chosen.place, error), "its record is not closed"
+
+
+def left_after(place: Place, error: Exception) -> Report:
+    """The report of a file that could not be written after its process had been ended."""
+    kind = ProblemKind.JOURNAL if isinstance(error, JournalError) else ProblemKind.NOT_WRITTEN
+    return Report("stop", errors=(Problem(str(place.directory), str(error), kind),))
 
 
 def stop_process(pid: int, prove: Callable[[int], str | None], grace: float) -> Stopped:
@@ -158,7 +171,4 @@ def _closed(chosen: Chosen, stopped: list[Stopped]) -> tuple[Report | None, str]
         ), ""
     last = max((each.ended.signum for each in stopped if each.ended), default=0)
     message = f"Terminated by {signal.Signals(last).name} (stateheal stop)" if last else "Ended by itself"
-    try:
-        return close_record(chosen, Word("terminated", message, chosen.world.processes.host().now), "stop"), ""
-    except Refused as error:
-        return None, str(error)
+    return close_record(chosen, Word("terminated", message, chosen.world.processes.host().now), "stop"), ""

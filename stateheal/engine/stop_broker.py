@@ -6,6 +6,8 @@ Field guide sections 2 and 4; DESIGN.md promise 1.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -15,13 +17,14 @@ from stateheal.commit.location import journal_path
 from stateheal.diagnosis.proof import serves
 from stateheal.engine.commands import heal_found
 from stateheal.engine.jobs import looking_at
-from stateheal.engine.stop import Stopped, Target, others_in_group, same_user, stop_process
+from stateheal.engine.stop import Stopped, Target, left_after, others_in_group, same_user, stop_process
 from stateheal.engine.workspace import Auditor
 from stateheal.engine.world import World
-from stateheal.errors import UsageError
+from stateheal.errors import StatehealError, UsageError
 from stateheal.evidence.discover import Discovery, discover
 from stateheal.evidence.groups import command_lines
-from stateheal.model.disk import BROKER, Place
+from stateheal.model.disk import Place
+from stateheal.model.evidence import Evidence
 from stateheal.model.liveness import Liveness
 from stateheal.model.records import pid_of, text_of
 from stateheal.model.report import Report
@@ -50,21 +53,29 @@ def find_broker(workspace: str, settings: Settings, world: World) -> Broker:
     Raises ``UsageError`` where that is none, several, or one without broker.json.
     """
     found = _meant(workspace)
-    places = [place for place in found.places if (place.directory / BROKER).is_file()]
+    auditor = Auditor(found, settings, world, Journal(journal_path()))
+    seen = [(place, evidence, evidence.broker) for place, evidence in _audited(auditor, found)]
+    places = [(place, evidence, broker) for place, evidence, broker in seen if broker is not None]
     if len(places) != 1:
         what = "no workspace with a broker.json" if not places else "more than one workspace"
-        raise UsageError(f"{workspace} names {what}" + "".join(f"; {place.directory}" for place in places))
-    auditor = Auditor(found, settings, world, Journal(journal_path()))
-    evidence = auditor.audit(places[0], None).evidence
-    session = evidence.broker.snapshot.value if evidence.broker else None
+        raise UsageError(f"{workspace} names {what}" + "".join(f"; {place.directory}" for place, _, _ in places))
+    ((place, evidence, broker),) = places
+    session = broker.snapshot.value
     endpoint = text_of(session, "endpoint") if isinstance(session, dict) else None
-    if evidence.broker is None or not isinstance(session, dict) or endpoint is None:
-        raise UsageError(f"{places[0].directory / BROKER} names no endpoint")
+    if not isinstance(session, dict) or endpoint is None:
+        raise UsageError(f"{place.directory / broker.snapshot.name} names no endpoint")
     view = looking_at(evidence, settings)
     live = [job.id for job in view.jobs if job.any_active and _lives(view.judge(job).verdict.state)]
     refusal = f"{live[0]} lives and may work through it: stop that job first" if live else None
-    target = _target(pid_of(session.get("pid")), endpoint, places[0], world)
-    return Broker(found, places[0], evidence.home, endpoint, evidence.broker.answer.value, target, refusal)
+    target = _target(pid_of(session.get("pid")), endpoint, place, world)
+    return Broker(found, place, evidence.home, endpoint, broker.answer.value, target, refusal)
+
+
+def _audited(auditor: Auditor, found: Discovery) -> Iterator[tuple[Place, Evidence]]:
+    """What each of the places holds: which file is a broker's, its companion tells."""
+    for place in found.places:
+        with suppress(OSError):
+            yield place, auditor.audit(place, None).evidence
 
 
 def _lives(state: Liveness) -> bool:
@@ -101,12 +112,16 @@ def _proof(endpoint: str, place: Place, world: World, pid: int) -> str | None:
     return "its command line names this broker's endpoint" if proven else None
 
 
-def stop_broker(broker: Broker, grace: float, settings: Settings, world: World) -> tuple[Stopped, Report | None]:
-    """End it and remove its broker.json, journalled. The report is of the removal; ``None`` where it was not ended."""
+def stop_broker(broker: Broker, grace: float, settings: Settings, world: World) -> tuple[Stopped, Report | None, str]:
+    """End it and remove its file, journalled. The report is of the removal; beside it, why nothing was removed."""
     assert broker.target is not None
     stopped = stop_process(broker.target.pid, partial(_proof, broker.endpoint, broker.place, world), grace)
     if stopped.refusal or (stopped.ended and stopped.ended.survivors):
-        return stopped, None
+        return stopped, None, "its broker.json stays as it is"
     found = broker.found._replace(places=(replace(broker.place, jobs=None),))
     chosen = settings._replace(select=frozenset({"stale-broker"}))
-    return stopped, heal_found(found, Request(settings=chosen), world=world, command="stop")
+    try:
+        report = heal_found(found, Request(settings=chosen), world=world, command="stop")
+        return stopped, report, "" if report.healed else "its broker.json stays: 'stateheal audit' says why"
+    except (StatehealError, OSError) as error:
+        return stopped, left_after(broker.place, error), "its broker.json stays as it is"

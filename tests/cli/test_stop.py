@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,11 +18,12 @@ import pytest
 
 from stateheal.commit import ending
 from stateheal.engine import stop
+from stateheal.errors import Busy, Conflict, JournalError, WriteError
 from stateheal.evidence.host import boot_id, pid_namespace, start_ticks
 from stateheal.evidence.processes import SystemProcesses
 from stateheal.evidence.schema import violations
 from tests.cli.test_jobs import started
-from tests.support import Tree, done, files_in, job
+from tests.support import HERE, Tree, done, files_in, job
 from tests.workers import WAITS, gone_pid, running, script, wait_for, worker
 
 pytestmark = [
@@ -75,6 +78,47 @@ def test_a_job_is_ended_and_its_record_closed_and_undo_restores_the_record(
     assert "stop" in run("history").out
     assert run("undo").status == 0 and files_in(tree.path) == before
     assert run("heal", tree.root).status == 0
+
+
+@pytest.mark.parametrize(
+    "error", [Conflict("it keeps changing"), Busy("another"), WriteError("full"), JournalError("full"), OSError("gone")]
+)
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_who_was_ended_is_told_whatever_keeps_the_record_from_being_closed(
+    run: Any, tmp_path: Path, tree: Tree, monkeypatch: pytest.MonkeyPatch, error: Exception, form: str
+) -> None:
+    def fails(*args: Any, **more: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(stop, "close_record", fails)
+    with worker(tmp_path, JOB) as process:
+        tree.add(job(JOB, pid=process.pid, **started(60)))
+        said = run("stop", JOB, tree.root, "--yes", "--format", form)
+        assert is_over(process) and said.status == 3 and str(error) in said.err
+        if form == "text":
+            assert f"pid {process.pid} ended after SIGTERM" in said.out and "its record is not closed" in said.out
+        else:
+            assert violations("report", said.json) == ()
+            assert said.json["processes"][0]["ended"] and said.json["errors"][0]["message"] == str(error)
+
+
+@pytest.mark.posix("a link loop")
+def test_what_could_not_be_looked_at_is_said(run: Any, tmp_path: Path, tree: Tree) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    (tree.root / "plugins/data").mkdir(parents=True)
+    (tree.root / "plugins/data/codex-inline").symlink_to(loop)
+    with worker(tmp_path, JOB) as process:
+        for command in ("stop", "close"):
+            said = run(command, JOB, tree.root, "--yes")
+            assert said.status == 3 and f"no job '{JOB}'" in said.err and "codex-inline" in said.err
+        tree.add(job(JOB, pid=process.pid, **started(60)))
+        for command, does in (("close", 3), ("stop", 3)):
+            said = run(command, JOB, tree.root, "--yes", "--format", "json")
+            assert said.status == does and "codex-inline" in said.err
+            assert "codex-inline" in said.json["errors"][0]["path"]
+        assert is_over(process)
+    assert tree.record(JOB)["phase"] == "terminated"
 
 
 def test_nobody_is_signalled_without_yes_where_nobody_can_be_asked(run: Any, tmp_path: Path, tree: Tree) -> None:
@@ -400,3 +444,26 @@ def test_a_recycled_brokers_pid_is_not_hit(run: Any, tmp_path: Path, tree: Tree)
         )
         said = run("stop", "--broker", tree.path, "--yes")
         assert said.status == 1 and "no process is proven" in said.err and lives(innocent)
+
+
+def test_the_broker_of_a_companion_that_names_its_file_otherwise_is_ended_as_a_notice_says(
+    run: Any, tmp_path: Path
+) -> None:
+    """What a finding names as the command to type works, whatever the companion calls its broker's file."""
+    sample = HERE / "dialects/trees/sakib-gemini/healthy"
+    state = tmp_path / "tree/plugins/data/gemini-inline/state/demo-0123456789ab"
+    shutil.copytree(sample, state)
+    for each in state.rglob("*.json"):
+        each.write_text(each.read_text().replace("@PROJECT@", str(tmp_path)).replace("@STATE@", str(state)))
+    endpoint = endpoint_in(tmp_path, "b")
+    path = state / "broker-session.json"
+    with running(script(tmp_path, "acp-broker.mjs", SERVES), "serve", "--endpoint", endpoint) as process:
+        assert process.stdout is not None and process.stdout.readline().split() == [b"up"]
+        path.write_text(json.dumps({"endpoint": endpoint, "pid": process.pid}))
+        told = run("audit", tmp_path / "tree", "--format", "json").json["findings"]
+        (notice,) = [each for each in told if each["rule"] in ("leaked-broker", "mute-broker")][:1]
+        assert notice["path"] == str(path)
+        words = shlex.split(notice["evidence"].partition("to end it: ")[2])
+        assert words[:3] == ["stateheal", "stop", "--broker"]
+        said = run(*words[1:], "--yes")
+        assert said.status == 0 and is_over(process) and not path.exists(), said

@@ -12,9 +12,9 @@ from stateheal.diagnosis.signs import unrecorded, unrecorded_process
 from stateheal.diagnosis.view import View
 from stateheal.formats.times import MINUTE, describe_age
 from stateheal.model.claims import other_pids
-from stateheal.model.disk import BROKER
 from stateheal.model.evidence import Answer, BrokerFacts
 from stateheal.model.findings import Severity
+from stateheal.model.layout import status_of
 from stateheal.model.liveness import Liveness
 from stateheal.model.records import entries_of, is_finished, own_times, pid_of, text_of
 from stateheal.model.turns import TurnEnd
@@ -28,12 +28,12 @@ def find_lives_on(view: View) -> Iterator[Diagnosed]:
     """Jobs that are recorded as ended, and whose worker is at work all the same."""
     for seen, ident in view.evidence.life().workers:
         job = _job_named(view, ident) if view.wants(ident) else None
-        if job is None or not job.sides or not all(map(is_finished, job.sides)):
+        if job is None or not job.sides or not all(is_finished(side, job.dialect) for side in job.sides):
             continue
         homes = {home for side in job.sides if (home := text_of(side, "workspaceRoot"))}
         if not names_job(seen.argv, ident) or ("--cwd" in seen.argv and not works_in(seen.argv, None, homes)):
             continue
-        status = text_of(job.sides[0], "status")
+        status = status_of(job.sides[0], job.dialect)
         message = f"recorded as {status}, but its worker lives: pid {seen.pid}, with --job-id {ident}"
         ended = max((moment for side in job.sides for moment in own_times(side, view.now)), default=None)
         since = "" if ended is None else f"the record was closed {describe_age(ended, view.now)}; "
@@ -56,6 +56,7 @@ def _job_named(view: View, ident: str) -> Job | None:
         entry if isinstance(entry, dict) else None,
         record if isinstance(record, dict) else None,
         ident in view.evidence.records,
+        view.dialect,
     )
 
 
@@ -88,8 +89,8 @@ def find_leaked_broker(view: View) -> Iterator[Diagnosed]:
     if pid is None:
         return
     message = f"a broker (pid {pid}) still serves {view.evidence.home}, which is not there any more"
-    helps = f"its broker.json alone names it; to end it: {_stop_command(view)}"
-    yield Diagnosed(file_finding(view, LEAKED_BROKER, BROKER, message, helps)._replace(pid=pid))
+    helps = f"its {broker.snapshot.name} alone names it; to end it: {_stop_command(view)}"
+    yield Diagnosed(file_finding(view, LEAKED_BROKER, broker.snapshot.name, message, helps)._replace(pid=pid))
 
 
 def find_mute_broker(view: View) -> Iterator[Diagnosed]:
@@ -102,7 +103,7 @@ def find_mute_broker(view: View) -> Iterator[Diagnosed]:
         return
     message = f"its broker (pid {pid}) takes connections, but did not answer 'initialize' within a second"
     helps = f"every job through it would hang; to end it: {_stop_command(view)}"
-    yield Diagnosed(file_finding(view, MUTE_BROKER, BROKER, message, helps)._replace(pid=pid))
+    yield Diagnosed(file_finding(view, MUTE_BROKER, broker.snapshot.name, message, helps)._replace(pid=pid))
 
 
 def _own_pid(broker: BrokerFacts) -> int | None:
@@ -121,7 +122,7 @@ def _stop_command(view: View) -> str:
 def find_agent_lives(view: View) -> Iterator[Diagnosed]:
     """Jobs that ended, and of whose further processes one lives on: an agent whose bridge is gone."""
     for job in view.jobs:
-        if not job.sides or not all(map(is_finished, job.sides)):
+        if not job.sides or not all(is_finished(side, job.dialect) for side in job.sides):
             continue
         for name, pid in dict.fromkeys(each for side in job.sides for each in other_pids(side)):
             seen = view.evidence.life().by_pid.get(pid)
