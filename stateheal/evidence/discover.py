@@ -32,6 +32,7 @@ from stateheal.evidence.roots import (
 from stateheal.model.disk import INDEX, JOBS, Place
 from stateheal.model.places import Looked
 from stateheal.model.problems import Problem
+from stateheal.system.paths import config_dir
 from stateheal.text import nearest
 
 _NAME = re.compile(r"(?s)(?:.*-)?(?:[0-9a-f]{16}|[0-9a-f]{12})")
@@ -277,5 +278,5 @@ def _has_workspaces(path: Path, problems: list[Problem]) -> bool:
 
 def _may_be_empty(path: Path, env: Mapping[str, str]) -> bool:
     """A config or data directory in which no plugin has written yet is fine, and empty."""
-    named = {env.get(key) for key in ("CLAUDE_CONFIG_DIR", "CLAUDE_CODE_PLUGIN_CACHE_DIR", "CLAUDE_PLUGIN_DATA")}
+    named = {config_dir(env), *(env.get(key) for key in ("CLAUDE_CODE_PLUGIN_CACHE_DIR", "CLAUDE_PLUGIN_DATA"))}
     return path.name in (".claude", "data") or (path / "plugins").is_dir() or str(path) in named

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from stateheal.dialects.names import HOMES, TEMP, VARIABLES
 from stateheal.model.places import Looked
 from stateheal.model.problems import Problem
+from stateheal.system.paths import config_dir
 
 FALLBACK = "codex-companion"
 DATA = Path("plugins") / "data"
@@ -66,8 +67,7 @@ def looked_at(environ: Mapping[str, str] | None = None) -> tuple[Looked, ...]:
 
 def data_dirs(env: Mapping[str, str]) -> Iterator[Path]:
     """The directories in which every plugin has one of its own."""
-    config = env.get("CLAUDE_CONFIG_DIR")
-    yield (Path(config) if config else Path(os.path.expanduser("~")) / ".claude") / DATA
+    yield Path(config_dir(env)) / DATA
     if env.get("CLAUDE_CODE_PLUGIN_CACHE_DIR"):
         yield Path(env["CLAUDE_CODE_PLUGIN_CACHE_DIR"]) / "data"
 

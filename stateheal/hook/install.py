@@ -7,6 +7,7 @@ and says nothing where it is missing. In a user's settings it is started by its 
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,13 +18,13 @@ from stateheal.hook.program import own_program
 from stateheal.hook.settings import (
     SCOPES,
     SettingsFile,
-    config_dir,
     read_settings,
     remove_leftovers,
     replace_settings,
     settings_bytes,
     settings_path,
 )
+from stateheal.system.paths import config_dir
 from stateheal.text import command_line
 
 PLUGIN = "stateheal"
@@ -136,7 +137,7 @@ def plugin_installed(cwd: str | None = None) -> str | None:
 
 def _installed_plugins() -> list[str]:
     try:
-        value = json.loads((config_dir() / "plugins" / "installed_plugins.json").read_bytes())
+        value = json.loads((Path(config_dir(os.environ)) / "plugins" / "installed_plugins.json").read_bytes())
         return [str(name) for name in value["plugins"]]
     except (OSError, ValueError, TypeError, KeyError):
         return []

@@ -10,7 +10,7 @@ import os
 import sys
 
 from stateheal.dialects.names import HOMES, TEMP, VARIABLES
-from stateheal.system.paths import real_path, spellings
+from stateheal.system.paths import config_dir, real_path, spellings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,8 +64,7 @@ def _sha256() -> Any:
 
 def roots(environ: Environ) -> set[str]:
     """Every root that ``evidence.roots.default_roots`` may look into: rather one too many than one too few."""
-    config = environ.get("CLAUDE_CONFIG_DIR") or os.path.join(os.path.expanduser("~"), ".claude")
-    data = [os.path.join(config, "plugins", "data")]
+    data = [os.path.join(config_dir(environ), "plugins", "data")]
     if environ.get("CLAUDE_CODE_PLUGIN_CACHE_DIR"):
         data.append(os.path.join(environ["CLAUDE_CODE_PLUGIN_CACHE_DIR"], "data"))
     found = {os.path.join(each, plugin, "state") for each in data for plugin in names_in(each)}

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +24,7 @@ from stateheal.formats.jsontext import Document, Json, parse, stringify
 from stateheal.fs.directory import Directory, open_directory, own_name
 from stateheal.model.disk import FileStat
 from stateheal.system.disk import sync
+from stateheal.system.paths import config_dir
 
 _TAG = "settings"
 """In the names of temporary files."""
@@ -50,16 +50,10 @@ class SettingsFile(NamedTuple):
         return {} if self.document is None else self.document.value
 
 
-def config_dir(environ: Mapping[str, str] | None = None) -> Path:
-    """Claude Code's own directory: ``$CLAUDE_CONFIG_DIR``, else ``~/.claude``."""
-    given = (os.environ if environ is None else environ).get("CLAUDE_CONFIG_DIR")
-    return Path(os.path.expanduser(given)) if given else Path(os.path.expanduser("~")) / ".claude"
-
-
 def settings_path(scope: str, cwd: str | None = None) -> Path:
     """The settings file of a scope; those of a project stand in the directory given."""
     if scope == "user":
-        return config_dir() / "settings.json"
+        return Path(config_dir(os.environ)) / "settings.json"
     name = "settings.json" if scope == "project" else "settings.local.json"
     return Path(cwd or os.getcwd()) / ".claude" / name
 

@@ -16,7 +16,8 @@ from stateheal.hook.install import command_of, plugin_installed
 from stateheal.hook.main import stamp_path
 from stateheal.hook.merge import own_handlers
 from stateheal.hook.program import is_same_program, passing_place
-from stateheal.hook.settings import SCOPES, config_dir, read_settings, settings_path
+from stateheal.hook.settings import SCOPES, read_settings, settings_path
+from stateheal.system.paths import config_dir
 from stateheal.version import __version__
 
 _PATIENCE = 10
@@ -86,7 +87,8 @@ def _places(cwd: str | None, warnings: list[str]) -> Iterator[Place]:
     if plugin:
         trouble = None if shutil.which("stateheal") else "there is no stateheal on PATH"
         command = command_of(exec_handler(IF_INSTALLED))
-        yield Place(f"the plugin {plugin}, in {config_dir() / 'plugins'}", command, (), None, trouble)
+        where = os.path.join(config_dir(os.environ), "plugins")
+        yield Place(f"the plugin {plugin}, in {where}", command, (), None, trouble)
 
 
 def _examined(handler: Handler, trusted: bool) -> tuple[str | None, str | None]:

@@ -21,6 +21,7 @@ from stateheal.evidence.roots import FALLBACK, temp_root
 from stateheal.migrate.workspace import Mover, Options, Pair
 from stateheal.model.problems import Problem
 from stateheal.model.report import Moved, Report
+from stateheal.system.paths import config_dir
 from stateheal.text import did_you_mean
 from stateheal.version import __version__
 
@@ -58,7 +59,7 @@ def root_named(text: str, environ: Mapping[str, str] | None = None) -> Path:
 
 def _plugin_named(name: str, env: Mapping[str, str]) -> Path:
     """The ``state`` directory of a plugin that keeps data in the config directory."""
-    data = Path(env.get("CLAUDE_CONFIG_DIR") or Path(os.path.expanduser("~")) / ".claude") / "plugins" / "data"
+    data = Path(config_dir(env)) / "plugins" / "data"
     if (data / name).is_dir():
         return data / name / "state"
     there = sorted(each.name for each in data.iterdir() if each.is_dir()) if data.is_dir() else []

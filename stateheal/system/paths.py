@@ -13,7 +13,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 _F_GETPATH = 50  # sys/fcntl.h of macOS; Python names it from 3.9 on, there alone
 _PATH_MAX = 1024
@@ -86,3 +86,8 @@ def is_plain_on_windows(name: str) -> bool:
     devices = {"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"}
     numbered = base[:3] in ("COM", "LPT") and base[3:] in set("123456789\u00b9\u00b2\u00b3")
     return ":" not in name and not name.endswith((".", " ")) and base not in devices and not numbered
+
+
+def config_dir(environ: Mapping[str, str]) -> str:
+    """Claude Code's own directory: ``$CLAUDE_CONFIG_DIR``, in which a ``~`` is the home as well, else ``~/.claude``."""
+    return os.path.expanduser(environ.get("CLAUDE_CONFIG_DIR") or os.path.join("~", ".claude"))

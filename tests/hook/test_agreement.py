@@ -20,6 +20,8 @@ from stateheal.evidence.roots import default_roots
 from stateheal.hook import check as hookcheck
 from stateheal.hook import places
 from stateheal.hook.check import NotPlain
+from stateheal.hook.settings import settings_path
+from stateheal.migrate.commands import root_named
 from stateheal.model.findings import Severity
 from tests.support import FIELD_DATA, HERE, FakeProcesses, Tree, done, journal_in, lay_out
 
@@ -249,6 +251,21 @@ def test_no_root_is_missed(tmp_path: Path, isolated: Path, monkeypatch: pytest.M
     found = {os.path.realpath(root) for root in places.roots(os.environ) if os.path.isdir(root)}
     assert {str(root.path) for root in default_roots()} <= found
     assert len(default_roots()) == 4
+
+
+def test_a_home_in_the_config_variable_is_the_same_to_everybody(
+    isolated: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A shell that quotes it, or a file of settings, hands ``~/x`` on as it stands."""
+    monkeypatch.setenv("CLAUDE_CONFIG_DIR", "~/x")
+    monkeypatch.chdir(tmp_path)
+    state = isolated / "home/x/plugins/data/codex-inline/state"
+    state.mkdir(parents=True)
+    real = os.path.realpath(state)
+    assert real in {os.path.realpath(root) for root in places.roots(os.environ)}
+    assert [str(root.path) for root in default_roots()] == [real]
+    assert os.path.realpath(root_named("codex-inline", os.environ)) == real
+    assert settings_path("user") == isolated / "home/x/settings.json"
 
 
 def test_the_short_path_reads_json_as_the_engine_does() -> None:
