@@ -41,7 +41,11 @@ def running(*argv: str) -> Iterator[int]:
         child.stdout.close()
 
 
-def verdict_on(pid: Any, job: str = "task-1", began: float = 0.0, status: str = "running", **settings: Any) -> Verdict:
+JOB = f"task-{os.getpid()}-1"
+"""No other test's that runs at the same time: a worker of that name keeps every job of that name alive."""
+
+
+def verdict_on(pid: Any, job: str = JOB, began: float = 0.0, status: str = "running", **settings: Any) -> Verdict:
     """Judge a job that began so many seconds from now."""
     processes = SystemProcesses()
     facts = processes.facts(pid) if isinstance(pid, int) and pid > 0 else None
@@ -112,14 +116,15 @@ def test_a_record_from_before_boot_whose_pid_lives_is_judged_by_the_process() ->
 @pytest.mark.parametrize(
     ("named", "state", "row"),
     [
-        ("task-1", "alive", "named-in-argv"),
+        (JOB, "alive", "named-in-argv"),
         ("task-2", "dead", "another-job"),
-        ("task-10", "dead", "another-job"),
+        (f"{JOB}0", "dead", "another-job"),
     ],
+    ids=["its own", "another", "longer"],
 )
 def test_a_worker_names_its_job(named: str, state: str, row: str) -> None:
     with running("/plugins/codex-companion.mjs", "task-worker", "--job-id", named) as pid:
-        verdict = verdict_on(pid, began=-7200 if named == "task-1" else 0)
+        verdict = verdict_on(pid, began=-7200 if named == JOB else 0)
     assert (verdict.state, verdict.row) == (state, row)
 
 
