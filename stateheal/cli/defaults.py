@@ -13,24 +13,10 @@ from stateheal.errors import StatehealError, UsageError
 from stateheal.text import did_you_mean
 
 EACH_TIME = frozenset(
-    [
-        *(
-            "yes",
-            "purge",
-            "forget",
-            "keep_last",
-            "archive",
-            "from",
-            "to",
-            "workspace",
-            "job",
-            "cwd",
-            "broker",
-            "scope",
-            "config",
-        ),
-        *("output", "html", "export", "title", "summary", "help", "version"),
-    ]
+    (
+        *("yes", "purge", "forget", "keep_last", "archive", "from", "to", "workspace", "job", "cwd", "broker"),
+        *("scope", "config", "output", "html", "export", "title", "summary", "help", "version"),
+    )
 )
 """Options that are said each time anew: what is done, to what, and where it goes."""
 _ANOTHER_THING = frozenset({("run", "grace")})

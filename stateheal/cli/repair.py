@@ -29,8 +29,8 @@ from stateheal.model.request import Request, Scope
 def audit_command(request: Request, html: str | None, output: Output) -> int:
     """Show what is wrong. Changes nothing.
 
-    PATH is a config dir, a plugins/data dir, a plugin's data dir, a state dir, a workspace's state dir, a state.json or
-    a job file; by default every place where plugins keep state and that belongs to you.
+    PATH is a config dir, a plugins/data dir, a plugin's data dir, a state dir, a workspace's state dir, its jobs dir, a
+    state.json, a job file or a job's log; by default every place where plugins keep state and that belongs to you.
 
     \b
     Example: stateheal audit --format json ~/.claude | jq .summary

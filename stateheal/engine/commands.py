@@ -1,4 +1,4 @@
-"""``audit`` and ``heal``: the sequence from discovery to report, one workspace at a time (DESIGN.md, the house)."""
+"""``audit``, ``heal``, ``recover`` and ``undo``: from discovery to report (DESIGN.md, the house)."""
 
 from __future__ import annotations
 

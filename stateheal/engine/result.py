@@ -95,7 +95,7 @@ def _answer(view: View, job: Job, world: World) -> JobAnswer:
         job.id,
         next((text for side in sides if (text := status_of(side, job.dialect))), "unknown"),
         next((text for side in sides if (text := text_of(side, "title"))), None),
-        next((text for side in sides if (text := text_of(side, "threadId"))), None),
+        next((text for side in sides if side.get("jobClass") == "task" and (text := text_of(side, "threadId"))), None),
     )
     stored = _stored(evidence, job)
     if stored is not None:

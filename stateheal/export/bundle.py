@@ -1,7 +1,7 @@
 """``stateheal export``: the state of workspaces in one archive for a bug report, without what is private in it.
 
-The damage is kept and everything that a person or a model has written is not; ``redactrules`` says which is which. What
-an audit finds here it finds in the unpacked archive too, on a machine with the same processes.
+The damage is kept and everything that a person or a model has written is not; ``redact_rules`` says which is which.
+What an audit finds here it finds in the unpacked archive too, on a machine with the same processes.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 It works on tokens, the same way for texts that parse and for torn ones: layout, key order, duplicate keys, the spelling
 of numbers, NUL padding, trailing junk and second documents stay byte for byte, so that the damage stays what it is.
-``redactrules`` says what may stay; here is only where it stands.
+``redact_rules`` says what may stay; here is only where it stands.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Field guide section 9. It runs before every command of the user's, so it imports next to nothing (every import below is
 part of the interpreter's own start, or a bare C module), starts no program, and reads nothing but the state of the
-given directory's workspaces. Whatever is not plainly in order (``hookcheck``) is handed to the same engine that heals
-everywhere (``hookrun``). Nothing here may raise, print a decision, or end with another status than 0.
+given directory's workspaces. Whatever is not plainly in order (``hook.check``) is handed to the same engine that heals
+everywhere (``hook.heal``). Nothing here may raise, print a decision, or end with another status than 0.
 """
 
 from __future__ import annotations

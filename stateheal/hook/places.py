@@ -25,7 +25,7 @@ class NoDigest(Exception):
 
 
 def hashes(cwd: str, environ: Environ) -> set[str]:
-    """As ``evidence.roots.hashes_of``."""
+    """As ``evidence.hashes.hashes_of``."""
     real = real_path(cwd)
     paths = {real, os.path.abspath(cwd)}
     while (above := os.path.dirname(real)) != real:

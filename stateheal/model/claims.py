@@ -17,6 +17,9 @@ from stateheal.model.records import pid_of, text_of
 _TICKS = re.compile(r"linux:([0-9]{1,18})")
 _PID = frozenset(a + b + c for a in "pP" for b in "iI" for c in "dD")
 """How the names of fields that hold a pid end."""
+_NO_PIDS = frozenset(["cupid", "insipid", "intrepid", "limpid", "lipid", "rapid", "stupid", "tepid", "torpid", "vapid"])
+"""English words that end so. All others may be a companion's: ``childpid`` keeps its process."""
+_LAST_WORD = re.compile(r"[A-Z]?[a-z]+$")
 _PID_WORDS = ("pids", "processid", "process_id")
 _DEEPEST = 4
 """Levels below a field of the record that are looked into."""
@@ -83,10 +86,9 @@ def _pids_in(path: str, value: Json, is_pid: bool, depth: int) -> Iterator[tuple
     if isinstance(value, dict | list):
         members = value.items() if isinstance(value, dict) else enumerate(value)
         for key, inner in members if depth else ():
-            # A list of pids holds pids; what is called a process may have an id.
-            named = (
-                is_pid if isinstance(value, list) else _names_pid(str(key)) or (key == "id" and path.endswith("rocess"))
-            )
+            # A list of pids holds pids; what is called a process (``process``, ``childProcess``) may have an id.
+            of_process = key == "id" and path[-7:].lower() == "process"
+            named = is_pid if isinstance(value, list) else of_process or _names_pid(str(key))
             yield from _pids_in(f"{path}.{key}", inner, named, depth - 1)
         return
     pid = pid_of(value) if is_pid else None
@@ -95,4 +97,8 @@ def _pids_in(path: str, value: Json, is_pid: bool, depth: int) -> Iterator[tuple
 
 
 def _names_pid(key: str) -> bool:
-    return key[-3:] in _PID or (key[-1:] in "sSdD" and key.casefold().endswith(_PID_WORDS))
+    """Whether a field holds a pid by its name; the last letter is looked at first, since most fields end otherwise."""
+    if key[-3:] in _PID:
+        word = _LAST_WORD.search(key)
+        return word is None or word[0].lower() not in _NO_PIDS
+    return key[-1:] in "sSdD" and key.casefold().endswith(_PID_WORDS)

@@ -66,7 +66,7 @@ class ProcessIdentity(NamedTuple):
 
     @property
     def fields(self) -> dict[str, Json]:
-        """As ``records.identity_of`` reads it."""
+        """As ``model.claims.identity_of`` reads it."""
         known = {
             "tool": "stateheal",
             "hostname": self.hostname,

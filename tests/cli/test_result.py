@@ -11,7 +11,7 @@ import pytest
 
 from stateheal.evidence.schema import violations
 from tests.engine.test_recover import THREAD, Home, turn
-from tests.support import at, done, files_in, job
+from tests.support import Tree, at, done, files_in, job
 from tests.workers import gone_pid, worker
 
 LOG = "[2026-11-23T06:00:00.000Z] Starting Codex Task.\n"
@@ -154,3 +154,11 @@ def test_json(run: Any, home: Home) -> None:
     assert found["task-2"]["text"] is None and found["task-2"]["note"] and found["task-2"]["resume"] == "codex resume t"
     *lines, last = map(json.loads, run("result", "--all", home.tree.root, "--format", "ndjson").out.splitlines())
     assert len(lines) == 2 and last["answers"] == [] and last["command"] == "result"
+
+
+@pytest.mark.parametrize(("kind", "goes_on"), [("task", True), ("review", False)])
+def test_only_a_tasks_conversation_goes_on(run: Any, tmp_path: Path, kind: str, goes_on: bool) -> None:
+    tree = Tree(tmp_path / "tree").add(job("job-1", jobClass=kind, kind=kind, status="failed", threadId="thr_9"))
+    assert ("codex resume thr_9" in run("result", "job-1", tree.root).err) is goes_on
+    told = run("result", "job-1", tree.root, "--format", "json").json["answers"]
+    assert [each["resume"] for each in told] == ["codex resume thr_9" if goes_on else None]

@@ -57,7 +57,13 @@ def test_start_ticks_that_forks_record(dialect: Dialect, record: dict[str, Any],
         ({"pids": [4711, 4712], "childPids": {"a": 4713}}, {4711, 4712}),
         ({"children": [{"pid": 4711}, {"name": "x"}], "workers": {"a": {"process": {"pid": 4712}}}}, {4711, 4712}),
         ({"processId": 4711, "owner": {"process_id": 4712}, "agent": {"process": {"id": 4713}}}, {4711, 4712, 4713}),
+        (
+            {"childpid": 4711, "statepid": 4712, "gatePid": 4713, "agent-pid": 4714, "X_PID": 4715},
+            set(range(4711, 4716)),
+        ),
+        ({"rapidPid": 4711, "a": {"subprocess": {"id": 4712}, "childProcess": {"id": 4713}}}, {4711, 4712, 4713}),
         # what is no pid, no process of the job's, or the job's own
+        ({"rapid": 4711, "isStupid": 4712, "total_lipid": 4713, "a": {"Rapid": 4714}}, set()),
         ({"pid": 4711, "childPid": 1, "agentPid": 0, "bridgePid": True, "workerPid": -5, "x": [4711]}, set()),
         ({"request": {"pid": 4711}, "result": {"pids": [4712]}, "id": 4713, "turnId": 4714, "kids": [4715]}, set()),
         ({"stupid": "text", "pidFile": "/run/x.pid", "a": {"b": {"c": {"d": {"e": {"pid": 4711}}}}}}, set()),
