@@ -70,6 +70,11 @@ def _is_plugin(dialect: Dialect, plugin: str | None) -> bool:
     return _goes_by(dialect.plugins, dialect.temp, plugin)
 
 
+def kin_of(plugin: str) -> frozenset[str]:
+    """The companions whose plugin goes by this name."""
+    return frozenset(each.name for each in DIALECTS if _is_plugin(each, plugin))
+
+
 @lru_cache(1000)  # it is asked of every workspace, and there are few plugins
 def _goes_by(plugins: str, temp: tuple[str, ...], plugin: str) -> bool:
     if re.fullmatch(plugins, plugin, re.IGNORECASE):

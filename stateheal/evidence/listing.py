@@ -59,6 +59,15 @@ def dir_entries(directory: Directory) -> Iterator[DirEntry | Unreadable]:
         yield Unreadable(JOBS, why_unreadable(error))
 
 
+def entries_below(directory: Directory, name: str) -> Iterator[DirEntry | Unreadable]:
+    """The same of one directory in ``jobs/``: some companions keep one for each job."""
+    try:
+        with folder_of(directory, name) as (folder, base), folder.sub(base) as inner:
+            yield from _names(inner, name + "/")
+    except OSError as error:
+        yield Unreadable(name, why_unreadable(error))
+
+
 def _names(folder: Directory, prefix: str) -> Iterator[DirEntry | Unreadable]:
     for name in folder.names():
         try:

@@ -10,8 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from stateheal.dialects.names import SLASH
+from stateheal.dialects.table import kin_of
 from stateheal.evidence.hashes import workspace_hash
-from stateheal.export.pseudonyms import Pseudonyms
+from stateheal.export.pseudonyms import OF_A_JOB, Pseudonyms
 from stateheal.export.redact_rules import KNOWN_KEYS, LONGEST_PID
 from stateheal.model.disk import JOBS, Place
 from stateheal.model.findings import Finding
@@ -21,6 +23,13 @@ TOP = "stateheal-export"
 UNPACK_IN = "/tmp"
 """Where the archive is to be unpacked for the paths in its records to fit."""
 _KNOWN_PLUGINS = frozenset({"codex-openai-codex", "codex-inline", "codex-companion"})
+
+
+def _family(plugin: str) -> str:
+    """A plugin's name without what its owner has added: it says which companion keeps such a tree."""
+    kin = kin_of(plugin)
+    names = ("claude-code", *(f"{name}-plugin" for name in SLASH))
+    return next((name for name in names if kin and kin_of(name) == kin), "plugin")
 
 
 class Layout:
@@ -36,7 +45,8 @@ class Layout:
             self._add_root(place)
             if place.hash not in hashes:
                 hashes[place.hash] = self._hash(place, gone.get(place.name))
-            name = f"workspace-{len(self.names) + 1}-{hashes[place.hash]}"
+            slug = "" if place.name == place.hash else f"workspace-{len(self.names) + 1}-"
+            name = slug + hashes[place.hash]
             self.names.setdefault(place.name, place.name if self.pseudonyms is None else name)
 
     def _add_root(self, place: Place) -> None:
@@ -44,7 +54,7 @@ class Layout:
             return
         base = place.plugin or "codex-unknown"
         if self.pseudonyms is not None and base not in _KNOWN_PLUGINS:
-            base = "codex-plugin" if place.of_codex else "plugin"
+            base = "codex-plugin" if place.of_codex else _family(base)
         name, number = base, 1
         while name in self.roots.values():
             number += 1
@@ -55,9 +65,10 @@ class Layout:
         """A hash of chance; of a project that is gone the one that fits what its path is replaced by."""
         if self.pseudonyms is None:
             return place.hash
-        if gone is not None and workspace_hash(gone) == place.hash:
-            return workspace_hash(self.pseudonyms.path(gone))
-        return self.pseudonyms.digest(place.hash).hex()[:16]
+        digits = len(place.hash) or 16
+        if gone is not None and workspace_hash(gone)[:digits] == place.hash:
+            return workspace_hash(self.pseudonyms.path(gone))[:digits]
+        return self.pseudonyms.digest(place.hash).hex()[:digits]
 
     def directory(self, place: Place) -> str:
         """Where the archive keeps this workspace."""
@@ -80,6 +91,9 @@ def shown_name(name: str, pseudonyms: Pseudonyms | None) -> str:
     folder, _, base = name.rpartition("/")
     if not folder:
         return pseudonyms.other_file(base)
+    if "/" in folder:
+        jobs, _, ident = folder.partition("/")
+        return f"{jobs}/{pseudonyms.ident(ident)}/{base if base in OF_A_JOB else pseudonyms.other_file(base)}"
     of_job = base.endswith((".json", ".log")) and not base.endswith(NOT_RECORDS)
     return f"{folder}/{pseudonyms.file(base) if of_job else pseudonyms.other_file(base)}"
 

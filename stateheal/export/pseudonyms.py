@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from stateheal.dialects.table import DIALECTS
 from stateheal.fs.directory import parse_own_name
 from stateheal.model.records import is_plain_id
 
@@ -37,6 +38,10 @@ _HARMLESS_FORM = re.compile(r"[A-Za-z]:|cxc-[A-Za-z0-9]{6}")
 """A drive; the broker's directory of chance."""
 _KNOWN_ENDS = words("json jsonl log lock done request events crashed tmp temp old bak swp d sock pid")
 _SIMPLE_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
+OF_A_JOB = ("job.json", "log.log")
+"""What stands in the directory of a job, where a companion keeps one for each (field guide section 11)."""
+_OWN_STEMS = frozenset(["", "state", "jobs"]) | {(each.broker or "").partition(".")[0] for each in DIALECTS}
+"""Of the names of companions' own files in a workspace."""
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _DAMAGE = re.compile("[\x00-\x1f\ufeff\udc80-\udcff]")
 
@@ -100,6 +105,10 @@ class Pseudonyms:
         own = self.jobs.get(os.path.dirname(path))
         if own is not None:
             return f"{own}/{self.file(os.path.basename(path))}"
+        parent, base = os.path.split(path)
+        own = self.jobs.get(os.path.dirname(parent)) if base in OF_A_JOB else None
+        if own is not None:
+            return f"{own}/{self.ident(os.path.basename(parent))}/{base}"
         *parents, last = re.split(r"([/\\])", path)
         return "".join([*map(self._part, parents), self.file(last)])
 
@@ -121,7 +130,7 @@ class Pseudonyms:
         ours = parse_own_name(name)
         head = name.removesuffix(ours.name + ours.suffix) if ours else ""
         stem, *ends = name[len(head) :].split(".")
-        known = stem in self.known or stem in ("", "state", "broker", "jobs")
+        known = stem in self.known or stem in _OWN_STEMS
         return ".".join([head + (stem if known else self.name(stem)), *map(self._end, ends)])
 
     def _end(self, end: str) -> str:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from stateheal.dialects.table import DIALECTS
 from stateheal.export.pseudonyms import Pseudonyms, words
-from stateheal.model.disk import ACTIVE, FINISHED
 from stateheal.model.records import TIME_FIELDS
 
 ISO_TIME = r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-]\d{2}:?\d{2})"
@@ -34,12 +34,14 @@ CHILDREN: Mapping[tuple[str, str], str] = {
     ("record", "owner"): "owner",
 }
 """What kind of thing stands under a key of a known object. Everything else is foreign."""
-_FORKS = {"crashed", "stale", "cancelling", "interrupted", "pending", "stalled", "timed-out", "orphaned"}
-_STATUSES = ACTIVE | FINISHED | _FORKS
+_FORKS = frozenset({"crashed", "stale", "cancelling", "interrupted", "pending", "stalled", "timed-out", "orphaned"})
+_STATUSES = _FORKS.union(*(each.active | each.finished for each in DIALECTS))
 _PHASES = words("starting reviewing investigating editing verifying finalizing done terminated")
 _KINDS = frozenset({"task", "review", "adversarial-review", "rescue", "job"})
 _WORDS: Mapping[str, frozenset[str]] = {
     "status": _STATUSES,
+    "runStatus": _STATUSES,
+    "owner": frozenset(each.marks.owner for each in DIALECTS if each.marks.owner),
     "phase": _STATUSES | _PHASES,
     "kind": _KINDS,
     "kindLabel": _KINDS,

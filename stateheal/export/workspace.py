@@ -1,17 +1,19 @@
 """One workspace of an export: its files into the archive, redacted or as they are, and what the manifest says of them.
 
-Contents are packed of the index, job records, their logs and ``broker.json`` alone. Of everything else, forks' files
+Contents are packed of the index, job records, their logs and the broker's file alone. Of everything else, forks' files
 with secrets above all (field guide section 5), only the name, age and size are told.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from stateheal.evidence.leftovers import real_parents
-from stateheal.evidence.listing import DirEntry, dir_entries, read_bytes
+from stateheal.evidence.listing import DirEntry, dir_entries, entries_below, read_bytes
+from stateheal.evidence.recognition import recognised
 from stateheal.evidence.snapshot import is_record, read_snapshot
 from stateheal.export.archive import Packer
 from stateheal.export.layout import Layout, shown_name
@@ -22,12 +24,13 @@ from stateheal.formats.jsonsalvage import salvage
 from stateheal.formats.jsontext import Document, Json
 from stateheal.formats.times import format_time
 from stateheal.fs.directory import Directory, file_stat, folder_of, open_directory
+from stateheal.model.dialect import CODEX
 from stateheal.model.disk import BROKER, INDEX, FileStat, Place, Snapshot, Unreadable
+from stateheal.model.layout import log_name, record_name
 from stateheal.model.problems import Problem
 from stateheal.model.records import NOT_RECORDS, entries_of, is_companion_id, text_of
 
 _LISTED = "not packed: no file of the plugin's"
-_KINDS = {INDEX: "index", BROKER: "broker"}
 
 
 @dataclass(frozen=True)
@@ -57,11 +60,19 @@ class _Parcel:
         self.packer, self.place, self.layout, self.directory = packer, place, layout, directory
         self.own_stat = file_stat(place.directory.lstat())
         found = list(dir_entries(directory))
-        self.found = [each for each in found if self._is_wanted(each)]
-        self.regular = {each.name for each in self.found if isinstance(each, DirEntry) and each.kind == "file"}
+        self.regular = _regular(found)
         index = self._snapshot(INDEX)
+        recognition = recognised(place, directory, index if isinstance(index, Snapshot) else None)
+        self.dialect = recognition.dialect if recognition else CODEX
+        self.kinds = {INDEX: "index", BROKER: "broker", self.dialect.broker or BROKER: "broker"}
+        self.nested = record_name("", self.dialect).count("/") > 1
+        """Each job has a directory."""
+        found += [more for each in found if self._is_jobs_own(each) for more in entries_below(directory, each.name)]
+        self.found = [each for each in found if self._is_wanted(each)]
+        self.regular = _regular(self.found)
         self.named = _ids_of(index) if isinstance(index, Snapshot) else frozenset[str]()
-        self.stems = {stem for each in found for stem in _stems(each) if self._is_job(stem)}
+        stems = {stem for each in found if (stem := self._stem(each.name)) is not None}
+        self.stems = set(filter(self._is_job, stems))
         self.all_ids = self.named | self.stems
         whole = isinstance(index, Snapshot) and isinstance(index.document, Document)
         # What a torn index calls an id may be anything: then only names of files and the plugin's own form are shown.
@@ -76,14 +87,27 @@ class _Parcel:
         """Whether a name in ``jobs/`` is a job's: anything may lie there, and be called as its owner likes."""
         if stem in self.named or is_companion_id(stem):
             return True
-        record = self._snapshot(f"jobs/{stem}.json")
+        record = self._snapshot(record_name(stem, self.dialect))
         return isinstance(record, Snapshot) and is_record(record, stem)
 
     def _is_wanted(self, each: DirEntry | Unreadable) -> bool:
         """Whether it belongs to the jobs that were asked for, or to the workspace as such."""
-        folder, _, base = each.name.rpartition("/")
+        rest = each.name.partition("/")[2]
         jobs = self.place.jobs
-        return not folder or jobs is None or any(base.startswith(job + ".") for job in jobs)
+        if not rest or jobs is None:
+            return True
+        return any(rest.startswith((job + ".", job + "/")) or (self.nested and rest == job) for job in jobs)
+
+    def _is_jobs_own(self, each: DirEntry | Unreadable) -> bool:
+        """Whether it is the directory of a job."""
+        return self.nested and isinstance(each, DirEntry) and each.in_jobs and each.kind == "directory"
+
+    def _stem(self, name: str) -> str | None:
+        """The job whose record or log has this name."""
+        folder, _, base = name.rpartition("/")
+        stem = folder.rpartition("/")[2] if self.nested else base.rpartition(".")[0]
+        own = (record_name(stem, self.dialect), log_name(stem, self.dialect))
+        return stem if folder and stem and name in own else None
 
     def pack(self, stop: Callable[[], bool]) -> None:
         self.packer.directory(self.layout.directory(self.place), self.own_stat)
@@ -106,7 +130,7 @@ class _Parcel:
         target = f"{self.layout.directory(self.place)}/{name}"
         if each.kind == "directory":
             self.packer.directory(target, each.stat)
-            note = "packed, without what is in it" if each.name != "jobs" else "packed"
+            note = "packed" if each.name == "jobs" or self._is_jobs_own(each) else "packed, without what is in it"
         elif each.kind == "link":
             leads_to = each.target or ""
             self.packer.link(target, leads_to if self.pseudonyms is None else self.pseudonyms.name(leads_to), each.stat)
@@ -134,26 +158,24 @@ class _Parcel:
 
     def _content(self, each: DirEntry) -> bytes | Unreadable | None:
         """What goes into the archive for a file; ``None`` where only its name does."""
-        stem = each.base.rpartition(".")[0]
-        if each.in_jobs and each.base.endswith(".log"):
+        stem = self._stem(each.name)
+        if stem is not None and each.name == log_name(stem, self.dialect):
             if stem not in self.named | self.records and not is_companion_id(stem):
                 return None
             data = read_bytes(self.directory, each.name)
             return (
                 redact_log(data, self.pseudonyms) if isinstance(data, bytes) and self.pseudonyms is not None else data
             )
-        if each.name not in _KINDS and not (
-            each.in_jobs and each.base.endswith(".json") and not each.base.endswith(NOT_RECORDS)
-        ):
+        if each.name not in self.kinds and (stem is None or each.base.endswith(NOT_RECORDS)):
             return None
         found = self._snapshot(each.name)
         if not isinstance(found, Snapshot):
             return found
-        if each.name not in _KINDS:
+        if stem is not None:
             if stem not in self.named and not is_record(found, stem):
                 return None
             self.records.add(stem)
-        return self._redacted(found, _KINDS.get(each.name, "record"))
+        return self._redacted(found, self.kinds.get(each.name, "record"))
 
     def _snapshot(self, name: str) -> Snapshot | Unreadable | None:
         if name not in self.regular:
@@ -169,16 +191,15 @@ class _Parcel:
             return found.data
         parents = real_parents(_sides(found))
         own = [parent for parent, real in parents.items() if real == self.place.jobs_path]
+        if self.nested:
+            jobs = ((os.path.dirname(parent), os.path.dirname(real or "")) for parent, real in parents.items())
+            own += [parent for parent, real in jobs if real == self.place.jobs_path]
         pseudonyms = self.layout.at_home(self.place, self.pseudonyms, own)
         return redact_json(found.data, pseudonyms, kind, isinstance(found.document, Document))
 
 
-def _stems(each: DirEntry | Unreadable) -> Iterator[str]:
-    """The job that a name in ``jobs/`` is one of."""
-    folder, _, base = each.name.rpartition("/")
-    stem, _, end = base.rpartition(".")
-    if folder and end in ("json", "log"):
-        yield stem
+def _regular(found: Iterable[DirEntry | Unreadable]) -> set[str]:
+    return {each.name for each in found if isinstance(each, DirEntry) and each.kind == "file"}
 
 
 def _sides(found: Snapshot) -> Iterator[Mapping[str, Json]]:

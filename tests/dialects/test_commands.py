@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import io
 import os
+import shutil
 import tarfile
 from pathlib import Path
 
 import pytest
 
-from stateheal.engine.api import audit, heal, settings_of
+from stateheal.engine.api import audit, heal, request_of, settings_of
 from stateheal.engine.choose import run_to_undo
 from stateheal.engine.explain import explain
 from stateheal.engine.jobs import list_jobs
 from stateheal.engine.result import answers
 from stateheal.engine.workspace import Auditor
 from stateheal.evidence.discover import discover
+from stateheal.export.bundle import find, pack
 from stateheal.model.findings import Outcome
 from stateheal.model.records import pid_of
 from stateheal.model.request import Request
 from stateheal.report.explanation import explanation_json, explanation_lines
 from stateheal.report.page_data import spans_of
 from tests.dialects.test_trees import FORKS_OF, NOW, WRITTEN, lay_out
+from tests.export.test_export import archive_of, members_of, unpack
 from tests.support import NATIVE_HOST, FakeProcesses, files_in, journal_in, world
 
 ANSWERED = sorted(FORKS_OF)
@@ -107,3 +111,36 @@ def test_a_field_that_outranks_status_is_shown(status: str, tmp_path: Path) -> N
     assert (row.status, row.active) == ("FINISHED", False)
     lines = [str(line) for line in explanation_lines(told)]
     assert "FINISHED" in lines[0] and any("runStatus" in line and "FINISHED" in line for line in lines), lines
+
+
+@pytest.mark.parametrize("name", sorted(FORKS_OF))
+@pytest.mark.parametrize("case", ["healthy", "killed"])
+def test_an_export_packs_every_record_log_and_broker_file(name: str, case: str, tmp_path: Path) -> None:
+    laid = lay_out(name, case, tmp_path)
+    table = world(FakeProcesses(facts_of_host=NATIVE_HOST._replace(now=NOW, boot_time=NOW - 30 * 86400)))
+    data = archive_of(laid.data, outside=table)
+    own = [each for each in files_in(laid.state) if each.startswith("jobs/") or "broker" in each]
+    wanted = {each for each in own if each.endswith((".json", ".log")) and "broker-sessions" not in each}
+    packed = {each.partition("/state/")[2].partition("/")[2] for each, held in members_of(data).items() if held}
+    assert wanted <= packed, (wanted, packed)
+    for private in (b"the thing", b"requested task", str(laid.project).encode(), b"retry helper"):
+        assert not any(private in held for held in members_of(data).values() if held), private
+    copy = unpack(data, tmp_path.resolve() / "copy")
+    seen, there = laid.report(audit), audit([copy], world=table, journal=journal_in(tmp_path))
+    rules = [
+        sorted(
+            (each.rule, each.job or "") for each in report.findings if each.rule != "moved-log"
+        )  # unpacked elsewhere
+        for report in (seen, there)
+    ]
+    assert rules[0] == rules[1], (rules, [each.message for each in there.findings])
+
+
+def test_of_jobs_that_have_directories_one_alone_is_packed(tmp_path: Path) -> None:
+    laid = lay_out("unlikelyzero-agy", "healthy", tmp_path)
+    (folder,) = (laid.state / "jobs").iterdir()
+    shutil.copytree(folder, folder.with_name("task-mwycsf8k-other1"))
+    out = io.BytesIO()
+    pack(find(request_of([laid.data], job=folder.name), world=world()), out, world=world())
+    names = [name for name in members_of(out.getvalue()) if "/jobs/" in name]
+    assert sorted(name.rpartition("/")[2] for name in names) == ["job.json", "log.log", folder.name], names
