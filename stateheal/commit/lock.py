@@ -23,7 +23,7 @@ _PAUSE = 0.02
 
 
 @contextmanager
-def workspace_lock(directory: Directory, journal: Path, wait: float = WAIT) -> Iterator[None]:
+def workspace_lock(directory: Directory, wait: float = WAIT) -> Iterator[None]:
     """Hold the workspace for the length of the block. Raises ``Busy`` after ``wait`` seconds."""
     with _held(directory, wait):
         yield

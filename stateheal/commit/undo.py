@@ -160,7 +160,7 @@ def _undo_workspace(
         return 0
     made = _make_room(workspace, archives)
     try:
-        with open_directory(workspace) as directory, workspace_lock(directory, journal.path, wait):
+        with open_directory(workspace) as directory, workspace_lock(directory, wait):
             count = restore(directory, archives, journal, writer)
         _give_back(workspace, made, archives, 0)
         return count

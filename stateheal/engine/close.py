@@ -141,7 +141,7 @@ def close_record(chosen: Chosen, word: Word, command: str, *, dry_run: bool = Fa
     try:
         with (
             open_directory(chosen.place.directory) as directory,
-            workspace_lock(directory, journal.path, chosen.world.wait),
+            workspace_lock(directory, chosen.world.wait),
         ):
             plan = _until_written(chosen, word, directory, run)
     finally:

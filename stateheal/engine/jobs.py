@@ -105,11 +105,11 @@ def _row(view: View, job: Job, torn: bool) -> JobRow:
         last,
         job.entry is not None and is_active(job.entry, job.dialect) and job.entry.get("jobClass") == "task",
         thread,
-        _needs(job.id, verdict, None if last is None else view.now - last),
+        _needs(verdict, None if last is None else view.now - last),
     )
 
 
-def _needs(job: str, verdict: Verdict | None, silence: float | None) -> str | None:
+def _needs(verdict: Verdict | None, silence: float | None) -> str | None:
     if verdict is None:
         return None
     if verdict.state is Liveness.DEAD:

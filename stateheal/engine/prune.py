@@ -236,7 +236,7 @@ def _remove(work: _Work, run: RunWriter, auditor: Auditor, world: World, journal
     try:
         with (
             open_directory(place.directory) as directory,
-            workspace_lock(directory, journal.path, world.wait),
+            workspace_lock(directory, world.wait),
         ):
             # Asked once, before the first file goes: what is half removed would be judged wrongly.
             why_not = lru_cache(partial(_why_not_now, work, directory, auditor))

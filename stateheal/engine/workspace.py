@@ -127,7 +127,7 @@ class Healer:
         """Plan and carry out; plan anew when somebody else writes meanwhile."""
         world = self.auditor.world
         progress = _Progress()
-        with open_directory(place.directory) as directory, workspace_lock(directory, self.run.journal.path, world.wait):
+        with open_directory(place.directory) as directory, workspace_lock(directory, world.wait):
             resume_interrupted(directory, self.run.journal, self.run, self.interrupted)
             if self.auditor.settings.select:  # else the rule of that name finds them, and tells
                 remove_leftovers(directory, self.run.journal)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from stateheal.evidence.absence import look_above
 from stateheal.evidence.broker import ask_endpoint, greets, read_broker
@@ -50,7 +50,6 @@ CleanJobs = Callable[
     ],
     frozenset[str],
 ]
-Found = TypeVar("Found", Snapshot, BrokerFacts)
 
 
 def _nothing_known(run: str, workspace: Path) -> Mapping[str, frozenset[str]]:

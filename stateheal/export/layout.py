@@ -74,8 +74,8 @@ class Layout:
         """Where the archive keeps this workspace."""
         return f"{TOP}/plugins/data/{self.roots[place.root]}/state/{self.names[place.name]}"
 
-    def pseudonyms_for(self, place: Place, known: frozenset[str]) -> Pseudonyms | None:
-        """The pseudonyms for one workspace, of which these ids are shown."""
+    def pseudonyms_for(self, known: frozenset[str]) -> Pseudonyms | None:
+        """The pseudonyms for a workspace, of which these ids are shown."""
         return None if self.pseudonyms is None else replace(self.pseudonyms, known=known, directories=self.names)
 
     def at_home(self, place: Place, pseudonyms: Pseudonyms, spellings: Sequence[str]) -> Pseudonyms:

@@ -77,7 +77,7 @@ class _Parcel:
         whole = isinstance(index, Snapshot) and isinstance(index.document, Document)
         # What a torn index calls an id may be anything: then only names of files and the plugin's own form are shown.
         shown = self.all_ids if whole else self.stems | set(filter(is_companion_id, self.named))
-        self.pseudonyms = layout.pseudonyms_for(place, frozenset(filter(is_simple_id, shown)))
+        self.pseudonyms = layout.pseudonyms_for(frozenset(filter(is_simple_id, shown)))
         self.records: set[str] = set()
         self.listed: list[dict[str, Any]] = []
         self.errors: list[Problem] = []

@@ -96,7 +96,7 @@ def replace_settings(file: SettingsFile, data: bytes) -> Path | None:
     kept = None if file.stat is None else _back_up(file)
     try:
         file.real.parent.mkdir(parents=True, exist_ok=True)
-        with open_directory(file.real.parent) as folder, workspace_lock(folder, journal_path()):
+        with open_directory(file.real.parent) as folder, workspace_lock(folder):
             _remove_leftovers(folder, file.real.name)
             _put(folder, file, data)
     except OSError as error:
@@ -111,7 +111,7 @@ def remove_leftovers(file: SettingsFile) -> None:
     with (
         suppress(OSError, StatehealError),
         open_directory(file.real.parent) as folder,
-        workspace_lock(folder, journal_path()),
+        workspace_lock(folder),
     ):
         _remove_leftovers(folder, file.real.name)
 

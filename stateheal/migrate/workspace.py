@@ -91,7 +91,7 @@ class Mover:
             opened = {path: stack.enter_context(open_directory(path)) for path in sorted(paths)}
             if not self._options.dry_run:
                 for path in sorted(paths):
-                    stack.enter_context(workspace_lock(opened[path], self._journal.path, self._world.wait))
+                    stack.enter_context(workspace_lock(opened[path], self._world.wait))
                     remove_leftovers(opened[path], self._journal)
             source = self._view(opened[pair.source])
             if pair.target == pair.source:

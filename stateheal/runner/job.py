@@ -11,9 +11,8 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from stateheal.commit.location import journal_path
 from stateheal.errors import StatehealError
 from stateheal.evidence.host import boot_id, hostname, pid_namespace, start_ticks
 from stateheal.formats.jsontext import Json
@@ -27,8 +26,6 @@ SESSION = "CODEX_COMPANION_SESSION_ID"
 """The variable in which the plugin hands its session's id to its jobs."""
 _FLUSH_PATIENCE = 2.0
 _logger = logging.getLogger("stateheal")
-_Path = "str | os.PathLike[str]"
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class TrackedJob:
@@ -158,7 +155,7 @@ def start_job(
     """
     place = workplace(cwd, data_dir)
     now = time.time()
-    store = JobStore(place.directory, job_id(about.job_class, now), journal_path())
+    store = JobStore(place.directory, job_id(about.job_class, now))
     record = running(store.id, about, place.root, str(store.log_path), _this_process(), now)
     job = TrackedJob(store, place.root)
     with GUARD:

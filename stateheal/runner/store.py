@@ -45,11 +45,10 @@ class _NotOurs(Exception):
 class JobStore:
     """The files of one job. Every method raises ``StatehealError`` where the system does not let it write."""
 
-    def __init__(self, directory: Path, ident: str, journal: Path) -> None:
+    def __init__(self, directory: Path, ident: str) -> None:
         self.directory = directory
         self.id = ident
         self.log_path = directory / JOBS / f"{ident}.log"
-        self._journal = journal
 
     def begin(self, record: Mapping[str, Json]) -> StatehealError | None:
         """Log, job file, index entry: the plugin's own order. Returns why the index could not take the entry.
@@ -125,7 +124,7 @@ class JobStore:
         """The workspace, held if that is possible in time: comparing before replacing protects what a lock does not."""
         with _named_errors(self.directory), open_directory(self.directory) as workspace, ExitStack() as stack:
             with suppress(Busy):
-                stack.enter_context(workspace_lock(workspace, self._journal, patience))
+                stack.enter_context(workspace_lock(workspace, patience))
             yield workspace
 
 

@@ -26,7 +26,6 @@ _INVALID = w.HANDLE(-1).value
 _SIGNATURES = {
     "CreateFileW": (w.HANDLE, [w.LPCWSTR, w.DWORD, w.DWORD, w.LPVOID, w.DWORD, w.DWORD, w.HANDLE]),
     "CloseHandle": (w.BOOL, [w.HANDLE]),
-    "GetFinalPathNameByHandleW": (w.DWORD, [w.HANDLE, w.LPWSTR, w.DWORD, w.DWORD]),
     "MoveFileExW": (w.BOOL, [w.LPCWSTR, w.LPCWSTR, w.DWORD]),
     "GetFileAttributesW": (w.DWORD, [w.LPCWSTR]),
     "SetFileAttributesW": (w.BOOL, [w.LPCWSTR, w.DWORD]),

@@ -213,7 +213,7 @@ def test_a_verdict_rests_on_a_probe_made_after_the_bytes_were_read(
 
 def test_another_stateheal_is_waited_for_and_then_named(tmp_path: Path) -> None:
     tree = Tree(tmp_path / "tree").add(job("task-1"))
-    with open_directory(tree.path) as directory, workspace_lock(directory, tmp_path):
+    with open_directory(tree.path) as directory, workspace_lock(directory):
         report = heal([tree.root], world=world(wait=0.05), journal=journal_in(tmp_path))
     assert report.exit_status == 3 and "another stateheal" in report.errors[0].message
     assert heal([tree.root], world=world(wait=0.05), journal=journal_in(tmp_path)).healed == 1
