@@ -128,8 +128,6 @@ def stop_job(chosen: Chosen, targets: list[Target], grace: float) -> tuple[list[
         return stopped, None, "its record stays as it is"
     try:
         return stopped, *_closed(chosen, stopped)
-    except Refused as error:
-        return stopped, None, str(error)
     except (StatehealError, OSError) as error:  # whatever it is, who was ended must be told
         return stopped, left_after(chosen.place, error), "its record is not closed"
 

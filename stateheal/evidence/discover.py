@@ -33,7 +33,7 @@ from stateheal.model.disk import INDEX, JOBS, Place
 from stateheal.model.places import Looked
 from stateheal.model.problems import Problem
 from stateheal.system.paths import config_dir
-from stateheal.text import nearest
+from stateheal.text import nearest, quoted
 
 _NAME = re.compile(r"(?s)(?:.*-)?(?:[0-9a-f]{16}|[0-9a-f]{12})")
 
@@ -237,7 +237,7 @@ def _classify(given: Path, env: Mapping[str, str], problems: list[Problem]) -> l
         raise UsageError(
             f"{given}: no plugin state here; give a config dir (such as ~/.claude), a plugins/data dir, a plugin's"
             " data dir, a state dir, a workspace's state dir, a state.json or a job file; for the state of a project"
-            f" directory: --cwd {given}"
+            f" directory: --cwd {quoted(str(given))}"
         )
     return [(root, None) for root in roots]
 

@@ -18,7 +18,7 @@ import pytest
 
 from stateheal.commit import ending
 from stateheal.engine import stop
-from stateheal.errors import Busy, Conflict, JournalError, WriteError
+from stateheal.errors import Busy, Conflict, JournalError, Refused, WriteError
 from stateheal.evidence.host import boot_id, pid_namespace, start_ticks
 from stateheal.evidence.processes import SystemProcesses
 from stateheal.evidence.schema import violations
@@ -81,7 +81,15 @@ def test_a_job_is_ended_and_its_record_closed_and_undo_restores_the_record(
 
 
 @pytest.mark.parametrize(
-    "error", [Conflict("it keeps changing"), Busy("another"), WriteError("full"), JournalError("full"), OSError("gone")]
+    "error",
+    [
+        Conflict("it keeps changing"),
+        Refused("a link"),
+        Busy("another"),
+        WriteError("full"),
+        JournalError("full"),
+        OSError("gone"),
+    ],
 )
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_who_was_ended_is_told_whatever_keeps_the_record_from_being_closed(
