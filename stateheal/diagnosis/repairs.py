@@ -28,7 +28,8 @@ _CLOCK = 2.0
 """Seconds that a job may seem to be older than the command that started it."""
 CAP = 50
 """Entries that the plugin keeps."""
-_PHASES = {"completed": "done", "failed": "failed", "cancelled": "cancelled"}
+PHASES = {"completed": "done", "failed": "failed", "cancelled": "cancelled"}
+"""What the plugin gives as the phase of a job that ended so."""
 
 
 def ending(source: Record, target: Record, dialect: Dialect = CODEX) -> Patch:
@@ -36,7 +37,7 @@ def ending(source: Record, target: Record, dialect: Dialect = CODEX) -> Patch:
     status = str(source.get("status"))
     wanted: dict[str, Json | Gone] = {"status": status, "pid": None}
     if "phase" in source or "phase" in target:
-        wanted["phase"] = text_of(source, "phase") or _PHASES.get(status, status)
+        wanted["phase"] = text_of(source, "phase") or PHASES.get(status, status)
     if parse_time(source.get("completedAt")) is not None:
         wanted["completedAt"] = source["completedAt"]
     for key in ("threadId", "turnId", *dialect.orphan, *dialect.orphan_time):

@@ -51,7 +51,7 @@ def job_finding(
 ) -> Finding:
     """A finding about one job. It points at the job's index entry, or at its file where it has none."""
     in_index = job.position is not None
-    pids = [pid_of(side.get("pid")) for side in job.sides]
+    pids = [pid_of(side.get(key)) for key in view.dialect.pids for side in job.sides]
     finding = file_finding(
         view,
         rule,

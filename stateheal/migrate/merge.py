@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from stateheal.diagnosis.catalogue import RULE_OF
 from stateheal.diagnosis.job import Job, Record
-from stateheal.diagnosis.repairs import CAP
+from stateheal.diagnosis.repairs import CAP, PHASES
 from stateheal.diagnosis.view import View
 from stateheal.formats.jsontext import Json, same
 from stateheal.model.disk import NEW_INDEX
@@ -189,9 +189,9 @@ def _config(index: Json) -> dict[str, Json]:
 def upgraded(side: Record) -> Record:
     """``phase`` and ``kindLabel`` for a record that lacks them; nothing for one that has them, or that still runs."""
     found: Record = {}
-    phases = {"cancelled": "cancelled", "failed": "failed", "completed": "done"}
-    if "phase" not in side and side.get("status") in phases:
-        found["phase"] = phases[str(side["status"])]
+    phase = PHASES.get(text_of(side, "status") or "")
+    if "phase" not in side and phase is not None:
+        found["phase"] = phase
     if "kindLabel" not in side and ("kind" in side or "jobClass" in side):
         found["kindLabel"] = _type_label(side)
     return found

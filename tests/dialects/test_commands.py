@@ -49,6 +49,14 @@ def test_an_answer_is_found_in_the_log_of_a_job_that_has_a_directory(tmp_path: P
     assert (told.text, told.source) == ("Handled the requested task.\n", "log") and told.where.endswith("log.log")
 
 
+@pytest.mark.parametrize(("name", "key"), [("CBEPX-cc", "workerPid"), ("openai", "pid")])
+def test_a_finding_tells_the_pid_that_its_companion_records(name: str, key: str, tmp_path: Path) -> None:
+    laid = lay_out(name, "killed", tmp_path)
+    texts = [path.read_text() for path in laid.state.glob("jobs/*.json")]
+    (finding,) = (each for each in laid.report(audit).findings if each.job)
+    assert finding.pid is not None and any(f'"{key}": {finding.pid}' in text for text in texts)
+
+
 def test_what_is_added_to_the_index_is_copied_wherever_its_files_stand(tmp_path: Path) -> None:
     laid = lay_out("unlikelyzero-agy", "healthy", tmp_path)
     index = laid.state / "state.json"
