@@ -236,8 +236,8 @@ def _classify(given: Path, env: Mapping[str, str], problems: list[Problem]) -> l
     if not roots and len(problems) == before and not _may_be_empty(path, env):
         raise UsageError(
             f"{given}: no plugin state here; give a config dir (such as ~/.claude), a plugins/data dir, a plugin's"
-            " data dir, a state dir, a workspace's state dir, a state.json or a job file; for the state of a project"
-            f" directory: --cwd {quoted(str(given))}"
+            " data dir, a state dir, a workspace's state dir or its jobs dir, a state.json, a job file or its log;"
+            f" for the state of a project directory: --cwd {quoted(str(given))}"
         )
     return [(root, None) for root in roots]
 
