@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from stateheal.engine.api import audit, heal
 from stateheal.engine.commands import undo
 from stateheal.evidence.schema import violations
-from stateheal.formats.jsontext import Json
+from stateheal.formats.jsontext import Json, write
 from stateheal.model.disk import ACTIVE
 from stateheal.model.findings import Outcome
 from stateheal.model.plain import as_json
@@ -216,7 +216,16 @@ def _check_records(before: dict[str, list[dict[str, Json]]], after: dict[str, li
             assert "updatedAt" not in new or json.dumps(new["updatedAt"]) in times
 
 
+TORN_AND_FRESH = {
+    "state.json": (write({"version": 1, "jobs": [{"id": "task-2", "status": "running", "pid": DEAD}]}), 5),
+    "jobs/task-2.json": (f'{{\n  "id": "task-2",\n  "createdAt": "{at(3600)}",'.encode(), 5),
+    "jobs/task-2.log": (b"", 5),
+}
+"""Only the mended job file says that somebody may still be writing."""
+
+
 @given(_trees())
+@example(TORN_AND_FRESH)
 @settings(max_examples=examples(200))
 @pytest.mark.posix("makes names that Windows refuses (line feeds, colons)")
 def test_the_promises_hold_for_any_tree(files: dict[str, tuple[bytes, int]]) -> None:

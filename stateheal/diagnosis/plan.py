@@ -72,7 +72,7 @@ def make_plan(evidence: Evidence, settings: Settings, validate: Validate, tells_
         if plan.refusal is None or culprit is None or culprit in spared or len(spared) >= _MOST_SPARED:
             problems = tuple(f"{job} is not repaired: {reason}" for job, reason in spared.items())
             findings = (*plan.findings, *dict.fromkeys(refused))
-            return plan._replace(findings=findings, problems=problems, waits=view.waits)
+            return plan._replace(findings=findings, problems=problems)
         spared[culprit] = plan.refusal
         mine = (finding for finding in plan.findings if finding.job == culprit and finding.repair)
         refused += [finding._replace(outcome=Outcome.REFUSED, edits=()) for finding in mine]
@@ -101,7 +101,8 @@ def _plan(view: View, tells_edits: bool) -> tuple[Plan, str | None]:
     files = tuple(_changes(evidence, draft, ledger))
     logs = _log_lines(view, draft)
     refusal, culprit = _check(view, draft, files, last_word) if files else (None, None)
-    return Plan(evidence.place, tuple(findings), files, logs, _kept(view, draft), refusal), culprit
+    waits = view.waits or (draft is not view.draft and _changed(view, draft).waits)  # what was torn says more mended
+    return Plan(evidence.place, tuple(findings), files, logs, _kept(view, draft), refusal, waits=waits), culprit
 
 
 def _until_settled(view: View, ledger: _Ledger) -> tuple[list[Finding], Draft, list[Finding]]:
