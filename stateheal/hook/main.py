@@ -12,7 +12,6 @@ import os
 import sys
 
 from stateheal.dialects.names import COMMANDS, SCRIPTS, SLASH, SLASH_COMMANDS
-from stateheal.hook.check import NotPlain, in_order, parse
 from stateheal.hook.deadline import set_deadline
 
 TYPE_CHECKING = False
@@ -37,6 +36,8 @@ def main(arguments: list[str]) -> None:
         if event is None or not cwds:
             return
         _stamp(os.environ)
+        from stateheal.hook.check import in_order
+
         cwds = [each for each in cwds if not in_order(each, os.environ)]
         if not cwds:
             return
@@ -96,6 +97,8 @@ def _read_event() -> dict[str, object] | None:
     lowered = data.lower()
     if not any(word in lowered for word in _EVENTS):
         return None  # an unrelated command: not worth a parser
+    from stateheal.hook.check import NotPlain, parse
+
     try:
         event = parse(data)
     except (ValueError, NotPlain, RecursionError):
