@@ -12,7 +12,7 @@ from rich.text import Text
 from stateheal.cli.options import Output, interruptible, output_options
 from stateheal.engine.world import World
 from stateheal.errors import UsageError
-from stateheal.migrate.commands import Options, Survey, migrate, pairs_between, pairs_in_place, pairs_of_move
+from stateheal.migrate.commands import Moves, Options, migrate, pairs_between, pairs_in_place, pairs_of_move
 from stateheal.model.report import Moved, Report
 from stateheal.report.text import print_diffs, print_lines
 from stateheal.runner.place import workplace
@@ -49,9 +49,9 @@ def migrate_command(
     """
     gate = {"on": True, "off": False}.get(more["gate"] or "")
     options = Options(gate, more["archive"], more["upgrade"], more["dry_run"])
-    survey = _survey(source, target, cwd, workspace, options)
+    moves = _moves(source, target, cwd, workspace, options)
     with interruptible() as interrupt:
-        report = migrate(survey, options, world=World(stop=interrupt))
+        report = migrate(moves, options, world=World(stop=interrupt))
     if output.is_text:
         print_diffs(output.console, () if output.quiet else report.diffs)
         print_lines(output.console, list(_lines(report, output.quiet)))
@@ -60,9 +60,9 @@ def migrate_command(
     return interrupt.status(output.finish(report))
 
 
-def _survey(
+def _moves(
     source: str | None, target: str | None, cwd: str | None, workspace: tuple[str, str] | None, options: Options
-) -> Survey:
+) -> Moves:
     if workspace:
         if target is not None or cwd is not None:
             raise UsageError("--workspace OLD NEW stays in its root: it goes with --from at most")

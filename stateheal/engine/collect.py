@@ -124,7 +124,7 @@ class ReportBuilder:
         visited = [summary for summary in summaries if summary.looked and (self.job is None or summary.knows_job)]
         if self.job is not None and not visited and not errors and not self.interrupted:
             raise UsageError(
-                f"no job {self.job!r} in {count_of(len(self.found.places), 'workspace')}{self._meant(summaries)}"
+                f"no job {self.job!r} in {count_of(len(self.found.places), 'workspace')}{self._did_you_mean(summaries)}"
             )
         return Report(
             self.command,
@@ -153,7 +153,7 @@ class ReportBuilder:
             return ()
         return place_findings(self.found.unread, self.found.planted, settings, self.found.links)
 
-    def _meant(self, summaries: Iterable[WorkspaceSummary]) -> str:
+    def _did_you_mean(self, summaries: Iterable[WorkspaceSummary]) -> str:
         near = next((ident for summary in summaries for ident in summary.like_job), None)
         return f"; did you mean {near}?" if near else " ('stateheal jobs --all' lists them)"
 

@@ -52,7 +52,7 @@ def find_broker(workspace: str, settings: Settings, world: World) -> Broker:
 
     Raises ``UsageError`` where that is none, several, or one without broker.json.
     """
-    found = _meant(workspace)
+    found = _places_named(workspace)
     auditor = Auditor(found, settings, world, Journal(journal_path()))
     seen = [(place, evidence, evidence.broker) for place, evidence in _audited(auditor, found)]
     places = [(place, evidence, broker) for place, evidence, broker in seen if broker is not None]
@@ -82,7 +82,7 @@ def _lives(state: Liveness) -> bool:
     return state is Liveness.ALIVE
 
 
-def _meant(workspace: str) -> Discovery:
+def _places_named(workspace: str) -> Discovery:
     """A state directory by name or path, else the workspaces of a project directory."""
     everywhere = discover(None)
     real = os.path.realpath(workspace)

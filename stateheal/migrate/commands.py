@@ -25,10 +25,10 @@ from stateheal.system.paths import config_dir
 from stateheal.text import did_you_mean
 from stateheal.version import __version__
 
-__all__ = ["Options", "Pair", "Survey", "migrate", "pairs_between", "pairs_in_place", "pairs_of_move", "root_named"]
+__all__ = ["Moves", "Options", "Pair", "migrate", "pairs_between", "pairs_in_place", "pairs_of_move", "root_named"]
 
 
-class Survey(NamedTuple):
+class Moves(NamedTuple):
     """What is to be moved, and what could not be looked into on the way to it."""
 
     pairs: tuple[Pair, ...]
@@ -89,7 +89,7 @@ def _state_of(text: str, path: Path) -> Path:
     return found.roots[0].path
 
 
-def pairs_between(source: str, target: str, cwd: str | None = None) -> Survey:
+def pairs_between(source: str, target: str, cwd: str | None = None) -> Moves:
     """Every workspace of one root, or that of a directory, with its place under another root."""
     from_root, to_root = root_named(source), root_named(target)
     if not from_root.is_dir():
@@ -99,10 +99,10 @@ def pairs_between(source: str, target: str, cwd: str | None = None) -> Survey:
     found = discover([from_root], cwd)
     if any(place.directory in (to_root.resolve(), *to_root.resolve().parents) for place in found.places):
         raise UsageError(f"{to_root}: this lies in the source")
-    return Survey(tuple(Pair(place.directory, to_root / place.name) for place in found.places), found.errors)
+    return Moves(tuple(Pair(place.directory, to_root / place.name) for place in found.places), found.errors)
 
 
-def pairs_of_move(old: str, new_root: str, name: str, source: str | None = None) -> Survey:
+def pairs_of_move(old: str, new_root: str, name: str, source: str | None = None) -> Moves:
     """The workspaces of a project directory that is now another, each beside where it is; in every root, or in one.
 
     ``new_root`` and ``name``: what the plugin calls the new directory, and its state.
@@ -117,25 +117,25 @@ def pairs_of_move(old: str, new_root: str, name: str, source: str | None = None)
     ]
     if not pairs and not found.errors:
         raise UsageError(f"{old}: no state of that directory")
-    return Survey(tuple(pairs), found.errors)
+    return Moves(tuple(pairs), found.errors)
 
 
-def pairs_in_place(source: str, cwd: str | None = None) -> Survey:
+def pairs_in_place(source: str, cwd: str | None = None) -> Moves:
     """Every workspace of one root as it is."""
     found = discover([root_named(source)], cwd)
-    return Survey(tuple(Pair(place.directory, place.directory) for place in found.places), found.errors)
+    return Moves(tuple(Pair(place.directory, place.directory) for place in found.places), found.errors)
 
 
-def migrate(survey: Survey, options: Options, journal: Journal | None = None, world: World | None = None) -> Report:
+def migrate(moves: Moves, options: Options, journal: Journal | None = None, world: World | None = None) -> Report:
     """Merge each source into its target. A pair that must not be moved is refused and named; the others go on."""
     world, journal = world or World(), journal or Journal(journal_path(), KEEP)
     run = journal.begin("migrate", __version__, world.processes.host().now)
     mover = Mover(world, journal, run, options)
     moved: list[Moved] = []
-    errors = list(survey.errors)
+    errors = list(moves.errors)
     interrupted = False
     try:
-        for pair in survey.pairs:
+        for pair in moves.pairs:
             if world.stop():
                 interrupted = True
                 break

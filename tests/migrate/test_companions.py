@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stateheal.engine.api import audit
-from stateheal.migrate.commands import Options, Pair, Survey, migrate
+from stateheal.migrate.commands import Moves, Options, Pair, migrate
 from stateheal.model.findings import Severity
 from stateheal.model.report import Report
 from tests.dialects.test_trees import FORKS_OF, Laid, lay_out
@@ -17,9 +17,9 @@ MOVED = ("openai", "patriyang", "kozaksv-antigravity", "sakib-gemini", "xai-grok
 
 
 def to(laid: Laid, target: Path, **options: bool) -> Report:
-    survey = Survey((Pair(laid.state, target),))
+    moves = Moves((Pair(laid.state, target),))
     moved: Report = laid.report(
-        lambda paths, **more: migrate(survey, Options(**options), more["journal"], more["world"])
+        lambda paths, **more: migrate(moves, Options(**options), more["journal"], more["world"])
     )
     return moved
 
@@ -52,7 +52,7 @@ def test_nor_is_anything_moved_into_one(name: str, tmp_path: Path) -> None:
     laid = lay_out(name, "healthy", tmp_path)
     source = Tree(tmp_path / "from", plugin=FORKS_OF[name].plugin).add(done("task-1"))
     before = files_in(laid.box)
-    report = migrate(Survey((Pair(source.path, laid.state),)), Options(), journal_in(tmp_path), world())
+    report = migrate(Moves((Pair(source.path, laid.state),)), Options(), journal_in(tmp_path), world())
     assert report.moved[0].refusal and report.exit_status == 1 and files_in(laid.box) == before
 
 
@@ -77,7 +77,7 @@ def test_what_another_companion_would_be_taken_to_keep_stays(name: str, plugin: 
 def test_two_companions_trees_are_not_mixed(tmp_path: Path) -> None:
     laid = lay_out("xai-grok-build", "healthy", tmp_path)
     target = Tree(tmp_path / "to").add(done("task-1"))
-    report = migrate(Survey((Pair(laid.state, target.path),)), Options(), journal_in(tmp_path), world())
+    report = migrate(Moves((Pair(laid.state, target.path),)), Options(), journal_in(tmp_path), world())
     refusal = report.moved[0].refusal or ""
     assert "codex keeps it, and grok-build keeps" in refusal
 

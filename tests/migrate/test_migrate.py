@@ -18,9 +18,9 @@ from stateheal.engine.commands import undo
 from stateheal.errors import UsageError
 from stateheal.evidence.hashes import slug, workspace_hash
 from stateheal.migrate.commands import (
+    Moves,
     Options,
     Pair,
-    Survey,
     migrate,
     pairs_between,
     pairs_in_place,
@@ -60,12 +60,12 @@ class Two:
         self.journal = journal_in(path)
 
     @property
-    def survey(self) -> Survey:
-        return Survey((Pair(self.source.path, self.target.path),))
+    def moves(self) -> Moves:
+        return Moves((Pair(self.source.path, self.target.path),))
 
     def move(self, processes: FakeProcesses | None = None, ask: Any = None, **options: Any) -> Moved:
         given = world(processes, **({"ask": ask} if ask else {}))
-        report = migrate(self.survey, Options(**options), self.journal, given)
+        report = migrate(self.moves, Options(**options), self.journal, given)
         assert not report.errors, report.errors
         self.report = report
         (moved,) = report.moved
@@ -194,7 +194,7 @@ def test_a_log_with_another_name_is_not_copied_and_told(two: Two, tmp_path: Path
     for name, put in (("task-1.log", os.link), ("task-2.log", os.symlink)):
         (jobs / name).unlink()
         put(secret, jobs / name)
-    report = migrate(two.survey, Options(dry_run=dry_run), two.journal, world())
+    report = migrate(two.moves, Options(dry_run=dry_run), two.journal, world())
     assert [each.message.partition(": ")[0] for each in report.errors] == ["is not copied"] * 2
     assert {Path(each.path) for each in report.errors} == {jobs / "task-1.log", jobs / "task-2.log"}
     assert report.exit_status == 3 and report.moved[0].written
@@ -208,7 +208,7 @@ def test_a_source_with_a_log_of_two_names_is_not_archived(two: Two, tmp_path: Pa
     two.source.add(done("task-1"))
     os.link(two.source.path / "jobs/task-1.log", tmp_path / "elsewhere")
     before = files_in(tmp_path)
-    report = migrate(two.survey, Options(archive=True), two.journal, world())
+    report = migrate(two.moves, Options(archive=True), two.journal, world())
     assert "hard link" in str(report.moved[0].refusal) and files_in(tmp_path) == before
 
 
@@ -376,7 +376,7 @@ def test_a_stop_is_no_success(two: Two) -> None:
     two.source.add(done("task-1"))
     stops = iter([False, False, True, True, True])
     given = world(stop=lambda: next(stops, True))
-    report = migrate(two.survey, Options(archive=True), two.journal, given)
+    report = migrate(two.moves, Options(archive=True), two.journal, given)
     assert "stopped" in (report.moved[0].refusal or "") and report.exit_status == 1 and two.source.path.exists()
     assert two.move(archive=True).archived  # and it can be run again
 
@@ -400,7 +400,7 @@ def test_one_refusal_does_not_keep_the_others(two: Two, tmp_path: Path) -> None:
     other = Tree(tmp_path / "temp", project="/other", plugin="codex-inline").add(done("task-1"))
     target = Tree(tmp_path / "own", project="/other")
     pairs = [Pair(two.source.path, two.target.path), Pair(other.path, target.path)]
-    report = migrate(Survey(tuple(pairs)), Options(), two.journal, world())
+    report = migrate(Moves(tuple(pairs)), Options(), two.journal, world())
     assert [bool(each.refusal) for each in report.moved] == [True, False] and target.path.exists()
 
 
