@@ -233,6 +233,7 @@ def test_explain_says_whose_tree_it_is_and_why(name: str, said: str, tmp_path: P
     assert any(line.startswith(f"  kept by {said}") and ": its " in line for line in lines), lines
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(not FORKS, reason="needs STATEHEAL_TEST_FORKS: a directory of checkouts, <owner>+<name>")
 @pytest.mark.parametrize("name", HEALED)
 def test_its_own_companion_reads_it_back(name: str, tmp_path: Path) -> None:
