@@ -6,7 +6,7 @@ Field guide section 4: what an owner is, and since when the record says its proc
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -62,6 +62,12 @@ def job_id_in(argv: tuple[str, ...]) -> str | None:
         if element == "--job-id" and position + 1 < len(argv):
             return argv[position + 1]
     return None
+
+
+def values_of(words: Sequence[str], option: str) -> list[str]:
+    """What a command line gives an option, as ``--option value`` or ``--option=value``."""
+    given = [word.partition("=")[2] for word in words if word.startswith(f"{option}=")]
+    return given + [following for word, following in pairwise(words) if word == option]
 
 
 def works_on(argv: tuple[str, ...], option: str, name: str) -> bool:

@@ -8,11 +8,10 @@ An id is long and random; who only reads or asks (``tail``, ``status``, statehea
 from __future__ import annotations
 
 import re
-from itertools import pairwise
 from posixpath import normpath
 
-from stateheal.diagnosis.case import base_of, only_asks
-from stateheal.model.look import Seen
+from stateheal.diagnosis.case import base_of, only_asks, values_of
+from stateheal.model.look import Look, Seen
 
 _LONG_ENOUGH = 8
 """Characters from which on an id is not found by chance."""
@@ -36,6 +35,11 @@ def names(seen: Seen, option: str, name: str) -> bool:
     return False
 
 
+def who_names(look: Look, option: str, name: str) -> Seen | None:
+    """The first process of a look that may work on what is called so; most names stand in no command line at all."""
+    return next((each for each in look.processes if names(each, option, name)), None) if name in look.text else None
+
+
 def _asks(before: tuple[str, ...]) -> bool:
     """Whether what stands before the name works on no job: stateheal's command, a question, the job's successor."""
     bases = [base_of(word).removesuffix(".exe") for word in before]
@@ -57,9 +61,7 @@ def names_service(argv: tuple[str, ...], option: str, endpoint: str) -> bool:
     """Whether a command line serves this endpoint, however its path is spelled; a process title is one text."""
     text = " ".join(argv)
     words = text.split()
-    given = [word.partition("=")[2] for word in words if word.startswith(f"{option}=")]
-    given += [following for word, following in pairwise(words) if word == option]
-    return endpoint in text or _plainly(endpoint) in map(_plainly, given)
+    return endpoint in text or _plainly(endpoint) in map(_plainly, values_of(words, option))
 
 
 def _plainly(endpoint: str) -> str:

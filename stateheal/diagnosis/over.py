@@ -12,7 +12,7 @@ from dataclasses import replace
 from stateheal.diagnosis import signs
 from stateheal.diagnosis.case import Case
 from stateheal.diagnosis.job import Job
-from stateheal.diagnosis.naming import names
+from stateheal.diagnosis.naming import who_names
 from stateheal.diagnosis.owners import owners_of
 from stateheal.diagnosis.view import View
 from stateheal.model.layout import record_name
@@ -60,7 +60,7 @@ def named_in_a_command(view: View, ids: list[str]) -> str | None:
     """The process that one of these ids stands in the command line of: of files that tell no more than their name."""
     look = view.evidence.life()
     for ident in ids:
-        found = ident in look.text and next((each for each in look.processes if names(each, "--job-id", ident)), None)
-        if found:
+        found = who_names(look, "--job-id", ident)
+        if found is not None:
             return f"process {found.pid} has {ident[:80]} in its command line"
     return None

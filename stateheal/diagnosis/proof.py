@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection
 from itertools import pairwise
 
+from stateheal.diagnosis.case import values_of
 from stateheal.model.liveness import HostFacts, Owner, ProcessFacts
 from stateheal.model.records import pid_of
 
@@ -37,9 +38,7 @@ def _is_job_command(word: str) -> bool:
 
 def works_in(argv: tuple[str, ...], cwd: str | None, projects: Collection[str]) -> bool:
     """Whether a process works in one of these directories: by its ``--cwd``, else by the directory it is in."""
-    named = [word.partition("=")[2] for word in argv if word.startswith("--cwd=")]
-    named += [following for word, following in pairwise(argv) if word == "--cwd"]
-    at = named or ([] if cwd is None else [cwd])
+    at = values_of(argv, "--cwd") or ([] if cwd is None else [cwd])
     return any(path == each or path.startswith(each.rstrip("/") + "/") for path in at for each in projects)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from stateheal.diagnosis.case import Case, job_command, job_id_in, own_words, works_on
-from stateheal.diagnosis.naming import names
+from stateheal.diagnosis.naming import who_names
 from stateheal.formats.times import MINUTE, describe_duration
 from stateheal.model.dialect import Argv
 from stateheal.model.look import Seen
@@ -50,9 +50,7 @@ def named_elsewhere(case: Case) -> str | None:
     if look is None:
         return None
     option, name = owner.flag or ("--job-id", owner.job)
-    if name not in look.text:
-        return None
-    found = next((each for each in look.processes if names(each, option, name)), None)
+    found = who_names(look, option, name)
     return None if found is None else f"process {found.pid} has {name[:80]} in its command line"
 
 

@@ -17,6 +17,8 @@ SCRIPTS = (
     "copilot-companion",
 )
 """Parts of the base names of companions' scripts."""
+NAMED = ("companion", *(script for script in SCRIPTS if "companion" not in script))
+"""What stands in every such name: enough to tell whether a text speaks of one."""
 COMMANDS = (
     *("task", "review", "adversarial-review", "deep-review", "implement", "run", "critique", "rescue", "ask"),
     *("status", "result", "cancel", "reconcile", "runs", "show", "stop"),

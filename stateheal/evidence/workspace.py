@@ -101,7 +101,8 @@ def gather(place: Place, directory: Directory, sources: Sources) -> Evidence:
     to_check = [entry for entry in entries if str(entry.get("id")) not in clean]
     records_to_check = {stem: record for stem, record in records.items() if stem not in clean}
     sides = [*to_check, *_values(records_to_check, salvaged)]
-    home, there = home_of(place, [*entries, *_values(records, salvaged)])
+    everything = [*entries, *_values(records, salvaged)]
+    home, there = home_of(place, everything)
     movable = bool(sources.twins) or there is False
     return Evidence(
         place=place,
@@ -123,9 +124,9 @@ def gather(place: Place, directory: Directory, sources: Sources) -> Evidence:
         broker=broker,
         locks=locks,
         sidecars=jobs.sidecars,
-        absent=absent_homes([*entries, *_values(records, salvaged)]),
+        absent=absent_homes(everything),
         earlier_sizes=None if sources.earlier is None else {i: log.size for i, log in sources.earlier.logs.items()},
-        real_parents=real_parents([*entries, *_values(records, salvaged)] if there is False else sides),
+        real_parents=real_parents(everything if there is False else sides),
         sizes={each: size_of(each) for each in (str(place.directory), *sources.twins)} if movable else {},
         home=home,
         home_exists=there,

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from stateheal.dialects.names import SCRIPTS, SLASH
+from stateheal.dialects.names import NAMED, SLASH
 
 NAMES = ("plugin", "settings", "skill")
 _TIMEOUT = 5
@@ -23,8 +23,7 @@ companions themselves are run by. It starts from the home directory: Windows loo
 first, and what a project has put there must not run.
 """
 
-_WORDS = ("companion", *(script for script in SCRIPTS if "companion" not in script))
-_CONDITIONS = tuple(f"{tool}(*{word}*)" for tool in ("Bash", "PowerShell") for word in _WORDS)
+_CONDITIONS = tuple(f"{tool}(*{word}*)" for tool in ("Bash", "PowerShell") for word in NAMED)
 """One condition a handler is all that can be said. What stands before ``node``, or in its place, is not looked at:
 ``timeout 60 node``, ``/usr/bin/node``, ``bash -c "…"``; which calls matter the hook itself tells."""
 

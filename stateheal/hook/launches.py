@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import os
 
-from stateheal.dialects.names import COMMANDS, SCRIPTS
+from stateheal.dialects.names import COMMANDS, NAMED
 
-NAMES = ("companion", *(script for script in SCRIPTS if "companion" not in script))
-"""What names a companion's script."""
 _READ = frozenset(("grep", "rg", "git", "cat", "vim", "vi", "less", "head", "tail", "sed", "ls", "echo", "cargo"))
 """Programs that a script's name may stand behind without being called."""
 _GOES = frozenset(("cd", "pushd", "--cwd", "-C", "Set-Location", "sl"))
@@ -28,7 +26,7 @@ def launches(command: object) -> bool:
     if not isinstance(command, str):
         return False
     text = command.casefold()
-    if not any(name in text for name in NAMES):
+    if not any(name in text for name in NAMED):
         return False
     segments = [segment.translate(_BLANKS).split() for segment in _simple_commands(text)]
     names = {name for words in segments for name in _set_to_a_script(words)}
@@ -103,7 +101,7 @@ def _variable(word: str) -> str:
 
 
 def _names_script(text: str) -> bool:
-    return any(name in word.replace("\\", "/").rpartition("/")[2] for word in text.split() for name in NAMES)
+    return any(name in word.replace("\\", "/").rpartition("/")[2] for word in text.split() for name in NAMED)
 
 
 def _uses_state(words: list[str]) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 
-from stateheal.dialects.names import COMMANDS, SCRIPTS, SLASH, SLASH_COMMANDS
+from stateheal.dialects.names import COMMANDS, NAMED, SLASH, SLASH_COMMANDS
 from stateheal.hook.deadline import set_deadline
 
 TYPE_CHECKING = False
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from stateheal.hook.check import Environ
 
 _LONGEST_INPUT = 8 * 1024 * 1024
-_EVENTS = (b"sessionstart", b"userpromptexpansion", b"companion", *(script.encode() for script in SCRIPTS))
+_EVENTS = (b"sessionstart", b"userpromptexpansion", *(name.encode() for name in NAMED))
 """What stands in every event that has to do with jobs."""
 _TOOLS = ("Bash", "PowerShell")
 
