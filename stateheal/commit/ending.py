@@ -12,7 +12,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
@@ -25,6 +25,8 @@ _LAST_WAIT = 5.0
 _KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows has one way to end a process
 _GO_ON = getattr(signal, "SIGCONT", 0)
 HAS_HANDLES = sys.platform == "win32" or hasattr(os, "pidfd_open") or hasattr(select, "kqueue")
+Members = Callable[[Mapping[int, float]], Iterable[int]]
+"""Tells who is in a group, given when each process that is held was created (seconds; only Windows needs it)."""
 
 
 class Ended(NamedTuple):
@@ -53,7 +55,7 @@ def held(pid: int) -> Iterator[ProcessHandle | None]:
         yield handle
 
 
-def end(handle: ProcessHandle, members: Callable[[], Iterable[int]], grace: float) -> Ended:
+def end(handle: ProcessHandle, members: Members, grace: float) -> Ended:
     """SIGTERM, ``grace`` seconds of patience, SIGKILL; to all whom ``members`` tells to be in a group of its own.
 
     Raises ``Refused`` where the process itself must not be signalled; of its group that is told as survivors.
@@ -72,7 +74,7 @@ def end(handle: ProcessHandle, members: Callable[[], Iterable[int]], grace: floa
 class _Group:
     """The handles of a process and of whoever else is in its group."""
 
-    def __init__(self, leader: ProcessHandle, members: Callable[[], Iterable[int]], stack: ExitStack) -> None:
+    def __init__(self, leader: ProcessHandle, members: Members, stack: ExitStack) -> None:
         self.handles = [leader]
         self.members = members
         self.stack = stack
@@ -110,13 +112,17 @@ class _Group:
         """Hold the members that are not held yet."""
         new: list[ProcessHandle] = []
         known = {each.pid for each in self.handles if each.lives}
-        for pid in set(self.members()) - known:
+        for pid in self._members() - known:
             each = self.stack.enter_context(held(pid))
             if each is not None and each.lives and self._is_member(each):
                 new.append(each)
         self.handles += new
         return new
 
+    def _members(self) -> set[int]:
+        """Who is in the group now; told with when each of those that are held was created, where handles know that."""
+        return set(self.members({each.pid: each.created for each in self.handles if each.created is not None}))
+
     def _is_member(self, each: ProcessHandle) -> bool:
         """Asked once it is held, since it was opened by number; the group is ours while one of it is not reaped."""
-        return each.pid in set(self.members()) and not all(other.reaped for other in self.handles)
+        return each.pid in self._members() and not all(other.reaped for other in self.handles)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -152,9 +152,14 @@ def stop_process(pid: int, prove: Callable[[int], str | None], grace: float) -> 
             own = group_of(pid) == pid
             if os.getpid() in (members_of(pid) if own else ()) or pid in set(ancestors_of(os.getpid())):
                 raise Refused(f"this very command runs inside of pid {pid}")
-            return Stopped(pid, end(handle, partial(members_of, pid) if own else tuple, grace))
+            return Stopped(pid, end(handle, partial(members_of, pid) if own else _nobody, grace))
     except Refused as error:
         return Stopped(pid, None, str(error))
+
+
+def _nobody(held: Mapping[int, float]) -> Iterator[int]:
+    """The members of a group that is another's: they are not the job's."""
+    yield from ()
 
 
 def _closed(chosen: Chosen, stopped: list[Stopped]) -> tuple[Report | None, str]:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from stateheal.evidence.host import read_text
 from stateheal.evidence.processes import (
     command_lines_by_psutil,
+    created_by_psutil,
     descendants,
     directory_by_psutil,
     parent_by_psutil,
@@ -22,6 +23,8 @@ from stateheal.evidence.processes import (
 )
 
 _PROC = Path("/proc")
+_SAME_MOMENT = 0.001
+"""Seconds by which psutil and a handle may tell the same moment differently."""
 
 
 def group_of(pid: int) -> int | None:
@@ -34,12 +37,35 @@ def group_of(pid: int) -> int | None:
         return None
 
 
-def members_of(group: int) -> Iterator[int]:
-    """The processes that are in a group now, as far as the system shows them."""
+def members_of(group: int, held: Mapping[int, float] | None = None) -> Iterator[int]:
+    """The processes that are in a group now, as far as the system shows them.
+
+    ``held``: on Windows, those on which somebody has a handle, and when each was created (seconds since the epoch):
+    what they have started belongs to them even when they have ended themselves.
+    """
     if sys.platform == "win32":
-        yield from {group, *descendants(group)}
+        from stateheal.system.process_handle import parents
+
+        below = descendants(group) if held is None else descendants_of(held, parents(), created_by_psutil)
+        yield from {group, *below}
         return
     yield from (pid for pid in _pids() if group_of(pid) == group)
+
+
+def descendants_of(
+    held: Mapping[int, float], parents: Mapping[int, int], created: Callable[[int], float | None]
+) -> set[int]:
+    """The processes below some that may have ended, by the parents' numbers that Windows keeps.
+
+    Both sides are needed: nobody is given the number of a process while a handle on it is open, and a process that is
+    older than the one with its parent's number is the child of an earlier one.
+    """
+    born, new = dict(held), dict(held)
+    while new:
+        children = {pid: created(pid) for pid, parent in parents.items() if parent in new and pid not in born}
+        new = {pid: at for pid, at in children.items() if at is not None and at > new[parents[pid]] - _SAME_MOMENT}
+        born |= new
+    return born.keys() - held.keys()
 
 
 def command_lines() -> Iterator[tuple[int, tuple[str, ...]]]:

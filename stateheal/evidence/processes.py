@@ -175,6 +175,16 @@ def directory_by_psutil(pid: int) -> str | None:
         return None
 
 
+def created_by_psutil(pid: int) -> float | None:
+    """When a process was created, in seconds since the epoch; ``None`` where it is not told."""
+    import psutil
+
+    try:
+        return float(psutil.Process(pid).create_time())
+    except (psutil.Error, OSError):
+        return None
+
+
 def parent_by_psutil(pid: int) -> int:
     """The process that started another and is older than it; 0 where there is none."""
     import psutil

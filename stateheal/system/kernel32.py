@@ -20,6 +20,26 @@ ACCESS_DENIED, ALREADY_EXISTS, INVALID_PARAMETER, TIMED_OUT = 5, 183, 87, 121
 STILL_RUNNING = 0x102
 """WAIT_TIMEOUT: an object that is not signalled yet."""
 
+SNAPSHOT_OF_PROCESSES = 0x2
+
+
+class ProcessEntry(ctypes.Structure):
+    """PROCESSENTRY32W."""
+
+    _fields_ = (
+        ("dwSize", w.DWORD),
+        ("cntUsage", w.DWORD),
+        ("th32ProcessID", w.DWORD),
+        ("th32DefaultHeapID", ctypes.c_size_t),
+        ("th32ModuleID", w.DWORD),
+        ("cntThreads", w.DWORD),
+        ("th32ParentProcessID", w.DWORD),
+        ("pcPriClassBase", w.LONG),
+        ("dwFlags", w.DWORD),
+        ("szExeFile", w.WCHAR * 260),
+    )
+
+
 dll = ctypes.WinDLL("kernel32", use_last_error=True)
 _INVALID = w.HANDLE(-1).value
 
@@ -37,6 +57,9 @@ _SIGNATURES = {
     "WaitNamedPipeW": (w.BOOL, [w.LPCWSTR, w.DWORD]),
     "CreateEventW": (w.HANDLE, [w.LPVOID, w.BOOL, w.BOOL, w.LPCWSTR]),
     "OpenEventW": (w.HANDLE, [w.DWORD, w.BOOL, w.LPCWSTR]),
+    "CreateToolhelp32Snapshot": (w.HANDLE, [w.DWORD, w.DWORD]),
+    "Process32FirstW": (w.BOOL, [w.HANDLE, w.LPVOID]),
+    "Process32NextW": (w.BOOL, [w.HANDLE, w.LPVOID]),
     "CreateJobObjectW": (w.HANDLE, [w.LPVOID, w.LPCWSTR]),
     "SetInformationJobObject": (w.BOOL, [w.HANDLE, ctypes.c_int, w.LPVOID, w.DWORD]),
     "QueryInformationJobObject": (w.BOOL, [w.HANDLE, ctypes.c_int, w.LPVOID, w.DWORD, w.LPVOID]),

@@ -48,6 +48,11 @@ class ProcessHandle(ABC):
     def reaped(self) -> bool:
         """Whether its pid may be somebody else's by now."""
 
+    @property
+    def created(self) -> float | None:
+        """When it was created, in seconds since the epoch, where the handle itself tells that."""
+        return None
+
     @abstractmethod
     def close(self) -> None:
         """Let go of it."""
@@ -154,7 +159,6 @@ if sys.platform == "win32":
 
         @property
         def created(self) -> float:
-            """When it was created, in seconds since the epoch."""
             times = [wintypes.FILETIME() for _ in range(4)]
             kernel32.checked(kernel32.dll.GetProcessTimes(self.handle, *map(ctypes.byref, times)))
             return float((times[0].dwHighDateTime << 32 | times[0].dwLowDateTime) / 1e7 - 11644473600)
@@ -182,6 +186,23 @@ if sys.platform == "win32":
 
         def close(self) -> None:
             kernel32.close(self.handle)
+
+
+if sys.platform == "win32":
+
+    def parents() -> dict[int, int]:
+        """The pid that started each process there is; it may have ended long since, and be another's by now."""
+        entry = kernel32.ProcessEntry(dwSize=ctypes.sizeof(kernel32.ProcessEntry))
+        snapshot = kernel32.checked(kernel32.dll.CreateToolhelp32Snapshot(kernel32.SNAPSHOT_OF_PROCESSES, 0))
+        found = {}
+        try:
+            more = kernel32.dll.Process32FirstW(snapshot, ctypes.byref(entry))
+            while more:
+                found[entry.th32ProcessID] = entry.th32ParentProcessID
+                more = kernel32.dll.Process32NextW(snapshot, ctypes.byref(entry))
+        finally:
+            kernel32.close(snapshot)
+        return found
 
 
 def open_process(pid: int) -> ProcessHandle | None:

@@ -155,6 +155,23 @@ def test_children_that_ignore_sigterm_are_killed_with_the_group(run: Any, tmp_pa
     assert tree.record(JOB)["errorMessage"] == f"Terminated by {LAST} (stateheal stop)"
 
 
+def test_children_that_are_started_while_it_is_ended_are_ended_too(run: Any, tmp_path: Path, tree: Tree) -> None:
+    text = (
+        "import subprocess, sys, time\n"
+        f"with open({str(tmp_path / 'kids')!r}, 'a') as kids:\n"
+        "    for _ in range(200):\n"
+        f"        kid = subprocess.Popen([sys.executable, '-c', {WAITS!r}])\n"
+        "        print(kid.pid, file=kids, flush=True)\n"
+    )
+    with worker(tmp_path, JOB, text) as process:
+        tree.add(job(JOB, pid=process.pid, **started(60)))
+        assert wait_for(lambda: (tmp_path / "kids").exists() and (tmp_path / "kids").read_text().count("\n") > 2)
+        (told,) = run("stop", JOB, tree.root, "--yes", "--format", "json").json["processes"]
+        assert told["ended"] and not told["survivors"] and is_over(process)
+        kids = [int(pid) for pid in (tmp_path / "kids").read_text().split()]
+        assert not [pid for pid in kids if _is_running(pid)]
+
+
 def _is_running(pid: int) -> bool:
     facts = SystemProcesses().facts(pid)
     return facts.exists and not facts.zombie
