@@ -10,10 +10,10 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from stateheal import cli
 from stateheal.__main__ import main as main_of_stateheal
@@ -22,6 +22,7 @@ from stateheal.evidence.processes import SystemProcesses
 from stateheal.formats.times import format_time
 from stateheal.model.liveness import ProcessFacts
 from tests.support import Tree, at, done, entry_of, files_in, job, settle, write_json
+from tests.workers import worker
 
 DEAD = 4242
 """The pid of every dead process here."""
@@ -29,6 +30,8 @@ assert cli, "imported once, for every command"
 THREAD = "019d8b1c-3a7e-7d40-b8a1-9e2f4c6d8e11"
 _LOOK = SystemProcesses().look()
 """One for all: how many processes there are must not change which call is the n-th."""
+STOPPED = f"task-stop{os.getpid()}"
+"""Other processes of this machine must not name the same job on their command lines."""
 OUTPUTS = "out"
 """The directory in a box that answers and archives are written to."""
 WHOLE = "{box.claude}"
@@ -46,6 +49,10 @@ class Case(NamedTuple):
     """The commands that end its work; where none are given, the same command again, then a heal."""
     stdin: str = ""
     same_end: bool = True
+    undone: bool = True
+    """Whether repeated undo leads back to the beginning."""
+    beside: Callable[[Box], AbstractContextManager[Any]] = nullcontext
+    """What runs beside the command; made anew for each run."""
 
     @property
     def finishing(self) -> tuple[tuple[str, ...], ...]:
@@ -211,6 +218,23 @@ def unsure(box: Box) -> None:
     settle(box.claude)
 
 
+def queued(box: Box) -> None:
+    """A job that waits for its worker, which no record names."""
+    _lay_out(box)
+    waiting = job(STOPPED, status="queued", phase="queued", pid=None, workspaceRoot=box.tree.project)
+    box.tree.add(waiting).log(STOPPED)
+    settle(box.claude)
+
+
+@contextmanager
+def its_worker(box: Box) -> Iterator[None]:
+    """Lives while the command runs; a record that says that its job is over is true."""
+    with worker(box.home / "project", STOPPED) as process:
+        yield
+        if box.tree.record(STOPPED)["status"] != "queued":
+            assert process.poll() is not None, "its record is closed, and its process lives"
+
+
 def empty(box: Box) -> None:
     """A project, and no state yet."""
     _lay_out(box)
@@ -223,6 +247,9 @@ RECOVER = ("recover", "--export", f"{{box.path}}/{OUTPUTS}", WHOLE)
 RESULT = ("result", "--all", "-o", f"{{box.path}}/{OUTPUTS}", WHOLE)
 """What a recovery that was killed has not exported, this does: the same text under the same name."""
 MIGRATE = ("migrate", "--from", "codex-inline", "--to", "codex-openai-codex", "--archive")
+
+CLOSE = ("close", STOPPED, "--yes", "--grace", "1d", WHOLE)
+STOP = ("stop", STOPPED, "--yes", WHOLE)
 
 
 def _export(name: str) -> tuple[str, ...]:
@@ -237,12 +264,20 @@ CASES = (
     Case("recover", RECOVER, recoverable, finish=(RECOVER, HEAL, RESULT)),
     Case("migrate", MIGRATE, two_roots),
     Case("migrate-workspace", ("migrate", "--workspace", "{box.home}/project", "{box.home}/renamed"), renamed),
-    Case("run", ("run", "--data-dir", "{box.tree.state.parent}", "--", "true"), empty, finish=(HEAL,), same_end=False),
+    Case(
+        "run",
+        ("run", "--data-dir", "{box.tree.state.parent}", "--", "true"),
+        empty,
+        finish=(HEAL,),
+        same_end=False,
+        undone=False,
+    ),
     Case("export", _export("one"), with_damage, finish=(_export("other"), HEAL)),
     Case("result", RESULT, with_damage),
     Case("prune", ("prune", "--gone", WHOLE), of_a_gone_project),
     Case("prune-older", ("prune", "--older-than", "10m", WHOLE), of_a_gone_project),
     Case("close", ("close", "task-call-1", "--yes", "--grace", "1d", WHOLE), unsure),
+    Case("stop", STOP, queued, finish=(STOP, CLOSE, HEAL), same_end=False, beside=its_worker),
     Case("purge", ("history", "--purge", "--yes"), healed),
     Case("forget", ("history", "--forget", "1", "--yes"), healed),
     Case("install", ("hook", "install"), with_damage),

@@ -63,7 +63,8 @@ def points_of(case: Case, pristine: Box, work: Path) -> list[Point]:
     box = copy_of(pristine, work)
     log = work.with_suffix(".trace")
     tracing = ("strace", "-y", "-o", str(log), "-e", "trace=" + ",".join(CALLS))
-    box.command(*case.arguments, stdin=case.stdin, tracing=tracing)
+    with case.beside(box):
+        box.command(*case.arguments, stdin=case.stdin, tracing=tracing)
     counts: Counter[str] = Counter()
     found = []
     for line in log.read_text(errors="replace").splitlines():
@@ -101,12 +102,14 @@ def ends_of(case: Case, pristine: Box, work: Path) -> Ends:
     """Told by an undisturbed run."""
     box = copy_of(pristine, work)
     old = box.files()
-    box.command(*case.arguments, stdin=case.stdin)
+    with case.beside(box):
+        box.command(*case.arguments, stdin=case.stdin)
     new = box.files()
     for command in case.finishing:
         box.command(*command)
     finished = box.files()
-    undo_all(box)
+    if case.undone:
+        undo_all(box)
     return Ends(old, new, finished, box.files())
 
 
@@ -126,7 +129,8 @@ def one_point(case: Case, pristine: Box, work: Path, ends: Ends, point: Point, f
     how = "signal=KILL" if fault == "KILL" else f"error={fault}"
     where = ("-e", f"trace={point.call}", "-e", f"inject={point.call}:{how}:when={point.number}")
     tracing = ("strace", "-o", "/dev/null", *where)
-    said = box.command(*case.arguments, stdin=case.stdin, tracing=tracing)
+    with case.beside(box):
+        said = box.command(*case.arguments, stdin=case.stdin, tracing=tracing)
     assert "Traceback" not in said.text and "internal error" not in said.text, said.text
     now = box.files()
     if case.same_end:
@@ -137,12 +141,13 @@ def one_point(case: Case, pristine: Box, work: Path, ends: Ends, point: Point, f
     for command in case.finishing:
         again = box.command(*command)
         assert again.status in (0, 1, 2), f"the next run: {again.text}"
+    finished = box.files()
     if case.same_end:
-        finished = box.files()
-        ours = [name for name in finished if TEMP_PREFIX in name]
-        assert not ours, f"left lying about: {ours}"
         differ = [name for name in finished.keys() | ends.finished.keys() if not _alike(name, finished, ends.finished)]
         assert not differ, f"the next run ends otherwise: {differ}; {again.text}"
+    ours = [name for name in finished if TEMP_PREFIX in name]
+    assert not ours, f"left lying about: {ours}"
+    if case.undone:
         undo_all(box)
         now = box.files()
         differ = [name for name in now.keys() | ends.first.keys() if not _same(name, now, ends.first)]
