@@ -3,58 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cached_property
 from typing import NamedTuple
 
 from stateheal.formats.jsontext import Json
+from stateheal.model.claims import other_pids
 from stateheal.model.dialect import CODEX, Dialect
 from stateheal.model.layout import record_name
 from stateheal.model.liveness import Owner, Verdict
-from stateheal.model.records import is_active
+from stateheal.model.records import is_active, is_finished, pid_of
 
 Record = dict[str, Json]
 Rivals = tuple[tuple[float, ...], ...]
 """Of each side of a job: when the other jobs that name its pid say they started."""
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Job:
-    """One job: its index entry, its job file, or both."""
-
-    id: str
-    position: int | None = None
-    """Of the entry in the index."""
-    entry: Record | None = None
-    record: Record | None = None
-    has_file: bool = False
-    """A job file is there, even one that cannot be read or parsed."""
-    dialect: Dialect = CODEX
-
-    @cached_property
-    def sides(self) -> tuple[Record, ...]:
-        """What is recorded about the job, the job file first: it is written first."""
-        return tuple(side for side in (self.record, self.entry) if side is not None)
-
-    @cached_property
-    def active(self) -> bool:
-        """Active, as far as every side of it can be read."""
-        readable = self.record is not None or not self.has_file
-        return bool(self.sides) and len(self.active_sides) == len(self.sides) and readable
-
-    @cached_property
-    def active_sides(self) -> tuple[Record, ...]:
-        """What says that it is active."""
-        return tuple(side for side in self.sides if is_active(side, self.dialect))
-
-    @property
-    def any_active(self) -> bool:
-        """Whether one of its sides at least says that it is active."""
-        return bool(self.active_sides)
-
-    @property
-    def file(self) -> str:
-        return record_name(self.id, self.dialect)
 
 
 class Judgement(NamedTuple):
@@ -64,17 +24,92 @@ class Judgement(NamedTuple):
     owners: tuple[Owner, ...]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Known:
-    """Jobs and their verdicts, each worked out once, however many drafts they stand in unchanged.
+class Facts:
+    """What was worked out about a job's two sides and the evidence, each thing once, wherever its entry stands."""
 
-    Most repairs touch one job, and a verdict rests on that job's records, on the evidence, which stays the same, and on
-    its rivals. Entries and records are told apart by identity: what a repair leaves alone stays the very same object.
+    def __init__(self) -> None:
+        self.moments: dict[str, float | None] = {}
+        self.judgements: dict[object, Judgement] = {}
+        self.others: tuple[tuple[tuple[str, int], ...], ...] | None = None
+
+    def moment(self, which: str, job: Job, find: Callable[[Job], float | None]) -> float | None:
+        """A time that rests on the job's sides and on the evidence alone, found once."""
+        if which not in self.moments:
+            self.moments[which] = find(job)
+        return self.moments[which]
+
+    def judgement(self, beside: object, job: Job, judge: Callable[[Job], Judgement]) -> Judgement:
+        """The job's verdict; ``beside``: what else it rests on but its sides and the evidence, such as its rivals."""
+        found = self.judgements.get(beside)
+        if found is None:
+            found = self.judgements[beside] = judge(job)
+        return found
+
+
+class Job:
+    """One job: its index entry, its job file, or both, and what follows from these alone. Never changed."""
+
+    def __init__(
+        self,
+        ident: str,
+        position: int | None = None,
+        entry: Record | None = None,
+        record: Record | None = None,
+        has_file: bool = False,
+        dialect: Dialect = CODEX,
+    ) -> None:
+        self.id = ident
+        self.position = position
+        """Of the entry in the index."""
+        self.entry = entry
+        self.record = record
+        self.has_file = has_file
+        """A job file is there, even one that cannot be read or parsed."""
+        self.dialect = dialect
+        self.sides: tuple[Record, ...] = tuple(side for side in (record, entry) if side is not None)
+        """What is recorded about the job, the job file first: it is written first."""
+        self.active_sides = tuple(side for side in self.sides if is_active(side, dialect))
+        """What says that it is active."""
+        self.any_active = bool(self.active_sides)
+        """One of its sides at least says that it is active."""
+        everything = len(self.active_sides) == len(self.sides) and (record is not None or not has_file)
+        self.active = self.any_active and everything
+        """Active, as far as every side of it can be read."""
+        self.ended = bool(self.sides) and all(is_finished(side, dialect) for side in self.sides)
+        """Ended, by every side of it that is there."""
+        self.pids = tuple(pid_of(side.get(key)) for side in self.sides for key in dialect.pids)
+        """What each side names as its process, field by field."""
+        self.facts = Facts()
+
+    @property
+    def file(self) -> str:
+        return record_name(self.id, self.dialect)
+
+    @property
+    def others(self) -> tuple[tuple[tuple[str, int], ...], ...]:
+        """Of each side: the further processes that it names, by field."""
+        if self.facts.others is None:
+            self.facts.others = tuple(tuple(other_pids(side)) for side in self.sides)
+        return self.facts.others
+
+    def at(self, position: int | None) -> Job:
+        """The same job, its entry at another place of the index; what is known of it stays known."""
+        if position == self.position:
+            return self
+        moved = object.__new__(Job)
+        moved.__dict__.update(self.__dict__)
+        moved.position = position
+        return moved
+
+
+class Known:
+    """Jobs, each made once, however many drafts it stands in unchanged: most repairs touch one job.
+
+    Entries and records are told apart by identity: what a repair leaves alone stays the very same object.
     """
 
-    jobs: dict[tuple[str, int | None, int, int, bool], Job] = field(default_factory=dict)
-    judgements: dict[tuple[int, Rivals], tuple[Job, Judgement]] = field(default_factory=dict)
-    moments: dict[tuple[str, int], tuple[Job, float | None]] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self._jobs: dict[tuple[str, int, int, bool], Job] = {}
 
     def job(
         self,
@@ -85,25 +120,11 @@ class Known:
         has_file: bool,
         dialect: Dialect,
     ) -> Job:
-        """The job with these sides: the very same one as long as they are."""
-        key = (ident, position, id(entry), id(record), has_file)
-        found = self.jobs.get(key)
+        """The job with these sides: the very same one as long as they are, and its place."""
+        key = (ident, id(entry), id(record), has_file)
+        found = self._jobs.get(key)
         if found is None:  # it holds both sides, so that no other object can get their identities
-            found = self.jobs[key] = Job(ident, position, entry, record, has_file, dialect)
+            found = self._jobs[key] = Job(ident, position, entry, record, has_file, dialect)
+        elif found.position != position:
+            found = self._jobs[key] = found.at(position)
         return found
-
-    def moment(self, which: str, job: Job, find: Callable[[Job], float | None]) -> float | None:
-        """A time that rests on the job and on the evidence alone, found once."""
-        key = (which, id(job))
-        found = self.moments.get(key)
-        if found is None:  # with the job itself, so that no other can get its identity
-            found = self.moments[key] = (job, find(job))
-        return found[1]
-
-    def judgement(self, job: Job, rivals: Rivals, judge: Callable[[Job], Judgement]) -> Judgement:
-        """The job's verdict beside these rivals."""
-        key = (id(job), rivals)
-        found = self.judgements.get(key)
-        if found is None:  # with the job itself, so that no other can get its identity
-            found = self.judgements[key] = (job, judge(job))
-        return found[1]

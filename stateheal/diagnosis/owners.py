@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from stateheal.model.claims import created_of, fork_ticks_of, hostname_of, identity_of, other_pids
+from stateheal.model.claims import created_of, fork_ticks_of, hostname_of, identity_of
 from stateheal.model.liveness import Owner
 from stateheal.model.records import is_active, pid_of, text_of, time_of
 
@@ -79,7 +79,8 @@ def is_elsewhere(view: View, job: Job) -> bool:
 
 def _others(view: View, job: Job) -> tuple[tuple[str, int], ...]:
     """The further processes that the job's records and a file beside them name."""
-    named = [each for side in job.sides for each in other_pids(side) if not _is_another(view, job, side, *each)]
+    sides = zip(job.sides, job.others, strict=True)
+    named = [each for side, others in sides for each in others if not _is_another(view, job, side, *each)]
     beside = view.evidence.sidecars.get(job.id)
     return tuple(dict.fromkeys([*named, *([("process", beside)] if beside is not None else [])]))
 

@@ -135,8 +135,8 @@ def _changed(view: View, draft: Draft) -> View:
     after = replace(view, draft=draft, touched=None)
     if not isinstance(view.draft.index, dict):
         return after
-    before = set(map(id, replace(view, touched=None).jobs))
-    touched = {job.id for job in after.jobs if id(job) not in before or job.position is None}
+    before = {id(job.facts) for job in replace(view, touched=None).jobs}
+    touched = {job.id for job in after.jobs if id(job.facts) not in before or job.position is None}
     return replace(after, touched=frozenset(touched))
 
 
@@ -157,7 +157,7 @@ def _run_rules(view: View, ledger: _Ledger) -> tuple[list[Finding], Draft]:
         if changes:
             for change in changes:
                 ledger.note(change)
-            view = replace(view, draft=apply(view.draft, changes))
+            view = view.after(changes)
     return findings, view.draft
 
 

@@ -6,11 +6,12 @@ rule decides on the work of the rules before it, and two findings on one job mak
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from stateheal.diagnosis.case import Case
+from stateheal.diagnosis.change import apply
 from stateheal.diagnosis.job import Job, Judgement, Known
 from stateheal.diagnosis.liveness import LOOK_AGAIN, judge
 from stateheal.diagnosis.owners import owners_of
@@ -23,7 +24,7 @@ from stateheal.model.evidence import Evidence
 from stateheal.model.findings import Violation
 from stateheal.model.layout import knows_version, record_name
 from stateheal.model.liveness import Liveness, Owner
-from stateheal.model.plan import Draft
+from stateheal.model.plan import Change, Draft
 from stateheal.model.records import entries_of, is_active, own_times, pid_of, text_of, time_of
 from stateheal.model.request import Settings
 from stateheal.text import printable
@@ -49,11 +50,31 @@ class View:
     """Only these jobs are to be seen, since nothing has changed about the others; ``None`` for all."""
     known: Known = field(default_factory=Known)
 
-    @property
+    def after(self, changes: Sequence[Change]) -> View:
+        """The workspace as these changes would leave it. Jobs that they leave alone stay the very same."""
+        draft, known = apply(self.draft, changes), self.known
+        after = View(self.evidence, draft, self.settings, self.validate, self.spared, self.clean, self.touched, known)
+        if all(map(_keeps_places, changes)):
+            after.__dict__["_all_jobs"] = tuple(self._jobs_after(changes, draft))
+        return after
+
+    def _jobs_after(self, changes: Sequence[Change], draft: Draft) -> Iterator[Job]:
+        """Every job after changes that make, move and remove none."""
+        stems = {change.stem for change in changes if change.record}
+        positions = {change.position for change in changes if change.entry}
+        entries = entries_of(draft.index)
+        for job in self._all_jobs:
+            if job.id in stems or (job.position is not None and job.position in positions):
+                entry = None if job.position is None else entries[job.position]
+                record = None if job.record is None else draft.records[job.id]
+                job = self.known.job(job.id, job.position, entry, record, job.has_file, job.dialect)
+            yield job
+
+    @cached_property
     def dialect(self) -> Dialect:
         return self.evidence.dialect
 
-    @property
+    @cached_property
     def now(self) -> float:
         return self.evidence.host.now
 
@@ -144,7 +165,7 @@ class View:
 
     def last_sign(self, job: Job) -> float | None:
         """The newest sign of life; without any the mtime of the job's file, times far in the future left out."""
-        return self.known.moment("sign", job, self._last_sign)
+        return job.facts.moment("sign", job, self._last_sign)
 
     def _last_sign(self, job: Job) -> float | None:
         signs = [sign for sign in self.signs(job) if sign <= self.now + DAY]
@@ -155,7 +176,7 @@ class View:
 
     def last_word(self, job: Job) -> float | None:
         """The last sign of life by the job's own words: a copy of its log is newer than the last line in it."""
-        return self.known.moment("word", job, self._last_word)
+        return job.facts.moment("word", job, self._last_word)
 
     def _last_word(self, job: Job) -> float | None:
         log = self.evidence.logs.get(job.id)
@@ -215,8 +236,8 @@ class View:
 
     def judge(self, job: Job) -> Judgement:
         """The job's verdict: alive beats unsure beats dead (field guide section 4)."""
-        rivals = tuple(self.rivals(job, pid_of(side.get(key))) for side in job.sides for key in self.dialect.pids)
-        return self.known.judgement(job, rivals, self._judge)
+        beside = (tuple(self.rivals(job, pid) for pid in job.pids), self.taken if None in job.pids else None)
+        return job.facts.judgement(beside, job, self._judge)
 
     def _judge(self, job: Job) -> Judgement:
         owners = self.owners(job)
@@ -267,6 +288,12 @@ class View:
         for position, entry in self.entries_to_check:
             for each in self.validate("job", entry):
                 yield each._replace(pointer=f"/{JOBS}/{position}{each.pointer}")
+
+
+def _keeps_places(change: Change) -> bool:
+    """Whether every job stands where it stood after a change: it makes, moves and removes none."""
+    makes = change.add is not None or change.index is not None or change.rebuilt is not None or change.drop
+    return not makes and "id" not in change.entry and "id" not in change.record
 
 
 def _is_alike(owner: Owner, other: Owner) -> bool:

@@ -27,6 +27,11 @@ _NO_PROCESSES = ("request", "result")
 """What was asked and answered: no process of the job's stands there."""
 
 
+_HOLDERS = (dict, list)
+_LAST = frozenset("dDsS")
+"""How a field's name ends that may hold a pid by it."""
+
+
 def hostname_of(record: Mapping[str, Json]) -> str | None:
     """The host that a fork, or our own runner, recorded as the owner's."""
     owner = record.get("owner")
@@ -78,12 +83,15 @@ def _dotted(record: Mapping[str, Json], path: str) -> Json:
 def other_pids(record: Mapping[str, Json]) -> Iterator[tuple[str, int]]:
     """The further processes that forks name (``childPid agentPid owner.pid children.0.pid pids`` …), by field."""
     for key, value in record.items():
-        if key not in ("pid", *_NO_PROCESSES):
-            yield from _pids_in(key, value, _names_pid(key), _DEEPEST)
+        if isinstance(value, _HOLDERS):
+            if key not in _NO_PROCESSES:
+                yield from _pids_in(key, value, _names_pid(key), _DEEPEST)
+        elif key[-1:] in _LAST and key != "pid" and _names_pid(key):
+            yield from _pids_in(key, value, True, 0)
 
 
 def _pids_in(path: str, value: Json, is_pid: bool, depth: int) -> Iterator[tuple[str, int]]:
-    if isinstance(value, dict | list):
+    if isinstance(value, _HOLDERS):
         members = value.items() if isinstance(value, dict) else enumerate(value)
         for key, inner in members if depth else ():
             # A list of pids holds pids; what is called a process (``process``, ``childProcess``) may have an id.
@@ -101,4 +109,4 @@ def _names_pid(key: str) -> bool:
     if key[-3:] in _PID:
         word = _LAST_WORD.search(key)
         return word is None or word[0].lower() not in _NO_PIDS
-    return key[-1:] in "sSdD" and key.casefold().endswith(_PID_WORDS)
+    return key[-1:] in _LAST and key.casefold().endswith(_PID_WORDS)

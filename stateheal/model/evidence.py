@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from typing import NamedTuple
 
 from stateheal.formats.jsonsalvage import Salvage
@@ -108,7 +109,7 @@ class Evidence:
     turns: Mapping[tuple[str, str], TurnFacts] = field(default_factory=dict)
     """Rollouts' word on turns, by thread and turn id."""
 
-    @property
+    @cached_property
     def dialect(self) -> Dialect:
         """Its companion's ways; the common ones where nobody knows it."""
         return self.recognition.dialect if self.recognition else CODEX

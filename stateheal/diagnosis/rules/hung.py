@@ -11,12 +11,11 @@ from stateheal.diagnosis.rule import Diagnosed, Rule, file_finding, job_finding
 from stateheal.diagnosis.signs import unrecorded, unrecorded_process
 from stateheal.diagnosis.view import View
 from stateheal.formats.times import MINUTE, describe_age
-from stateheal.model.claims import other_pids
 from stateheal.model.evidence import Answer, BrokerFacts
 from stateheal.model.findings import Severity
 from stateheal.model.layout import status_of
 from stateheal.model.liveness import Liveness
-from stateheal.model.records import entries_of, is_finished, own_times, pid_of, text_of
+from stateheal.model.records import entries_of, own_times, text_of
 from stateheal.model.turns import TurnEnd
 from stateheal.text import quoted
 
@@ -28,7 +27,7 @@ def find_lives_on(view: View) -> Iterator[Diagnosed]:
     """Jobs that are recorded as ended, and whose worker is at work all the same."""
     for seen, ident in view.evidence.life().workers:
         job = _job_named(view, ident) if view.wants(ident) else None
-        if job is None or not job.sides or not all(is_finished(side, job.dialect) for side in job.sides):
+        if job is None or not job.ended:
             continue
         homes = {home for side in job.sides if (home := text_of(side, "workspaceRoot"))}
         if not names_job(seen.argv, ident) or ("--cwd" in seen.argv and not works_in(seen.argv, None, homes)):
@@ -122,9 +121,9 @@ def _stop_command(view: View) -> str:
 def find_agent_lives(view: View) -> Iterator[Diagnosed]:
     """Jobs that ended, and of whose further processes one lives on: an agent whose bridge is gone."""
     for job in view.jobs:
-        if not job.sides or not all(is_finished(side, job.dialect) for side in job.sides):
+        if not job.ended:
             continue
-        for name, pid in dict.fromkeys(each for side in job.sides for each in other_pids(side)):
+        for name, pid in dict.fromkeys(each for others in job.others for each in others):
             seen = view.evidence.life().by_pid.get(pid)
             times = [moment for side in job.sides for moment in own_times(side, view.now)] if seen is not None else []
             if seen is None or seen.zombie or seen.kernel or seen.created is None or not times:
@@ -138,7 +137,7 @@ def find_agent_lives(view: View) -> Iterator[Diagnosed]:
 def find_unrecorded(view: View) -> Iterator[Diagnosed]:
     """Jobs that record no process, while one lives that began just when they did: what keeps them from being closed."""
     for job in view.jobs:
-        if not job.active or any(pid_of(side.get(key)) is not None for side in job.sides for key in job.dialect.pids):
+        if not job.active or any(pid is not None for pid in job.pids):
             continue
         for owner in view.owners(job)[:1]:
             case = replace(view.case(owner), look=view.evidence.life())
