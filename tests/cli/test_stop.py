@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -23,7 +22,8 @@ from stateheal.evidence.host import boot_id, pid_namespace, start_ticks
 from stateheal.evidence.processes import SystemProcesses
 from stateheal.evidence.schema import violations
 from tests.cli.test_jobs import started
-from tests.support import HERE, Tree, done, files_in, job
+from tests.dialects.test_trees import lay_out
+from tests.support import Tree, done, files_in, job
 from tests.workers import WAITS, gone_pid, running, script, wait_for, worker
 
 pytestmark = [
@@ -475,20 +475,18 @@ def test_the_broker_of_a_companion_that_names_its_file_otherwise_is_ended_as_a_n
     run: Any, tmp_path: Path
 ) -> None:
     """What a finding names as the command to type works, whatever the companion calls its broker's file."""
-    sample = HERE / "dialects/trees/sakib-gemini/healthy"
-    state = tmp_path / "tree/plugins/data/gemini-inline/state/demo-0123456789ab"
-    shutil.copytree(sample, state)
-    for each in state.rglob("*.json"):
-        each.write_text(each.read_text().replace("@PROJECT@", str(tmp_path)).replace("@STATE@", str(state)))
+    laid = lay_out("sakib-gemini", "healthy", tmp_path)
+    laid.project.rmdir()
     endpoint = endpoint_in(tmp_path, "b")
-    path = state / "broker-session.json"
+    path = laid.state / "broker-session.json"
     with running(script(tmp_path, "acp-broker.mjs", SERVES), "serve", "--endpoint", endpoint) as process:
         assert process.stdout is not None and process.stdout.readline().split() == [b"up"]
         path.write_text(json.dumps({"endpoint": endpoint, "pid": process.pid}))
-        told = run("audit", tmp_path / "tree", "--format", "json").json["findings"]
-        (notice,) = [each for each in told if each["rule"] in ("leaked-broker", "mute-broker")][:1]
+        told = run("audit", laid.data, "--format", "json").json["findings"]
+        (notice,) = [each for each in told if each["rule"] == "leaked-broker"]
         assert notice["path"] == str(path)
-        words = shlex.split(notice["evidence"].partition("to end it: ")[2])
+        command = notice["evidence"].partition("to end it: ")[2]
+        words = [word.strip('"') for word in shlex.split(command, posix=os.name == "posix")]
         assert words[:3] == ["stateheal", "stop", "--broker"]
         said = run(*words[1:], "--yes")
         assert said.status == 0 and is_over(process) and not path.exists(), said
