@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -21,7 +22,7 @@ from stateheal.model.report import Report
 from stateheal.model.request import Request, Settings
 from stateheal.report.paint import folded
 from stateheal.report.text import write_lines
-from stateheal.text import command_line, printable
+from stateheal.text import command_line, printable, quoted
 
 _HANGING = 2
 """Columns by which a folded line's rest is indented further."""
@@ -83,7 +84,8 @@ def _stop_job(job: str, request: Request, dry_run: bool, yes: bool, grace: float
         return _nothing_ended(output, targets, chosen.told(Report("stop", True)))
     if not confirmed("End it?" if len(targets) == 1 else "End them?", yes):
         return _nothing_ended(output, targets, chosen.told(Report("stop")))
-    stopped, report, note = stop_job(chosen, targets, grace)
+    with _told_if_interrupted(targets, f"stateheal explain -q {chosen.job}"):
+        stopped, report, note = stop_job(chosen, targets, grace)
     return _told(output, targets, stopped, chosen.told(report or Report("stop")), note)
 
 
@@ -103,8 +105,20 @@ def _stop_broker(workspace: str, dry_run: bool, yes: bool, grace: float, output:
         return _nothing_ended(output, targets, Report("stop", True))
     if not confirmed("End it?", yes):
         return _nothing_ended(output, targets, Report("stop"))
-    stopped, report, note = stop_broker(broker, grace, settings, world)
+    with _told_if_interrupted(targets, f"stateheal audit {quoted(str(broker.place.directory))}"):
+        stopped, report, note = stop_broker(broker, grace, settings, world)
     return _told(output, targets, [stopped], report or Report("stop"), note)
+
+
+@contextmanager
+def _told_if_interrupted(targets: Sequence[Target], command: str) -> Iterator[None]:
+    """Ctrl-C: whoever was asked to end may end yet, and what is recorded of it may be closed or not."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        whom = f"pid {_pids([each.pid for each in targets])}"
+        say(f"interrupted: {whom} may have been ended already; how it stands: {command}")
+        raise
 
 
 def _nothing_ended(output: Output, targets: Sequence[Target], report: Report) -> int:

@@ -155,6 +155,22 @@ def test_children_that_ignore_sigterm_are_killed_with_the_group(run: Any, tmp_pa
     assert tree.record(JOB)["errorMessage"] == f"Terminated by {LAST} (stateheal stop)"
 
 
+@pytest.mark.posix("Ctrl-C reaches a console's processes")
+def test_ctrl_c_during_the_grace_says_how_it_may_stand(tmp_path: Path, tree: Tree) -> None:
+    with worker(tmp_path, JOB, STUBBORN) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"deaf\n"
+        tree.add(job(JOB, pid=process.pid, **started(60)))
+        command = [sys.executable, "-m", "stateheal", "stop", JOB, str(tree.root), "--yes", "--grace", "1m"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as stopping:
+            assert stopping.stdout is not None and stopping.stdout.readline()
+            time.sleep(1)
+            stopping.send_signal(signal.SIGINT)
+            _, err = stopping.communicate(timeout=20)
+        assert stopping.returncode == 130 and "Traceback" not in err
+        assert f"pid {process.pid} may have been ended" in err and f"stateheal explain -q {JOB}" in err
+        assert lives(process) and tree.record(JOB)["status"] == "running"
+
+
 def test_children_that_are_started_while_it_is_ended_are_ended_too(run: Any, tmp_path: Path, tree: Tree) -> None:
     text = (
         "import subprocess, sys, time\n"
