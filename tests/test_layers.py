@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "stateheal"
 FLOORS = (
-    {"errors", "version", "text"},
+    {"errors", "version", "text", "values"},
     {"formats"},
     {"model"},
     {"system"},

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
-from typing import TextIO
 
 import click
 
@@ -18,6 +17,10 @@ from stateheal.cli.words import TopCommands, plainly
 from stateheal.errors import StatehealError
 from stateheal.text import printable
 from stateheal.version import __version__
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TextIO
 
 _PLAINLY = "stateheal-plainly"
 _NOBODY_READS = (errno.EPIPE, errno.EINVAL)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 import click
 
 from stateheal.engine.configuration import Configuration, read_configuration, variable
 from stateheal.errors import StatehealError, UsageError
 from stateheal.text import did_you_mean
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 EACH_TIME = frozenset(
     (
@@ -25,7 +28,7 @@ _UNTOUCHED = frozenset({"hook", "help", "completion", "schema"})
 """Commands without options that are worth it, and the one that must never fail."""
 
 
-class Defaults(dict[str, Any]):
+class Defaults(dict[str, "Any"]):
     """click's ``default_map``: what a command's options are by default, read when that command is asked for."""
 
     def __init__(self, group: click.Group) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import click
 from rich.text import Text
@@ -23,6 +22,10 @@ from stateheal.hook.status import HookStatus, Place, hook_status
 from stateheal.model.report import Diff, Report
 from stateheal.report.text import print_diffs, print_lines
 from stateheal.text import count_of, printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _EXPLANATION = """\
 Claude Code calls 'stateheal hook' with an event on stdin; there is nothing to

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import sys
-from typing import Any
 
 import click
 
@@ -14,6 +13,10 @@ from stateheal.cli.options import duration
 from stateheal.errors import UsageError
 from stateheal.model.findings import Outcome
 from stateheal.text import command_line, printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 @click.command("run", context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Any
 
 import click
 from rich.text import Text
@@ -17,6 +16,10 @@ from stateheal.model.report import Moved, Report
 from stateheal.report.text import print_diffs, print_lines
 from stateheal.runner.place import workplace
 from stateheal.text import count_of, printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 @click.command("migrate")

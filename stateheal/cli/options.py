@@ -7,9 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from types import FrameType
-from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
@@ -22,11 +20,15 @@ from stateheal.model.report import Report
 from stateheal.model.request import Request
 from stateheal.report.json import lines
 from stateheal.text import printable
+from stateheal.values import dataclass, replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
     from rich.console import Console
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+    Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def duration(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:

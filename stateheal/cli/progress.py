@@ -6,11 +6,11 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from stateheal.model.disk import Place
 from stateheal.text import printable
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rich.progress import Progress
 

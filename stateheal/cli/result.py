@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -21,6 +20,10 @@ from stateheal.model.request import Request
 from stateheal.report.paint import folded
 from stateheal.report.text import print_lines
 from stateheal.text import count_of, printable, printable_lines
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 @click.command("result")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from typing import NamedTuple
 
 import click
 from rich.text import Text
@@ -25,6 +23,7 @@ from stateheal.model.problems import Problem, ProblemKind
 from stateheal.model.report import Report, Restored
 from stateheal.report.text import print_diffs, print_lines
 from stateheal.text import count_of, printable, quoted
+from stateheal.values import NamedTuple, replace
 
 _DONE = {
     "replace": "rewritten",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import click
 
@@ -23,6 +22,10 @@ from stateheal.model.request import Request, Settings
 from stateheal.report.paint import folded
 from stateheal.report.text import write_lines
 from stateheal.text import command_line, printable, quoted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _HANGING = 2
 """Columns by which a folded line's rest is indented further."""

@@ -9,7 +9,6 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from typing import NamedTuple
 
 from stateheal.commit.attributes import read_attributes
 from stateheal.commit.creation import Creation
@@ -24,6 +23,7 @@ from stateheal.fs.directory import Directory, Folders, parse_own_name
 from stateheal.model.disk import INDEX, FileStat
 from stateheal.model.liveness import Owner
 from stateheal.model.plan import FileChange, LogLine, Plan
+from stateheal.values import NamedTuple
 
 Confirm = Callable[[tuple[Owner, ...]], "str | None"]
 """Judges owners afresh: why one of them may live after all, or ``None``."""

@@ -13,7 +13,6 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stateheal.commit.manifest import Item, as_json, check_head, items_in
 from stateheal.commit.ustar import packed
@@ -22,9 +21,12 @@ from stateheal.formats.digest import sha256
 from stateheal.fs.directory import open_directory
 from stateheal.fs.output import write_all
 from stateheal.system.disk import sync
+from stateheal.values import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tarfile import TarFile, TarInfo
+    from typing import Any
 
 MANIFEST = "manifest.json"
 _END = ".done"

@@ -14,10 +14,10 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import NamedTuple
 
 from stateheal.errors import Refused
 from stateheal.system.process_handle import ProcessHandle, open_process
+from stateheal.values import NamedTuple
 
 _STEP = 0.02
 _LAST_WAIT = 5.0

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import NamedTuple
 
 from stateheal.commit.attributes import read_attributes
 from stateheal.errors import Conflict, WriteError
 from stateheal.fs.directory import Directory, WrongKind, file_stat
 from stateheal.model.disk import FileStat
+from stateheal.values import NamedTuple
 
 
 class Target(NamedTuple):

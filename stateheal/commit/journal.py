@@ -13,13 +13,13 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from stateheal.commit.archive import Archive, is_complete, load
 from stateheal.commit.lock import is_held_by_another
 from stateheal.commit.manifest import Item
 from stateheal.commit.run_writer import RunWriter
 from stateheal.errors import JournalError
+from stateheal.values import NamedTuple
 
 KEEP = 50
 """Runs that are kept unless the user says otherwise."""

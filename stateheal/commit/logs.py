@@ -10,7 +10,6 @@ import errno
 import os
 import stat
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
 
 from stateheal.commit.files import named_errors
 from stateheal.errors import Conflict, WriteError
@@ -18,7 +17,9 @@ from stateheal.fs.directory import Directory
 from stateheal.fs.output import write_all
 from stateheal.model.disk import FileStat
 from stateheal.system.disk import sync
+from stateheal.values import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import hashlib
 

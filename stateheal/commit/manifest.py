@@ -12,11 +12,15 @@ from binascii import a2b_base64, b2a_base64
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from stateheal.formats.digest import sha256
 from stateheal.fs.directory import TEMP_PREFIX
 from stateheal.model.disk import JOBS, FileStat
+from stateheal.values import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 PERMISSIONS = 0o777
 """Of a mode, what is recorded and put back: no file of a workspace needs a setuid bit."""

@@ -6,13 +6,13 @@ import os
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from stateheal.commit.archive import sync_directory, tarfile
 from stateheal.commit.journal import Journal
 from stateheal.errors import JournalError, WriteError
 from stateheal.fs.output import new_file
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tarfile import TarFile
 

@@ -11,7 +11,6 @@ import stat
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from stateheal.commit.archive import Archive
 from stateheal.commit.creation import Creation
@@ -27,6 +26,7 @@ from stateheal.errors import Conflict, Refused, StatehealError, WriteError
 from stateheal.formats.digest import sha256
 from stateheal.fs.directory import Directory, Folders
 from stateheal.model.disk import INDEX, FileStat
+from stateheal.values import NamedTuple
 
 _WITH_ORIGINAL = ("replace", "remove")
 """What was done to files whose bytes the archive holds for putting back."""

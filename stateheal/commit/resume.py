@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from typing import NamedTuple
 
 from stateheal.commit.archive import Archive
 from stateheal.commit.files import named_errors, read_plain
@@ -27,6 +26,7 @@ from stateheal.commit.swap import SECOND_SUFFIX
 from stateheal.errors import Conflict
 from stateheal.fs.directory import Directory, Folders, file_stat, own_name, parse_own_name
 from stateheal.model.disk import INDEX, JOBS, FileStat
+from stateheal.values import NamedTuple
 
 _SECOND = 10**9
 _FINE = 1000

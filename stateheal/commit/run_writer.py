@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from stateheal.commit.archive import finish, pack, sync_directory, write_durably
 from stateheal.commit.lock import hold, let_go
 from stateheal.commit.manifest import Item, folders_of
 from stateheal.errors import JournalError
 from stateheal.formats.times import format_time
+from stateheal.values import dataclass, field
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from stateheal.commit.journal import Journal
 
 

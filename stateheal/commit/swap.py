@@ -19,7 +19,6 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from types import TracebackType
-from typing import TypeVar
 
 from stateheal.commit import closed
 from stateheal.commit.attributes import give_attributes, read_attributes
@@ -31,6 +30,12 @@ from stateheal.fs.output import write_all
 from stateheal.model.disk import FileStat
 from stateheal.system.disk import start_sync, sync
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    SwapT = TypeVar("SwapT", bound="Swap")
+
 SECOND_SUFFIX = ".old"
 """Of the second name that a file keeps while it is swapped."""
 _PERMISSIONS = 0o7777
@@ -39,7 +44,6 @@ _PATIENCE = 2.0
 _PAUSE = 0.002
 SYSTEM_FAILED = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.ENOMEM)
 """What is no sign of a file system without hard links."""
-SwapT = TypeVar("SwapT", bound="Swap")
 
 
 class Swap:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
@@ -17,6 +16,7 @@ from stateheal.model.liveness import HostFacts, Owner, ProcessFacts
 from stateheal.model.look import Look
 from stateheal.model.records import pid_of
 from stateheal.model.request import Settings
+from stateheal.values import dataclass
 
 _JOB_COMMANDS = frozenset({"task", "review", "adversarial-review"})
 _MAYBE_COMMANDS = _JOB_COMMANDS | {"run", "rescue", "delegate", "critique", "--worker"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from stateheal.formats.jsontext import Json
 from stateheal.model.claims import other_pids
@@ -11,6 +10,7 @@ from stateheal.model.dialect import CODEX, Dialect
 from stateheal.model.layout import record_name
 from stateheal.model.liveness import Owner, Verdict
 from stateheal.model.records import is_active, is_finished, pid_of
+from stateheal.values import NamedTuple
 
 Record = dict[str, Json]
 Rivals = tuple[tuple[float, ...], ...]

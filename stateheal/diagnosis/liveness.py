@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
-from typing import NamedTuple
 
 from stateheal.diagnosis.case import Case, job_id_in
 from stateheal.diagnosis.foreign import foreign
@@ -29,6 +27,7 @@ from stateheal.diagnosis.signs import (
 from stateheal.formats.times import MINUTE, describe_duration, format_time
 from stateheal.model.liveness import Liveness, Verdict
 from stateheal.model.records import is_plain_id
+from stateheal.values import NamedTuple, replace
 
 ALIVE, DEAD, UNSURE = Liveness.ALIVE, Liveness.DEAD, Liveness.UNSURE
 

@@ -7,7 +7,6 @@ nothing at all. The signs are those of the liveness table (field guide section 4
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from stateheal.diagnosis import signs
 from stateheal.diagnosis.case import Case
@@ -18,6 +17,7 @@ from stateheal.diagnosis.view import View
 from stateheal.model.layout import record_name
 from stateheal.model.liveness import Liveness
 from stateheal.model.records import pid_of
+from stateheal.values import replace
 
 _SIGNS = (
     *(signs.works_elsewhere, signs.inner_owner, signs.named_elsewhere, signs.no_look, signs.inner_process),

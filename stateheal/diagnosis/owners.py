@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from stateheal.model.claims import created_of, fork_ticks_of, hostname_of, identity_of
 from stateheal.model.liveness import Owner
 from stateheal.model.records import is_active, pid_of, text_of, time_of
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from stateheal.diagnosis.job import Job, Record
     from stateheal.diagnosis.view import View

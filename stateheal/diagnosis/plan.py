@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
 
 from stateheal.diagnosis.catalogue import chosen
 from stateheal.diagnosis.change import apply
@@ -26,6 +25,7 @@ from stateheal.model.liveness import Owner
 from stateheal.model.plan import Change, Draft, FileChange, LogLine, Plan
 from stateheal.model.records import entries_of, text_of
 from stateheal.model.request import Settings
+from stateheal.values import dataclass, field, replace
 
 _MOST_SPARED = 20
 _PASSES = 3

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
 
 from stateheal.diagnosis.job import Job
 from stateheal.diagnosis.view import View
@@ -15,6 +14,7 @@ from stateheal.model.findings import Finding, Severity, entry_position
 from stateheal.model.jobs import resume_of
 from stateheal.model.plan import Change
 from stateheal.model.records import entries_of, label_of, pid_of, text_of
+from stateheal.values import NamedTuple
 
 
 class Diagnosed(NamedTuple):

@@ -7,16 +7,19 @@ Where a job never learnt it, only a single turn of the right time and the right 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from stateheal.formats.digest import text_digest
 from stateheal.model.records import text_of
 from stateheal.model.turns import LostJob, RolloutTurn, TurnEnd
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 _SLACK = 60.0
 """Seconds after a job's last own sign of life in which its turn may still have begun."""
 
-Record = Mapping[str, Any]
+Record = Mapping[str, "Any"]
 
 
 def _why_not_at_all(record: Record) -> str | None:

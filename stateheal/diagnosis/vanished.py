@@ -8,7 +8,6 @@ directory's own time: where it is older than the project's last job, the project
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from stateheal.diagnosis.foreign import inside, of_another_system
 from stateheal.diagnosis.job import Job
@@ -19,6 +18,7 @@ from stateheal.formats.times import MINUTE, describe_age
 from stateheal.model.claims import hostname_of
 from stateheal.model.evidence import Absence
 from stateheal.model.records import text_of, time_of
+from stateheal.values import replace
 
 _MOUNTS = ("/media", "/run/media", "/mnt", "/Volumes", "/net", "/run/user", "/misc")
 """Where systems mount what comes and goes."""

@@ -7,7 +7,6 @@ rule decides on the work of the rules before it, and two findings on one job mak
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from stateheal.diagnosis.case import Case
@@ -28,6 +27,7 @@ from stateheal.model.plan import Change, Draft
 from stateheal.model.records import entries_of, is_active, own_times, pid_of, text_of, time_of
 from stateheal.model.request import Settings
 from stateheal.text import printable
+from stateheal.values import dataclass, field, replace
 
 Validate = Callable[[str, Json], tuple[Violation, ...]]
 """Schema name and value to violations: the validator comes in as a parameter."""

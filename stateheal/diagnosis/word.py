@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from stateheal.diagnosis.job import Job
 from stateheal.diagnosis.repairs import closed, log_line
 from stateheal.diagnosis.rule import Diagnosed, Rule, job_finding
@@ -11,6 +9,7 @@ from stateheal.diagnosis.view import View
 from stateheal.model.findings import Severity
 from stateheal.model.plan import Change
 from stateheal.model.records import is_active
+from stateheal.values import NamedTuple
 
 ON_REQUEST = Rule(
     "on-request",

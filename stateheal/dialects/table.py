@@ -8,13 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import NamedTuple
 
 from stateheal.dialects import agy, claude, codex, gemini, grok, opencode, others
 from stateheal.formats.jsontext import Json
 from stateheal.model.dialect import SLUG_16, Dialect
 from stateheal.model.recognition import Recognition
 from stateheal.model.records import entries_of, text_of
+from stateheal.values import NamedTuple
 
 DIALECTS: tuple[Dialect, ...] = (
     *codex.DIALECTS,

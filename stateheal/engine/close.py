@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from typing import NamedTuple
 
 from stateheal.commit.apply import carry_out
 from stateheal.commit.journal import KEEP, Journal
@@ -35,6 +33,7 @@ from stateheal.model.report import Report
 from stateheal.model.request import Request, Settings
 from stateheal.report.diff import diffs_of
 from stateheal.text import count_of, quoted
+from stateheal.values import NamedTuple, replace
 from stateheal.version import __version__
 
 _SETTLING = 0.5

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
 
 from stateheal.diagnosis.rule import project_of
 from stateheal.diagnosis.rules.places import place_findings
@@ -19,7 +18,9 @@ from stateheal.model.records import entries_of, text_of
 from stateheal.model.report import Diff, Report
 from stateheal.model.request import Settings
 from stateheal.text import count_of, nearest
+from stateheal.values import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from stateheal.model.jobs import JobRow
     from stateheal.model.page import PageData

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 from stateheal.commit.journal import KEEP, Journal
@@ -22,6 +21,7 @@ from stateheal.model.evidence import Evidence
 from stateheal.model.problems import Problem, ProblemKind
 from stateheal.model.report import Diff, Report
 from stateheal.model.request import Request
+from stateheal.values import replace
 from stateheal.version import __version__
 
 _WORTH_IT = 16

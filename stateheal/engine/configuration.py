@@ -13,7 +13,6 @@ import sys
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from stateheal.engine.api import settings_of
 from stateheal.errors import StatehealError, UsageError
@@ -21,6 +20,11 @@ from stateheal.formats.times import HOUR
 from stateheal.fs.directory import ensure_regular
 from stateheal.model.request import Settings
 from stateheal.system.user_dirs import user_dir
+from stateheal.values import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 PREFIX = "STATEHEAL_"
 _LARGEST = 1 << 20

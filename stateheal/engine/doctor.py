@@ -12,7 +12,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from stateheal.commit.journal import Journal
 from stateheal.commit.lease import can_lease
@@ -23,6 +22,7 @@ from stateheal.evidence.roots import Root, all_roots, default_roots, why_not_one
 from stateheal.fs.directory import HAS_OPENAT
 from stateheal.model.problems import Problem
 from stateheal.text import count_of
+from stateheal.values import NamedTuple
 
 _TESTED = {
     "linux": "",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from stateheal.commit.journal import Journal
 from stateheal.commit.location import journal_path
@@ -23,6 +22,7 @@ from stateheal.model.liveness import Step, Trial
 from stateheal.model.problems import Problem
 from stateheal.model.request import Request
 from stateheal.text import count_of
+from stateheal.values import NamedTuple
 
 
 class Explained(NamedTuple):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
 from stateheal.commit.journal import Journal, Run
 from stateheal.commit.location import journal_path
 from stateheal.model.disk import JOBS
+from stateheal.values import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class PastRun(NamedTuple):

@@ -6,7 +6,6 @@ Field guide sections 2 and 4. Nothing is written.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 
 from stateheal.commit.journal import Journal
 from stateheal.commit.location import journal_path
@@ -27,6 +26,7 @@ from stateheal.model.liveness import Liveness, Verdict
 from stateheal.model.records import is_active, own_times, pid_of, text_of, time_of
 from stateheal.model.report import Report
 from stateheal.model.request import Request, Settings
+from stateheal.values import replace
 
 _HANGS = 2 * HOUR
 """Seconds of silence after which a live job is said to hang, perhaps."""

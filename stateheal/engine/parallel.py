@@ -14,12 +14,16 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from typing import NamedTuple, NoReturn
 
 from stateheal.engine.collect import WorkspaceSummary
 from stateheal.fs.output import write_all
 from stateheal.model.disk import Place
 from stateheal.model.problems import Problem
+from stateheal.values import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 _ENDING = (signal.SIGINT, signal.SIGTERM)
 _LENGTH = 8

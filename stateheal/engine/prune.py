@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache, partial
-from typing import NamedTuple
 
 from stateheal.commit.apply import carry_out
 from stateheal.commit.journal import KEEP, Journal
@@ -41,6 +40,7 @@ from stateheal.model.records import entries_of, own_times
 from stateheal.model.report import Report
 from stateheal.model.request import Request
 from stateheal.text import quoted
+from stateheal.values import NamedTuple
 from stateheal.version import __version__
 
 

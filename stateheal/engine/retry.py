@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
 
 from stateheal.errors import Conflict
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    Result = TypeVar("Result")
 
 ATTEMPTS = 7
 """How often a workspace is read and planned anew when somebody else writes to it meanwhile."""
 _PAUSE = 0.002
-Result = TypeVar("Result")
 
 
 def until_agreed(attempt: Callable[[bool], Result], sleep: Callable[[float], None]) -> Result:

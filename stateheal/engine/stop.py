@@ -9,9 +9,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
 
 from stateheal.commit.ending import Ended, end, held
 from stateheal.diagnosis.job import Job
@@ -29,6 +27,7 @@ from stateheal.model.records import is_finished, pid_of, text_of
 from stateheal.model.report import Report
 from stateheal.model.request import Request
 from stateheal.text import quoted
+from stateheal.values import NamedTuple, replace
 
 GRACE = 10.0
 """Seconds between SIGTERM and SIGKILL."""

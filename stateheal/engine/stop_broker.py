@@ -8,9 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
 
 from stateheal.commit.journal import Journal
 from stateheal.commit.location import journal_path
@@ -29,6 +27,7 @@ from stateheal.model.liveness import Liveness
 from stateheal.model.records import pid_of, text_of
 from stateheal.model.report import Report
 from stateheal.model.request import Request, Settings
+from stateheal.values import NamedTuple, replace
 
 
 class Broker(NamedTuple):

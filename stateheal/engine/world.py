@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from stateheal.commit.lock import WAIT
 from stateheal.evidence.broker import ask_endpoint, greets
@@ -12,6 +11,7 @@ from stateheal.evidence.processes import ProcessTable, SystemProcesses
 from stateheal.evidence.rollouts import Rollouts
 from stateheal.model.disk import Place
 from stateheal.model.evidence import Answer
+from stateheal.values import dataclass, field
 
 
 def never() -> bool:

@@ -9,9 +9,7 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 from stateheal.errors import UsageError
 from stateheal.evidence.hashes import hashes_of
@@ -34,6 +32,7 @@ from stateheal.model.places import Looked
 from stateheal.model.problems import Problem
 from stateheal.system.paths import config_dir
 from stateheal.text import nearest, quoted
+from stateheal.values import NamedTuple, replace
 
 _NAME = re.compile(r"(?s)(?:.*-)?(?:[0-9a-f]{16}|[0-9a-f]{12})")
 

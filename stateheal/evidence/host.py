@@ -7,9 +7,9 @@ import re
 import sys
 import time
 from pathlib import Path
-from typing import NamedTuple
 
 from stateheal.model.liveness import HostFacts
+from stateheal.values import NamedTuple
 
 _INITIAL_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO, the same on every Linux
 _PROC = Path("/proc")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple, TypeVar
 
 from stateheal.evidence.leftovers import read_pid, stray_names
 from stateheal.evidence.snapshot import is_record, read_log, read_snapshot, why_unreadable
@@ -15,9 +14,15 @@ from stateheal.model.disk import JOBS, LogFacts, Name, Snapshot, Unreadable
 from stateheal.model.evidence import BrokerFacts
 from stateheal.model.layout import log_name, record_name
 from stateheal.model.records import NOT_RECORDS, is_finished
+from stateheal.values import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    Found = TypeVar("Found", Snapshot, BrokerFacts)
 
 Record = Mapping[str, Json]
-Found = TypeVar("Found", Snapshot, BrokerFacts)
 
 
 def read_twice(directory: Directory, name: str, shown: str) -> Snapshot | Unreadable | None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from stateheal.evidence.snapshot import ensure_size, why_unreadable
 from stateheal.fs.directory import Directory, file_stat, folder_of
 from stateheal.model.disk import JOBS, FileStat, Unreadable
+from stateheal.values import dataclass
 
 _KINDS = {
     stat.S_IFREG: "file",

@@ -14,11 +14,16 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
 
 from stateheal.evidence.host import boot_time, created_at, read_host, read_text, stat_of
 from stateheal.model.liveness import HostFacts, ProcessFacts
 from stateheal.model.look import Look, Seen
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Protocol
+else:
+    Protocol = object
 
 _PROC = Path("/proc")
 _HOST_AGE = 1.0

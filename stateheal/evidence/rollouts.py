@@ -14,14 +14,17 @@ import re
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
 
 from stateheal.formats.digest import text_digest
 from stateheal.formats.times import parse_time
 from stateheal.model.turns import RolloutTurn, TurnEnd, TurnFacts
 from stateheal.text import shorten
+from stateheal.values import dataclass, field
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import IO, Any
 
 _NAME = re.compile(
     r"rollout-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-(?P<thread>.+?)(?:_(?P<rollout>[^_]+))?\.jsonl(?P<packed>\.zst)?"

@@ -10,12 +10,12 @@ import stat
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 from stateheal.dialects.names import HOMES, TEMP, VARIABLES
 from stateheal.model.places import Looked
 from stateheal.model.problems import Problem
 from stateheal.system.paths import config_dir
+from stateheal.values import NamedTuple
 
 FALLBACK = "codex-companion"
 DATA = Path("plugins") / "data"

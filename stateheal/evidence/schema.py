@@ -9,7 +9,6 @@ import json
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from stateheal.errors import UsageError
 from stateheal.evidence.schema_accept import Accept, Unknown, compile_schema
@@ -17,7 +16,10 @@ from stateheal.evidence.schema_faults import Documents, Fault, faults
 from stateheal.formats.jsontext import Json
 from stateheal.model.findings import Violation
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     import jsonschema
 
 NAMES = ("state", "job", "broker", "report", "journal")

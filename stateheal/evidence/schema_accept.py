@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
 
-Accept = Callable[[Any], bool]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+Accept = Callable[["Any"], bool]
 Resolve = Callable[[str], Accept]
 _REMEMBERED = 1000
 _IGNORED = {"$schema", "$id", "title", "description", "$defs"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from stateheal.evidence.absence import look_above
 from stateheal.evidence.broker import ask_endpoint, greets, read_broker
@@ -35,6 +34,7 @@ from stateheal.model.findings import Violation
 from stateheal.model.liveness import ProcessFacts
 from stateheal.model.look import Look
 from stateheal.model.records import entries_of, is_active, pid_of
+from stateheal.values import NamedTuple
 
 _FRESH = 5.0
 """Seconds for which a file that does not parse may simply be on its way."""

@@ -6,9 +6,12 @@ import gzip
 import io
 import tarfile
 from contextlib import suppress
-from typing import IO
 
 from stateheal.model.disk import FileStat
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import IO
 
 _PERMISSIONS = 0o777
 

@@ -12,9 +12,7 @@ import platform
 import secrets
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any
 
 from stateheal.engine.commands import asked_for, audit
 from stateheal.engine.world import World
@@ -28,7 +26,12 @@ from stateheal.model.liveness import HostFacts
 from stateheal.model.problems import Problem, internal_problem
 from stateheal.model.report import Report
 from stateheal.model.request import Request
+from stateheal.values import dataclass, replace
 from stateheal.version import __version__
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import IO, Any
 
 MANIFEST = f"{TOP}/MANIFEST.json"
 _REDACTION = (

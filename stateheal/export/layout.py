@@ -7,7 +7,6 @@ a path by guessing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from stateheal.dialects.names import SLASH
@@ -18,6 +17,7 @@ from stateheal.export.redact_rules import KNOWN_KEYS, LONGEST_PID
 from stateheal.model.disk import JOBS, Place
 from stateheal.model.findings import Finding
 from stateheal.model.records import NOT_RECORDS
+from stateheal.values import replace
 
 TOP = "stateheal-export"
 UNPACK_IN = "/tmp"

@@ -11,11 +11,11 @@ import hmac
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from stateheal.dialects.table import DIALECTS
 from stateheal.fs.directory import parse_own_name
 from stateheal.model.records import is_plain_id
+from stateheal.values import dataclass, field
 
 
 def words(text: str) -> frozenset[str]:

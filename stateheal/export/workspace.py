@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
 
 from stateheal.evidence.leftovers import real_parents
 from stateheal.evidence.listing import DirEntry, dir_entries, entries_below, read_bytes
@@ -29,6 +27,11 @@ from stateheal.model.disk import BROKER, INDEX, FileStat, Place, Snapshot, Unrea
 from stateheal.model.layout import log_name, record_name
 from stateheal.model.problems import Problem
 from stateheal.model.records import NOT_RECORDS, entries_of, is_companion_id, text_of
+from stateheal.values import dataclass
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _LISTED = "not packed: no file of the plugin's"
 

@@ -7,7 +7,8 @@ and the text.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+
+from stateheal.values import NamedTuple
 
 _LINE = re.compile(r"^\[\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[^\]\n]*\] ?", re.MULTILINE)
 _ANSWERS = ("Final output", "Review output", "Assistant message")

@@ -12,11 +12,10 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import NamedTuple
 
 from stateheal.formats.jsontext import Document, Json, as_bytes, as_node_decodes, one_line, plain_text, same, stringify
+from stateheal.values import NamedTuple, dataclass, field
 
 _STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _TOKEN = re.compile(_STRING.pattern + r'|[{}\[\]]|[^\s,:\]}"{\[]+', re.DOTALL)

@@ -10,10 +10,14 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
 
 from stateheal.formats.jsondamage import Layout
 from stateheal.formats.jsontext import Json, as_node_decodes, parse_strictly, too_deep
+from stateheal.values import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _OPENING = re.compile(r"\{")
 _KEY = re.compile(r'[ \t\n\r,]*("(?:[^"\\\x00-\x1f]|\\.)*")[ \t\n\r]*:[ \t\n\r]*', re.DOTALL)

@@ -14,12 +14,18 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import Any, NamedTuple, NoReturn
 
 import orjson
 
-Json = Any
-"""A JSON value: ``dict``, ``list``, ``str``, ``int``, ``float``, ``bool`` or ``None``."""
+from stateheal.values import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+    Json = Any  # a JSON value: dict, list, str, int, float, bool or None
+else:
+    Json = object
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]', re.DOTALL)

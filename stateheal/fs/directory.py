@@ -15,12 +15,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 from stateheal.formats.digest import sha256
 from stateheal.model.disk import FileStat
 from stateheal.system.disk import sync
 from stateheal.system.paths import is_plain_on_windows, mode_of, unlimited
+from stateheal.values import NamedTuple
 
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _FLAGS = _NO_FOLLOW | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)

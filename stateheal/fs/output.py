@@ -12,10 +12,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
-from typing import IO
 
 from stateheal.errors import WriteError
 from stateheal.system.disk import patiently, sync
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import IO
 
 PRIVATE = 0o600
 """Records hold prompts."""

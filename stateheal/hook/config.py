@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 from stateheal.dialects.names import NAMED, SLASH
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 NAMES = ("plugin", "settings", "skill")
 _TIMEOUT = 5
@@ -27,7 +30,7 @@ _CONDITIONS = tuple(f"{tool}(*{word}*)" for tool in ("Bash", "PowerShell") for w
 """One condition a handler is all that can be said. What stands before ``node``, or in its place, is not looked at:
 ``timeout 60 node``, ``/usr/bin/node``, ``bash -c "…"``; which calls matter the hook itself tells."""
 
-Handler = dict[str, Any]
+Handler = dict[str, "Any"]
 """One hook as Claude Code's settings hold it."""
 
 

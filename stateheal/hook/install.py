@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from stateheal.errors import Refused, StatehealError
 from stateheal.hook.config import IF_INSTALLED, exec_handler, hooks_with
@@ -26,6 +25,11 @@ from stateheal.hook.settings import (
 )
 from stateheal.system.paths import config_dir
 from stateheal.text import command_line
+from stateheal.values import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 PLUGIN = "stateheal"
 

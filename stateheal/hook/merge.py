@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from stateheal.errors import Refused
 from stateheal.hook.config import Handler
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _IN_A_SHELL = re.compile(r"""(?:^|[\s/\\"';])stateheal(?:\.exe)?["']?\s+hook(?:$|[\s"';])""")
 

@@ -9,7 +9,8 @@ import sys
 import sysconfig
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+
+from stateheal.values import NamedTuple
 
 _NAME = "stateheal.exe" if os.name == "nt" else "stateheal"
 _PASSING = re.compile(

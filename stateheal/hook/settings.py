@@ -9,7 +9,6 @@ import os
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from stateheal.commit.archive import sync_directory
 from stateheal.commit.atomic import create_file, replace_file
@@ -25,6 +24,7 @@ from stateheal.fs.directory import Directory, open_directory, own_name
 from stateheal.model.disk import FileStat
 from stateheal.system.disk import sync
 from stateheal.system.paths import config_dir
+from stateheal.values import NamedTuple
 
 _TAG = "settings"
 """In the names of temporary files."""

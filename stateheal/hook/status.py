@@ -7,7 +7,6 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from stateheal.commit.journal import Journal
 from stateheal.errors import StatehealError
@@ -18,7 +17,12 @@ from stateheal.hook.merge import own_handlers
 from stateheal.hook.program import is_same_program, passing_place
 from stateheal.hook.settings import SCOPES, read_settings, settings_path
 from stateheal.system.paths import config_dir
+from stateheal.values import NamedTuple
 from stateheal.version import __version__
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _PATIENCE = 10
 """Seconds that an installed stateheal gets to say its version."""

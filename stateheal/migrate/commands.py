@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 from stateheal.commit.journal import KEEP, Journal
 from stateheal.commit.location import journal_path
@@ -23,6 +22,7 @@ from stateheal.model.problems import Problem
 from stateheal.model.report import Moved, Report
 from stateheal.system.paths import config_dir
 from stateheal.text import did_you_mean
+from stateheal.values import NamedTuple
 from stateheal.version import __version__
 
 __all__ = ["Moves", "Options", "Pair", "migrate", "pairs_between", "pairs_in_place", "pairs_of_move", "root_named"]

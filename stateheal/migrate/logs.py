@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator
-from typing import NamedTuple
 
 from stateheal.errors import Refused
 from stateheal.fs.directory import Directory, ensure_regular
 from stateheal.model.disk import JOBS
 from stateheal.model.problems import Problem
 from stateheal.model.records import NOT_RECORDS
+from stateheal.values import NamedTuple
 
 
 class Logs(NamedTuple):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import NamedTuple
 
 from stateheal.diagnosis.catalogue import RULE_OF
 from stateheal.diagnosis.job import Job, Record
@@ -20,6 +19,7 @@ from stateheal.model.findings import Finding, Severity
 from stateheal.model.layout import is_laid_out_as_codexs
 from stateheal.model.liveness import Liveness
 from stateheal.model.records import entries_of, is_finished, is_plain_id, text_of
+from stateheal.values import NamedTuple
 
 
 class Request(NamedTuple):

@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from stateheal.commit.apply import carry_out
 from stateheal.commit.journal import Journal
@@ -38,6 +37,7 @@ from stateheal.model.problems import Problem
 from stateheal.model.records import entries_of
 from stateheal.model.report import Diff, Moved
 from stateheal.model.request import Settings
+from stateheal.values import NamedTuple
 
 
 class Options(NamedTuple):

@@ -6,9 +6,9 @@ Every default is the Codex companion's. What a companion does that no field tell
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from stateheal.formats.jsontext import Json
+from stateheal.values import NamedTuple
 
 SLUG_16 = r"(?:.*-)[0-9a-f]{16}"
 SLUG_12 = r"(?:.*-)[0-9a-f]{12}"

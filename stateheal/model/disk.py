@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 from stateheal.formats.jsontext import Document, Json, ParseFailure
+from stateheal.values import NamedTuple, dataclass
 
 _HASH = re.compile(r"(?s)(?:.*-)?([0-9a-f]{16}|[0-9a-f]{12})")
 

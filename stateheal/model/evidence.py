@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
-from typing import NamedTuple
 
 from stateheal.formats.jsonsalvage import Salvage
 from stateheal.model.dialect import CODEX, Dialect, Lock
@@ -16,6 +14,7 @@ from stateheal.model.liveness import HostFacts, ProcessFacts
 from stateheal.model.look import Look
 from stateheal.model.recognition import TAKEN_FOR_GRANTED, Recognition
 from stateheal.model.turns import Recovery, TurnFacts
+from stateheal.values import NamedTuple, dataclass, field
 
 
 class Answer(str, Enum):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import NamedTuple
 
 from stateheal.model.disk import JOBS
+from stateheal.values import NamedTuple
 
 
 class Severity(str, Enum):

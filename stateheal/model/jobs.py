@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from stateheal.formats.jsontext import Json
 from stateheal.model.disk import Place
@@ -12,6 +11,7 @@ from stateheal.model.findings import Finding
 from stateheal.model.liveness import HostFacts, Liveness, Trial
 from stateheal.model.recognition import Recognition
 from stateheal.model.records import text_of
+from stateheal.values import NamedTuple
 
 _THREAD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,79}")
 

@@ -6,10 +6,10 @@ Field guide section 4. A pid in a record is whatever JSON value stood there.
 from __future__ import annotations
 
 from enum import Enum
-from typing import NamedTuple
 
 from stateheal.formats.jsontext import Json
 from stateheal.model.dialect import Argv
+from stateheal.values import NamedTuple
 
 
 class ProcessFacts(NamedTuple):

@@ -5,9 +5,9 @@ Field guide section 4, "Signs of life that no pid shows".
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+
+from stateheal.values import NamedTuple, dataclass
 
 
 class Seen(NamedTuple):

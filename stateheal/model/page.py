@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from stateheal.model.disk import ACTIVE, FINISHED
 from stateheal.model.findings import Severity
+from stateheal.values import NamedTuple
 
 OTHER = "other"
 """Every status that is none of the Codex companion's, where statuses are counted and coloured."""

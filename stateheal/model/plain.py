@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
 
 from stateheal.formats.jsontext import Json, finite
 from stateheal.formats.times import format_time
@@ -11,7 +10,10 @@ from stateheal.model.findings import Edit, Finding, Severity
 from stateheal.text import count_of
 from stateheal.version import __version__
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from stateheal.model.report import Moved, Report, Restored
 
 

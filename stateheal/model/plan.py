@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
-from typing import NamedTuple
 
 from stateheal.formats.jsontext import Json
 from stateheal.model.disk import Place, Snapshot
 from stateheal.model.findings import Finding
 from stateheal.model.liveness import Owner
+from stateheal.values import NamedTuple, dataclass, field
 
 
 class Gone(Enum):

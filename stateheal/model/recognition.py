@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from stateheal.model.dialect import CODEX, Dialect
+from stateheal.values import NamedTuple
 
 
 class Recognition(NamedTuple):

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stateheal.model.findings import Finding, Outcome, Severity
 from stateheal.model.places import Looked
 from stateheal.model.problems import Problem
 from stateheal.text import count_of
+from stateheal.values import NamedTuple, dataclass, field
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:  # a heal lists no jobs and draws no page
+    from typing import Any
+
     from stateheal.model.jobs import JobRow
     from stateheal.model.page import PageData
 

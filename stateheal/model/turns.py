@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import NamedTuple
 
 from stateheal.formats.jsontext import Json
+from stateheal.values import NamedTuple
 
 
 class TurnEnd(str, Enum):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from stateheal.model.plan import Plan
 from stateheal.model.report import Diff
 from stateheal.text import printable
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:  # an audit shows no diff and need not import what paints one
     from stateheal.report.paint import Paint
 

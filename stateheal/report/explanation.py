@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 from rich.text import Text
 
@@ -16,6 +15,10 @@ from stateheal.model.layout import status_of
 from stateheal.model.liveness import Liveness, ProcessFacts, Step, Trial
 from stateheal.model.records import label_of
 from stateheal.text import printable, quoted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _STYLES = {Liveness.ALIVE: "green", Liveness.DEAD: "red", Liveness.UNSURE: "yellow"}
 _STRENGTH = (Liveness.DEAD, Liveness.UNSURE, Liveness.ALIVE)

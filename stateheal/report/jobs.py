@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
-from typing import Any
 
 from stateheal.formats.times import describe_activity, describe_age, describe_duration, format_time
 from stateheal.model.jobs import JobRow
@@ -13,6 +12,10 @@ from stateheal.model.report import Report
 from stateheal.report.paint import Paint, cut, folded
 from stateheal.report.text import heading
 from stateheal.text import count_of, printable, quoted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _STYLES = {Liveness.ALIVE: "green", Liveness.DEAD: "red", Liveness.UNSURE: "yellow"}
 _WAITING = ("queued", "pending")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Container, Iterator, Sequence
-from typing import NamedTuple
 
 from stateheal.model.findings import Finding, Severity
 from stateheal.model.page import PageData
 from stateheal.report.markup import folded, listed, tag, text, untrusted
 from stateheal.report.summary import WORST_FIRST
 from stateheal.text import count_of
+from stateheal.values import NamedTuple
 
 SIGNS = {Severity.DAMAGE: "✖ damage", Severity.UNSURE: "? unsure", Severity.NOTICE: "i notice"}
 INDEX_FROM = 12

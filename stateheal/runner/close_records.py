@@ -7,7 +7,6 @@ somebody else has to close its records. Everything a heal promises holds here to
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 
 from stateheal.engine.commands import heal_found
 from stateheal.engine.world import World
@@ -20,6 +19,7 @@ from stateheal.model.problems import Problem
 from stateheal.model.records import entries_of, is_active, pid_of
 from stateheal.model.report import Report
 from stateheal.model.request import Closing, Request, Settings
+from stateheal.values import replace
 
 Read = Snapshot | Unreadable | None
 _ROUNDING = 1.0

@@ -10,8 +10,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from stateheal.errors import StatehealError
 from stateheal.evidence.processes import descendants
@@ -23,6 +21,7 @@ from stateheal.runner.process.order import CannotStart, Ended, Order
 from stateheal.runner.process.pump import Tail
 from stateheal.runner.record import Description, signal_name
 from stateheal.text import command_line
+from stateheal.values import NamedTuple, dataclass, field
 
 if sys.platform == "win32":
     from stateheal.runner.process.windows import Supervisor

@@ -11,7 +11,6 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from stateheal.errors import StatehealError
 from stateheal.evidence.host import boot_id, hostname, pid_namespace, start_ticks
@@ -21,6 +20,10 @@ from stateheal.runner.record import Description, Ending, ProcessIdentity, comple
 from stateheal.runner.signals import GUARD
 from stateheal.runner.store import PATIENCE, JobStore
 from stateheal.text import shorten
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 SESSION = "CODEX_COMPANION_SESSION_ID"
 """The variable in which the plugin hands its session's id to its jobs."""

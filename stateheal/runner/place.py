@@ -10,12 +10,12 @@ import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 from stateheal.errors import UsageError
 from stateheal.evidence.hashes import slug, workspace_hash
 from stateheal.evidence.roots import FALLBACK, temp_root
 from stateheal.system.paths import real_path
+from stateheal.values import NamedTuple
 
 
 class Workplace(NamedTuple):

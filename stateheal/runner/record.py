@@ -10,11 +10,15 @@ import math
 import random
 import signal
 from collections.abc import Mapping
-from typing import Any, NamedTuple
 
 from stateheal.formats.jsontext import Json
 from stateheal.formats.times import format_time
 from stateheal.text import shorten
+from stateheal.values import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _LARGEST = 10**300

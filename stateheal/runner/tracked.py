@@ -16,13 +16,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import Any, TypeVar
 
 from stateheal.runner.job import TrackedJob, describe, start_job
 from stateheal.runner.signals import GUARD
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    Function = TypeVar("Function", bound=Callable[..., Any])
+
 _current: ContextVar[TrackedJob | None] = ContextVar("stateheal_job", default=None)
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class tracked_job:

@@ -17,7 +17,10 @@ import signal
 import sys
 from abc import ABC, abstractmethod
 from types import TracebackType
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 if sys.platform == "win32":
     import ctypes

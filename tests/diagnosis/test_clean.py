@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from stateheal.model.disk import GATE_TITLE, Place
 from stateheal.model.evidence import Answer, Evidence
 from stateheal.model.look import Look, Seen
 from stateheal.model.request import Settings
+from stateheal.values import replace
 from tests.bench.trees import make_tree
 from tests.support import FIELD_DATA, HERE, NOW, FakeProcesses, Tree, at, done, entry_of, lay_out, settle, write_json
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -20,6 +19,7 @@ from stateheal.evidence.schema import violations
 from stateheal.model.evidence import Evidence
 from stateheal.model.plan import Draft
 from stateheal.model.request import Settings
+from stateheal.values import replace
 from tests.bench.trees import make_tree
 from tests.diagnosis.test_clean import CASES, EDITS, evidence_of
 from tests.diagnosis.test_pairs import ALL, IDENT, PAIRS, possible

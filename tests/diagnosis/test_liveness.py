@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from stateheal.model.liveness import Identity, Liveness, Owner, ProcessFacts
 from stateheal.model.look import Look, Seen
 from stateheal.model.records import pid_of
 from stateheal.model.request import Closing, Settings
+from stateheal.values import replace
 from tests.support import NOW, WORKER, host
 
 HOUR, DAY = 3600.0, 86400.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -23,6 +22,7 @@ from stateheal.report.markup import LIMIT, text
 from stateheal.report.page_data import NEWEST
 from stateheal.report.timeline import ROWS, STRIPS, Axis
 from stateheal.text import printable
+from stateheal.values import replace
 from tests.support import NOW, PROJECT, FakeProcesses, Tree, at, done, entry_of, job, journal_in, settle, world
 
 HOSTILE = (
@@ -387,7 +387,7 @@ def test_how_to_go_on_with_a_job_is_told_alone_and_among_many() -> None:
     def found(workspaces: int, jobs: int) -> Report:
         report = many(workspaces, jobs)
         told = (each._replace(resume="codex resume thr_7", title="Codex Task: fix") for each in report.findings)
-        return dataclasses.replace(report, findings=tuple(told))
+        return replace(report, findings=tuple(told))
 
     assert "<code>codex resume thr_7</code>" in page(found(1, 1), NOW)
     among_many = page(found(300, 5), NOW)
@@ -412,6 +412,6 @@ def test_a_thousand_damaged_workspaces_stay_below_five_megabytes() -> None:
         )
         for name in names
     )
-    made = page(dataclasses.replace(report, pages=pages), NOW)
+    made = page(replace(report, pages=pages), NOW)
     assert len(made) < 5_000_000
     assert "'stateheal heal -n' shows how." in Reader(made).text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from stateheal.diagnosis.job import Job
 from stateheal.diagnosis.proof import names_job, serves, works_in
@@ -18,6 +17,7 @@ from stateheal.model.liveness import Liveness
 from stateheal.model.records import entries_of, own_times, text_of
 from stateheal.model.turns import TurnEnd
 from stateheal.text import quoted
+from stateheal.values import replace
 
 _WINDING_UP = MINUTE
 """Seconds that a worker may take to end after its turn was aborted."""

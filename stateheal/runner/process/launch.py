@@ -16,12 +16,11 @@ import subprocess
 import termios
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import NamedTuple
 
 from stateheal.runner.process.order import NOT_FOUND, CannotStart
 from stateheal.runner.process.system import die_with_parent, group_states
+from stateheal.values import NamedTuple, dataclass, field
 
 
 class Wiring(NamedTuple):

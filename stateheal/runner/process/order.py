@@ -6,7 +6,8 @@ import errno
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+
+from stateheal.values import NamedTuple
 
 Keep = Callable[[str, bytes], None]
 """Hears every byte of ``stdout`` and ``stderr``."""

@@ -9,7 +9,6 @@ import os
 import signal
 import time
 from types import FrameType
-from typing import Any
 
 from stateheal.runner.process.group import Leadership
 from stateheal.runner.process.launch import Command, start
@@ -17,6 +16,10 @@ from stateheal.runner.process.order import Clock, Ended, Keep, Order, is_over
 from stateheal.runner.process.plumbing import PAUSE, Plumbing, is_interactive
 from stateheal.runner.process.system import adopt_orphans, dismiss, watch_over
 from stateheal.runner.process.terminal import foreground, give_foreground
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 _FORWARDED = (signal.SIGUSR1, signal.SIGUSR2)

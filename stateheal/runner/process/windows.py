@@ -16,11 +16,14 @@ import sys
 import threading
 from collections.abc import Mapping
 from types import FrameType
-from typing import Any
 
 from stateheal.runner.process.find import find_program
 from stateheal.runner.process.order import CannotStart, Clock, Ended, Keep, Order, is_over
 from stateheal.system import console, job_object
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 assert sys.platform == "win32"
 
