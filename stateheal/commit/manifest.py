@@ -177,14 +177,24 @@ def _item(raw: Any, command: str) -> Item:
 
 
 def _is_ours_to_write(name: str, command: str) -> bool:
-    """Whether a name is one in a workspace's directory or below its ``jobs/`` that a run of this command may change."""
+    """Whether a name is one in a workspace's directory or below its ``jobs/`` that a run of this command may change, or
+    a companion's lock."""
     parts = name.split("/")
-    if len(parts) > _DEEPEST or (len(parts) > 1 and parts[0] != JOBS):
+    if len(parts) > _DEEPEST:
         return False
     if any(part in ("", ".", "..") or "\0" in part or "\\" in part or len(part) > _LONGEST for part in parts):
         return False
+    if len(parts) > 1 and parts[0] != JOBS:
+        return _is_lock(name)
     last = parts[-1]
-    return command in _OF_WHOLE_WORKSPACES or last.startswith(TEMP_PREFIX) or last.endswith(_ENDINGS)
+    known = last.startswith(TEMP_PREFIX) or last.endswith(_ENDINGS)
+    return known or command in _OF_WHOLE_WORKSPACES or _is_lock(name)
+
+
+def _is_lock(name: str) -> bool:
+    from stateheal.dialects.table import DIALECTS  # few archives name one
+
+    return any(re.fullmatch(lock.path, name) for dialect in DIALECTS for lock in dialect.locks)
 
 
 def _state(raw: Any, name: str) -> State | None:

@@ -65,18 +65,27 @@ def _second_names_in(folder: Directory, prefix: str) -> Iterator[tuple[str, str]
 
 
 def _second_names(directory: Directory) -> list[tuple[str, str]]:
-    found = list(_second_names_in(directory, ""))
-    with suppress(OSError), directory.sub(JOBS) as jobs:
-        found += _second_names_in(jobs, JOBS + "/")
-        for name in _directories_in(jobs):
-            with jobs.sub(name) as folder:
-                found += _second_names_in(folder, f"{JOBS}/{name}/")
+    found: list[tuple[str, str]] = []
+    for folder, prefix in _folders(directory):
+        with suppress(OSError):
+            found += _second_names_in(folder, prefix)
     return found
 
 
-def _directories_in(jobs: Directory) -> list[str]:
-    """Some companions keep a directory for each job."""
-    return [name for name, is_directory in jobs.listing().items() if is_directory]
+def _folders(directory: Directory) -> Iterator[tuple[Directory, str]]:
+    """Every directory that a run writes in, and what its names begin with: some companions keep one for each job, and
+    some keep their locks in one."""
+    yield directory, ""
+    for name in _directories_in(directory):
+        with suppress(OSError), directory.sub(name) as folder:
+            yield folder, f"{name}/"
+            for inner in _directories_in(folder) if name == JOBS else ():
+                with folder.sub(inner) as deeper:
+                    yield deeper, f"{name}/{inner}/"
+
+
+def _directories_in(folder: Directory) -> list[str]:
+    return [name for name, is_directory in folder.listing().items() if is_directory]
 
 
 def _put_back(folders: Folders, second: str, item: Item, writer: RunWriter) -> None:
@@ -209,12 +218,8 @@ def remove_leftovers(directory: Directory, journal: Journal) -> None:
     """
     runs = journal.run_ids()
     with suppress(OSError):
-        _remove_leftovers(directory, "", directory, journal, runs)
-        with directory.sub(JOBS) as jobs:
-            _remove_leftovers(jobs, JOBS + "/", directory, journal, runs)
-            for name in _directories_in(jobs):
-                with jobs.sub(name) as folder:
-                    _remove_leftovers(folder, f"{JOBS}/{name}/", directory, journal, runs)
+        for folder, prefix in _folders(directory):
+            _remove_leftovers(folder, prefix, directory, journal, runs)
 
 
 def remove_emptied(directory: Directory, journal: Journal) -> None:

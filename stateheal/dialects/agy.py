@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stateheal.model.dialect import Argv, Dialect, Launch, Marks
+from stateheal.model.dialect import Argv, Dialect, Launch, Lock, Marks
 
 _LAUNCH = Launch(scripts=("agy-companion",), slash=("agy",), cancel="/agy:cancel")
 
@@ -60,7 +60,17 @@ HANDONG66_OPENCODE = HANDONG66._replace(
 )
 
 # Codex's layout, further homes, one slot file for each job that may run. It throws on a state.json that does not parse.
-# Its locks name their holder and break by themselves. Read back: no file changed.
+# Locks and slots name their holder by pid alone, and break by themselves where no process has it; where it belongs to
+# another process by now never (file-lock.mjs, job-slots.mjs): such a slot holds up every background job for an hour,
+# and then it fails. Read back: no file changed.
+_BY_PID = Lock(
+    r"(?:state\.json|jobs/[^/]+\.json)\.lock(?:\.reap)?",
+    "a file that names its holder by pid alone; it breaks it only where no process has that pid",
+    pid="pid",
+    needs={"pid": '"?[0-9]+"?'},
+    ages=True,
+    since="createdAt",
+)
 KOZAKSV = Dialect(
     name="antigravity (kozaksv)",
     read=("kozaksv/antigravity-plugin-cc@ef08034 1.0.2",),
@@ -68,6 +78,7 @@ KOZAKSV = Dialect(
     marks=Marks(names=r"slots", fields=("agyPid",)),
     argv=(Argv(r"antigravity-companion.*"),),
     broker=None,
+    locks=(_BY_PID, _BY_PID._replace(path=r"slots/slot-[0-9]+\.slot(?:\.reap)?", since="claimedAt")),
     temp=("antigravity-companion",),
     homes=("$XDG_STATE_HOME/antigravity-companion", "~/.local/state/antigravity-companion"),
     launch=Launch(scripts=("antigravity-companion",), slash=("antigravity",), cancel="/antigravity:cancel"),

@@ -16,7 +16,8 @@ CODEX = Dialect(
 
 # runStatus outranks status, and the job file the index (state.mjs:421): with status alone a healed record is reconciled
 # again. With runStatus too nothing changed. The index is capped at 50, job files live on for two weeks. state.json.lock
-# and broker.ensure.lock break by themselves: a dead pid at once, one without a pid after 30 s.
+# and broker.ensure.lock break by themselves, a dead pid's at once, one without a pid after 30 s; but where that pid
+# belongs to another process by now, never (state.mjs:121, broker-lifecycle.mjs): the lock does not tell its start.
 ALANJWONG = Dialect(
     name="codex (alanjwong)",
     read=("alanjwong/codex-plugin-cc@14eead6 1.0.6-fork.3",),
@@ -29,13 +30,25 @@ ALANJWONG = Dialect(
     active=frozenset({"QUEUED", "RUNNING", "CANCEL_REQUESTED", "queued", "running"}),
     finished=frozenset({"FINISHED", "FAILED", "CANCELLED", "INTERRUPTED", "completed", "failed", "cancelled"}),
     orphan={"runStatus": "INTERRUPTED", "outcomeStatus": "NEEDS_RECONCILIATION"},
+    locks=(
+        Lock(
+            r"state\.json\.lock|broker\.ensure\.lock",
+            "a file that names its holder by pid alone; it breaks it only where no process has that pid",
+            pid="pid",
+            needs={"pid": "[0-9.]+"},
+            ages=True,
+            since="at",
+        ),
+    ),
     temp=("codex-companion-{uid}",),
     launch=Launch(readers=("status", "result", "cancel", "reconcile")),
 )
 
 # All in the index, which it validates as a whole: one status outside its six, another version, a bad worker, a file
 # that others may write, and every command fails. jobs/<id>.json are manifests of older versions, never to be written.
-# A lock file that does not parse is never removed and blocks every write (state.mjs:643): measured.
+# Locks are tickets (state.mjs:588-780), put in place by rename: that of a process that is gone, or began at another
+# moment, it removes. On one that does not hold all six keys it throws, for ever and in every command: measured. Nobody
+# can be holding such a one: its holder would throw on it as well, and commits only while it can read its own.
 LUCASMCHT = Dialect(
     name="codex (lucasmcht-corp)",
     read=("lucasmcht-corp/codex-plugin-cc@29d1772 1.0.6",),
@@ -50,9 +63,17 @@ LUCASMCHT = Dialect(
     locks=(
         Lock(
             r"state-lock/(?:ticket-[0-9]{12}|choosing)-[0-9a-f-]+\.json",
-            "a ticket in state-lock/; it removes those of processes that are gone, and fails on any other",
+            "a ticket in state-lock/; it removes those of processes that are gone, and fails on one that is not whole",
             pid="pid",
-            removable=False,
+            needs={
+                "version": "2",
+                "token": '".+"',
+                "pid": "[1-9][0-9]*",
+                "startKey": '".+"',
+                "acquiredAt": '".*"',
+                "ticket": "[0-9]+",
+            },
+            tells_apart=True,
         ),
     ),
     temp=("codex-companion-{uid}/state",),
@@ -73,7 +94,8 @@ PATRIYANG = Dialect(
             r"(?:state|broker)\.lock|jobs/[^/]+\.lock",
             "a file that names its holder; one whose holder's pid and start time it cannot read is never broken",
             pid="pid",
-            identity="pidStartTime",
+            needs={"token": '".+"', "pid": "[1-9][0-9.]*", "pidStartTime": r'".*[^\s"].*"'},
+            tells_apart=True,
         ),
     ),
     variables=("CODEX_COMPANION_PLUGIN_DATA",),

@@ -18,7 +18,7 @@ from stateheal.evidence.leftovers import (
     size_of,
     stray_names,
 )
-from stateheal.evidence.locks import holders_of, read_locks
+from stateheal.evidence.locks import holders_of, read_locks, stray_in_folders
 from stateheal.evidence.processes import ProcessTable
 from stateheal.evidence.recognition import recognised
 from stateheal.evidence.recoveries import ChooseTurn, answers_of, recoveries_of, turns_of
@@ -91,7 +91,8 @@ def gather(place: Place, directory: Directory, sources: Sources) -> Evidence:
     jobs = read_jobs(directory, entries, problems, dialect)
     records = jobs.records
     salvaged |= _salvage(records.values())
-    names = (*stray_names(directory, directory.listing(), ""), *jobs.strays)
+    beside = stray_in_folders(directory, dialect) if dialect.locks else ()
+    names = (*stray_names(directory, directory.listing(), ""), *jobs.strays, *beside)
     broker = kept(read_broker(directory, dialect.broker, sources.processes, sources.ask, sources.greet), problems)
     locks = read_locks(directory, jobs.names, dialect)
     violations = _validate(index, records, broker)

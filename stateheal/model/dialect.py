@@ -34,17 +34,23 @@ class Marks(NamedTuple):
 
 
 class Lock(NamedTuple):
-    """A lock that blocks every next dispatch if its holder dies: the companion's own code does not break it."""
+    """A lock that its companion's own code does not always break when its holder dies: dispatches wait, and fail."""
 
     path: str
-    """Pattern of its name, relative to the workspace."""
+    """Pattern of its name, relative to the workspace; a directory that it stands in begins it."""
     holds: str
     """How its own code takes it, waits for it and breaks it, in words."""
     pid: str = ""
     """The key under which it names its holder; empty where it names none."""
-    identity: str = ""
-    """The key without which its own code does not break the lock of a holder that is gone."""
-    removable: bool = True
+    needs: Mapping[str, str] = {}
+    """What its own code must read in one, to break it itself once that pid is gone: by key, the pattern of the value as
+    JSON. Empty: it breaks none."""
+    tells_apart: bool = False
+    """It compares the holder's start as well: where the pid was given to another process it breaks the lock itself."""
+    ages: bool = False
+    """It breaks one that names no holder by its age."""
+    since: str = ""
+    """The key that says when it was taken: whoever began later is not its holder."""
     left_after: float = 60.0
     """Seconds after which one that names no holder was left behind: its own code holds it for milliseconds."""
 

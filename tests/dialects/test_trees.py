@@ -246,16 +246,9 @@ def test_its_own_companion_reads_it_back(name: str, tmp_path: Path) -> None:
     job = next(each.job for each in laid.report(heal).findings if each.job and each.outcome is Outcome.HEALED)
     healed = files_in(laid.state)
 
-    def ask(*words: str) -> subprocess.CompletedProcess[str]:
-        data = laid.box.resolve() if fork.variable == "CODEX_HOME" else laid.state.parent.parent
-        for folder in ("home", "t"):
-            (laid.box / folder).mkdir(exist_ok=True)
-        env = {"PATH": os.environ["PATH"], "HOME": str(laid.box / "home"), "TMPDIR": str(laid.box / "t")}
-        env[fork.variable] = str(data)
-        command = ["node", str(script), *words]
-        return subprocess.run(command, cwd=laid.project, env=env, capture_output=True, text=True, timeout=60)
-
-    listed, told, result = ask(fork.words[0]), ask(fork.words[0], job), ask(fork.words[1], job)
+    listed, told, result = (
+        ask(name, laid, *words) for words in ((fork.words[0],), (fork.words[0], job), (fork.words[1], job))
+    )
     assert listed.returncode == told.returncode == 0, (listed, told)
     assert "| running |" not in listed.stdout.lower()
     assert (result.returncode == 0 and "Orphaned: " in result.stdout) is fork.says_why, result
@@ -264,3 +257,15 @@ def test_its_own_companion_reads_it_back(name: str, tmp_path: Path) -> None:
         assert record["status"] == "failed" and record["errorMessage"].startswith("Orphaned: ")
     else:
         assert files_in(laid.state) == healed
+
+
+def ask(name: str, laid: Laid, *words: str) -> subprocess.CompletedProcess[str]:
+    """What a companion's own code answers to a command, its tree being laid out there."""
+    fork = FORKS_OF[name]
+    data = laid.box.resolve() if fork.variable == "CODEX_HOME" else laid.state.parent.parent
+    for folder in ("home", "t"):
+        (laid.box / folder).mkdir(exist_ok=True)
+    env = {"PATH": os.environ["PATH"], "HOME": str(laid.box / "home"), "TMPDIR": str(laid.box / "t")}
+    env[fork.variable] = str(data)
+    command = ["node", str(Path(FORKS) / fork.checkout / fork.script), *words]
+    return subprocess.run(command, cwd=laid.project, env=env, capture_output=True, text=True, timeout=60)

@@ -6,19 +6,22 @@ the lock is taken, and what its own code will not break.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 
-from stateheal.diagnosis.case import Case
+from stateheal.diagnosis.job import Record
 from stateheal.diagnosis.liveness import judge
 from stateheal.diagnosis.rule import Diagnosed, Rule, file_finding
 from stateheal.diagnosis.view import View
-from stateheal.formats.times import describe_age, describe_duration
+from stateheal.formats.jsontext import Json
+from stateheal.formats.times import describe_age, describe_duration, parse_time
 from stateheal.model.dialect import Lock
 from stateheal.model.disk import Snapshot
 from stateheal.model.findings import Severity
-from stateheal.model.liveness import Liveness, Owner, Verdict
+from stateheal.model.liveness import Liveness, Owner
 from stateheal.model.plan import Change
-from stateheal.model.records import pid_of, text_of
+from stateheal.model.records import pid_of
 
 
 def find_stale_locks(view: View) -> Iterator[Diagnosed]:
@@ -33,51 +36,63 @@ def find_stale_locks(view: View) -> Iterator[Diagnosed]:
 def _found(view: View, name: str, snapshot: Snapshot, lock: Lock) -> Iterator[Diagnosed]:
     holder = snapshot.value if isinstance(snapshot.value, dict) else {}
     pid = pid_of(holder.get(lock.pid)) if lock.pid else None
-    age = view.now - snapshot.stat.mtime
     if pid is None or pid <= 0:
-        if age < lock.left_after:
-            return
-        reason = f"it names no holder, and it is {describe_duration(age)} old"
-        yield _diagnosed(view, name, reason, lock, ())
-        return
-    if not lock.identity or text_of(holder, lock.identity) is not None:
-        return  # its own code looks whether that process lives, and breaks the lock
-    verdict, owner = _verdict(view, snapshot, pid)
-    if verdict.state is Liveness.DEAD:
-        yield _diagnosed(view, name, f"its holder is gone: {verdict.reason}", lock, (owner,))
-    elif verdict.state is Liveness.UNSURE:
-        message = f"{name} may be left behind, {describe_age(snapshot.stat.mtime, view.now)}: {verdict.reason}"
-        yield Diagnosed(file_finding(view, STALE_LOCK, name, message, severity=Severity.UNSURE))
+        age = view.now - snapshot.stat.mtime
+        if not lock.ages and age >= lock.left_after:
+            reason = f"it names no holder, and it is {describe_duration(age)} old"
+            yield _diagnosed(view, name, reason, lock, ())
+    elif not _breaks_itself(view, holder, pid, lock):
+        owner = _owner(view, snapshot, holder, pid, lock)
+        verdict = judge(view.case(owner))
+        later = f"pid {pid} belongs by now to a process that began after it was taken"
+        reason = later if verdict.row.startswith("late-") else verdict.reason
+        if verdict.state is Liveness.DEAD:
+            yield _diagnosed(view, name, f"its holder is gone: {reason}", lock, (owner,))
+        elif verdict.state is Liveness.UNSURE:
+            message = f"{name} may be left behind, {describe_age(snapshot.stat.mtime, view.now)}: {reason}"
+            yield Diagnosed(file_finding(view, STALE_LOCK, name, message, severity=Severity.UNSURE))
+
+
+def _breaks_itself(view: View, holder: Record, pid: int, lock: Lock) -> bool:
+    """Whether its companion's own code breaks it as soon as its holder is gone, or sees that it is not."""
+    whole = all(re.fullmatch(pattern, _as_json(holder.get(key)), re.DOTALL) for key, pattern in lock.needs.items())
+    process = view.evidence.processes.get(pid)
+    if process is None or not process.exists:
+        return (bool(lock.needs) and whole) or (not whole and lock.ages)
+    return whole and lock.tells_apart and not process.zombie
+
+
+def _as_json(value: Json) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _diagnosed(view: View, name: str, reason: str, lock: Lock, owners: tuple[Owner, ...]) -> Diagnosed:
     message = f"{name} was left behind and blocks every next dispatch: {reason}"
-    evidence = f"it is {lock.holds}"
-    if not lock.removable:
-        return Diagnosed(file_finding(view, STALE_LOCK, name, message, evidence))
-    finding = file_finding(view, STALE_LOCK, name, message, evidence, "remove it")
+    finding = file_finding(view, STALE_LOCK, name, message, f"it is {lock.holds}", "remove it")
     return Diagnosed(finding, Change(remove=name, owners_to_recheck=owners))
 
 
-def _verdict(view: View, snapshot: Snapshot, pid: int) -> tuple[Verdict, Owner]:
-    """The liveness table, for a process of which only the pid and the age of the lock are known."""
-    owner = Owner(
+def _owner(view: View, snapshot: Snapshot, holder: Record, pid: int, lock: Lock) -> Owner:
+    """A process of which only the pid is known, and when it took the lock: by the later of its own word and the file's
+    time, since a file system may have a clock of its own."""
+    taken = parse_time(holder.get(lock.since)) if lock.since else None
+    return Owner(
         job="the lock's holder",
         status="running",
         pid=pid,
+        started_at=None if taken is None else max(taken, snapshot.stat.mtime),
         last_sign=snapshot.stat.mtime,
+        ways=view.dialect.argv,
         shared_storage=view.evidence.shared_storage,
         written=snapshot.stat.mtime,
     )
-    process = view.evidence.processes.get(pid)
-    return judge(Case(owner, process, view.evidence.host, view.settings, view.evidence.life)), owner
 
 
 STALE_LOCK = Rule(
     "stale-lock",
     Severity.DAMAGE,
-    "A lock that a killed companion has left behind, of a kind that its own code never breaks: every next dispatch "
-    "waits for it and fails.",
+    "A lock that a killed companion has left behind, and that its own code never breaks as it stands: every next "
+    "dispatch waits for it and fails.",
     "Remove it (the journal keeps it), where it names no holder and is older than any hold of it lasts, or its holder "
     "is proven gone. Locks that a companion breaks by itself are left to it.",
     find_stale_locks,
