@@ -31,6 +31,7 @@ class Facts:
         self.moments: dict[str, float | None] = {}
         self.judgements: dict[object, Judgement] = {}
         self.others: tuple[tuple[tuple[str, int], ...], ...] | None = None
+        self.times: tuple[float, ...] | None = None
 
     def moment(self, which: str, job: Job, find: Callable[[Job], float | None]) -> float | None:
         """A time that rests on the job's sides and on the evidence alone, found once."""
@@ -77,6 +78,8 @@ class Job:
         """Active, as far as every side of it can be read."""
         self.ended = bool(self.sides) and all(is_finished(side, dialect) for side in self.sides)
         """Ended, by every side of it that is there."""
+        self.is_split = len(self.sides) == 2 and len(self.active_sides) == 1
+        """One of its two sides says that it is active, the other does not."""
         self.pids = tuple(pid_of(side.get(key)) for side in self.sides for key in dialect.pids)
         """What each side names as its process, field by field."""
         self.facts = Facts()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from stateheal.diagnosis.catalogue import chosen
-from stateheal.diagnosis.change import apply
 from stateheal.diagnosis.edits import edits_of
 from stateheal.diagnosis.permitted import permitted
 from stateheal.diagnosis.reading import loss
@@ -25,7 +24,7 @@ from stateheal.model.liveness import Owner
 from stateheal.model.plan import Change, Draft, FileChange, LogLine, Plan
 from stateheal.model.records import entries_of, text_of
 from stateheal.model.request import Settings
-from stateheal.values import dataclass, field, replace
+from stateheal.values import dataclass, field
 
 _MOST_SPARED = 20
 _PASSES = 3
@@ -97,56 +96,56 @@ def _plan(view: View, tells_edits: bool) -> tuple[Plan, str | None]:
     """The plan, and the job to blame where it is refused."""
     evidence = view.evidence
     ledger = _Ledger(tells_edits=tells_edits, dialect=evidence.dialect)
-    findings, draft, last_word = _until_settled(view, ledger)
+    findings, after, last_word = _until_settled(view, ledger)
+    draft = after.draft
     files = tuple(_changes(evidence, draft, ledger))
     logs = _log_lines(view, draft)
-    refusal, culprit = _check(view, draft, files, last_word) if files else (None, None)
-    waits = view.waits or (draft is not view.draft and _changed(view, draft).waits)  # what was torn says more mended
+    refusal, culprit = _check(view, after, files, last_word) if files else (None, None)
+    waits = view.waits or (after is not view and _changed(view, after).waits)  # what was torn says more mended
     return Plan(evidence.place, tuple(findings), files, logs, _kept(view, draft), refusal, waits=waits), culprit
 
 
-def _until_settled(view: View, ledger: _Ledger) -> tuple[list[Finding], Draft, list[Finding]]:
+def _until_settled(view: View, ledger: _Ledger) -> tuple[list[Finding], View, list[Finding]]:
     """Run the rules again while that finds more to repair: one repair may settle what an earlier rule was unsure of.
 
-    The draft is what they leave at last; beside it stands what they still find there, which ought to be nothing to
+    The view is of what they leave at last; beside it stands what they still find there, which ought to be nothing to
     repair.
     """
-    findings, draft = _run_rules(view, ledger)
-    if draft is view.draft:
-        return findings, draft, []
+    findings, after = _run_rules(view, ledger)
+    if after is view:
+        return findings, after, []
     for _ in range(_PASSES - 1):
-        view = _changed(view, draft)
+        view = _changed(view, after)
         more, further = _run_rules(view, ledger)
-        if further is draft:
-            return findings, draft, more
+        if further is view:
+            return findings, further, more
         repaired = {(each.rule, each.job): each for each in more if each.repair}
         findings = [each for each in findings if each.repair or (each.rule, each.job) not in repaired]
         findings += repaired.values()
-        draft = further
-    return findings, draft, _run_rules(_changed(view, draft), _Ledger())[0]
+        after = further
+    return findings, after, _run_rules(_changed(view, after), _Ledger())[0]
 
 
-def _changed(view: View, draft: Draft) -> View:
-    """The draft, and of its jobs those that are not as they were before, or that the index lacks.
+def _changed(view: View, after: View) -> View:
+    """What the repairs leave, and of its jobs those that are not as they were before, or that the index lacks.
 
     The rules have been over the others, and what is known of those is the same; a property test shows that a look at
     all of them finds nothing else.
     """
-    after = replace(view, draft=draft, touched=None)
     if not isinstance(view.draft.index, dict):
-        return after
-    before = {id(job.facts) for job in replace(view, touched=None).jobs}
-    touched = {job.id for job in after.jobs if id(job.facts) not in before or job.position is None}
-    return replace(after, touched=frozenset(touched))
+        return after.narrowed(None)
+    before = {id(job.facts) for job in view.every_job}
+    touched = {job.id for job in after.every_job if id(job.facts) not in before or job.position is None}
+    return after.narrowed(frozenset(touched))
 
 
-def _run_rules(view: View, ledger: _Ledger) -> tuple[list[Finding], Draft]:
-    """Every rule in its turn, each on what the repairs before it leave."""
+def _run_rules(view: View, ledger: _Ledger) -> tuple[list[Finding], View]:
+    """Every rule in its turn, each on what the repairs before it leave; and what they all leave."""
     rules = chosen(view.settings)
     if view.hands_off is not None:
         switched_on = {rule.name for rule in rules}
         told = [*find_unread(view), *unknown_version(view), *find_torn_index(view)]
-        return [each.finding for each in told if each.finding.rule in switched_on and not each.change], view.draft
+        return [each.finding for each in told if each.finding.rule in switched_on and not each.change], view
     findings: list[Finding] = []
     for rule in rules:
         only = view.evidence.place.jobs
@@ -158,7 +157,7 @@ def _run_rules(view: View, ledger: _Ledger) -> tuple[list[Finding], Draft]:
             for change in changes:
                 ledger.note(change)
             view = view.after(changes)
-    return findings, view.draft
+    return findings, view
 
 
 def _with_edits(each: Diagnosed, view: View) -> Finding:
@@ -211,9 +210,10 @@ def _owners_to_recheck(ledger: _Ledger, name: str) -> tuple[Owner, ...]:
 
 
 def _check(
-    view: View, draft: Draft, files: Iterable[FileChange], again: Iterable[Finding]
+    view: View, result: View, files: Iterable[FileChange], again: Iterable[Finding]
 ) -> tuple[str | None, str | None]:
     """Why the plan must not be carried out, and which job is to blame; ``again``: what is found in its own result."""
+    draft = result.draft
     values = {INDEX: draft.index, **{record_name(stem, view.dialect): value for stem, value in draft.records.items()}}
     for change in files:
         if change.after is not None and not says(change.after, values[change.name]):
@@ -224,7 +224,6 @@ def _check(
     less = loss(view.evidence, draft)
     if less is not None:
         return f"the plugin would show less than before: {less[0]}", less[1]
-    result = replace(view, draft=draft)
     before = {known[1:] for known in _violations(view)}  # in whichever of its two records a job has it already
     for name, *broken in sorted(_violations(result), key=str):
         job, pointer, message = broken
@@ -271,12 +270,13 @@ def plan_asked_for(view: View, found: Sequence[Diagnosed]) -> Plan:
     changes = [each.change for each in allowed if each.change is not None]
     for change in changes:
         ledger.note(change)
-    draft = apply(view.draft, changes)
+    after = view.after(changes)
+    draft = after.draft
     files = tuple(_changes(view.evidence, draft, ledger))
     logs = _log_lines(view, draft)
     before = {(each.rule, each.job) for each in _run_rules(view, _Ledger())[0]}
-    again = _run_rules(replace(view, draft=draft), _Ledger())[0]
-    refusal, _ = _check(view, draft, files, [each for each in again if (each.rule, each.job) not in before])
+    again = _run_rules(after, _Ledger())[0]
+    refusal, _ = _check(view, after, files, [each for each in again if (each.rule, each.job) not in before])
     if not changes and any(each.change is not None for each in found):
         refusal = allowed[0].finding.evidence
     return Plan(view.evidence.place, tuple(each.finding for each in allowed), files, logs, _kept(view, draft), refusal)

@@ -96,6 +96,8 @@ def index_loss(before: Json, after: Json, dialect: Dialect = CODEX) -> tuple[str
             return f"{key} would be changed", None
     then, now = _shown(before), _shown(after)
     for ident, entries in then.items():
+        if len(entries) == 1 and ident in now and now[ident][0] is entries[0]:
+            continue  # most are what they were
         if ident not in now:
             if is_file_name(ident):
                 return "its entry would be lost", ident
@@ -113,7 +115,7 @@ def _shown(index: Record) -> dict[str, list[Record]]:
     """The entries of each id."""
     found: dict[str, list[Record]] = {}
     for entry in entries_of(index):
-        ident = text_of(entry, "id") if isinstance(entry, dict) else None
-        if ident is not None:
+        ident = entry.get("id") if isinstance(entry, dict) else None
+        if isinstance(ident, str) and ident:
             found.setdefault(ident, []).append(entry)
     return found

@@ -134,11 +134,10 @@ def is_unsafe_log(view: View, job: Job, side: Record) -> bool:
     log = text_of(side, "logFile")
     if log is None:
         return False
-    base = os.path.basename(log.replace("\\", "/"))
     if not is_inside_jobs(view, log):
         return not _is_own_log(view, job, log)
-    is_directory = any(name.name == f"{JOBS}/{base}" and name.is_directory for name in view.evidence.names)
-    return is_directory or base.endswith(".json")
+    base = os.path.basename(log.replace("\\", "/"))
+    return base.endswith(".json") or f"{JOBS}/{base}" in view.evidence.directories
 
 
 def _is_own_log(view: View, job: Job, log: str) -> bool:
@@ -149,11 +148,10 @@ def _is_own_log(view: View, job: Job, log: str) -> bool:
 
 def is_inside_jobs(view: View, log: str) -> bool:
     """Whether a path leads, every link resolved, to where this workspace keeps its logs: a name right in ``jobs/``."""
-    parent = os.path.dirname(log)
-    real = view.evidence.real_parents.get(parent, parent)
-    return real == view.evidence.place.jobs_path or (
-        "/" in view.dialect.log.removeprefix(f"{JOBS}/") and os.path.dirname(real) == view.evidence.place.jobs_path
-    )
+    evidence = view.evidence
+    parent, jobs = os.path.dirname(log), evidence.place.jobs_path
+    real = evidence.real_parents.get(parent, parent)
+    return real == jobs or ("/" in view.dialect.log.removeprefix(f"{JOBS}/") and os.path.dirname(real) == jobs)
 
 
 def is_shape(view: View, pointer: str) -> bool:

@@ -6,25 +6,27 @@ rule decides on the work of the rules before it, and two findings on one job mak
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 
 from stateheal.diagnosis.case import Case
 from stateheal.diagnosis.change import apply
+from stateheal.diagnosis.faults import in_index, in_records
 from stateheal.diagnosis.job import Job, Judgement, Known
+from stateheal.diagnosis.joblist import Unlisted, every_job, jobs_after, keeps_places, unlisted
 from stateheal.diagnosis.liveness import LOOK_AGAIN, judge
 from stateheal.diagnosis.owners import owners_of
 from stateheal.formats.jsonsalvage import version_in
 from stateheal.formats.jsontext import Document, Json
 from stateheal.formats.times import DAY, MINUTE, parse_time
-from stateheal.model.dialect import CODEX, Dialect
+from stateheal.model.dialect import Dialect
 from stateheal.model.disk import INDEX, JOBS
 from stateheal.model.evidence import Evidence
 from stateheal.model.findings import Violation
-from stateheal.model.layout import knows_version, record_name
+from stateheal.model.layout import knows_version
 from stateheal.model.liveness import Liveness, Owner
 from stateheal.model.plan import Change, Draft
-from stateheal.model.records import entries_of, is_active, own_times, pid_of, text_of, time_of
+from stateheal.model.records import is_active, own_times, pid_of, time_of
 from stateheal.model.request import Settings
 from stateheal.text import printable
 from stateheal.values import dataclass, field, replace
@@ -54,21 +56,16 @@ class View:
         """The workspace as these changes would leave it. Jobs that they leave alone stay the very same."""
         draft, known = apply(self.draft, changes), self.known
         after = View(self.evidence, draft, self.settings, self.validate, self.spared, self.clean, self.touched, known)
-        if all(map(_keeps_places, changes)):
-            after.__dict__["_all_jobs"] = tuple(self._jobs_after(changes, draft))
+        if all(map(keeps_places, changes)):
+            after.__dict__["every_job"] = tuple(jobs_after(self.every_job, changes, draft, known))
         return after
 
-    def _jobs_after(self, changes: Sequence[Change], draft: Draft) -> Iterator[Job]:
-        """Every job after changes that make, move and remove none."""
-        stems = {change.stem for change in changes if change.record}
-        positions = {change.position for change in changes if change.entry}
-        entries = entries_of(draft.index)
-        for job in self._all_jobs:
-            if job.id in stems or (job.position is not None and job.position in positions):
-                entry = None if job.position is None else entries[job.position]
-                record = None if job.record is None else draft.records[job.id]
-                job = self.known.job(job.id, job.position, entry, record, job.has_file, job.dialect)
-            yield job
+    def narrowed(self, touched: frozenset[str] | None) -> View:
+        """The same, but that rules see only these jobs."""
+        same = replace(self, touched=touched)
+        kept = ("every_job", "_to_check", "index_violations", "_claims", "taken")
+        same.__dict__.update({key: self.__dict__[key] for key in kept if key in self.__dict__})
+        return same
 
     @cached_property
     def dialect(self) -> Dialect:
@@ -111,7 +108,7 @@ class View:
         """
         if self.evidence.index is not None and not isinstance(self.draft.index, dict):
             return ()
-        return tuple(job for job in self._all_jobs if self.wants(job.id))
+        return tuple(job for job in self.every_job if self.wants(job.id))
 
     @cached_property
     def as_read(self) -> View:
@@ -119,18 +116,18 @@ class View:
         return replace(self, draft=first_draft(self.evidence), spared=frozenset(), touched=None)
 
     @cached_property
+    def _to_check(self) -> Unlisted:
+        return unlisted(self.draft, self.clean)
+
+    @property
     def entries_to_check(self) -> list[tuple[int, Json]]:
         """The entries of the index that are not clean jobs', each with its position."""
-        entries = entries_of(self.draft.index)
-        clean = self.clean
-        ids = [entry.get("id") if type(entry) is dict else None for entry in entries]
-        return [(n, entries[n]) for n, ident in enumerate(ids) if type(ident) is not str or ident not in clean]
+        return self._to_check.entries
 
-    @cached_property
+    @property
     def records_to_check(self) -> dict[str, Json]:
         """The job files that are not clean jobs', by stem."""
-        clean = self.clean
-        return {stem: record for stem, record in self.draft.records.items() if stem not in clean}
+        return self._to_check.records
 
     def wants(self, job: str | None) -> bool:
         """Whether rules are to see this job: the user asked for it, or for all, and it may have changed."""
@@ -138,30 +135,20 @@ class View:
         return job not in self.spared and (only is None or job in only) and (touched is None or job in touched)
 
     @cached_property
-    def _all_jobs(self) -> tuple[Job, ...]:
-        return tuple(self._every_job())
-
-    def _every_job(self) -> Iterator[Job]:
-        named: set[str] = set()
-        broken = {problem.name for problem in self.evidence.unreadable}
-        for position, entry in self.entries_to_check:
-            ident = text_of(entry, "id") if isinstance(entry, dict) else None
-            if ident is None:
-                continue
-            named.add(ident)
-            record = self.draft.records.get(ident)
-            has_file = ident in self.evidence.records or record_name(ident, self.dialect) in broken
-            yield self.known.job(
-                ident, position, entry, record if isinstance(record, dict) else None, has_file, self.dialect
-            )
-        for stem, record in self.records_to_check.items():
-            if stem not in named and isinstance(record, dict):
-                yield self.known.job(stem, None, None, record, True, self.dialect)
+    def every_job(self) -> tuple[Job, ...]:
+        """Every job that is not clean, whether rules are to see it or not."""
+        return tuple(every_job(self.evidence, self._to_check, self.draft, self.known))
 
     def signs(self, job: Job) -> list[float]:
         """Every sign of life: the times of both its records, and when its log was last written."""
         log = self.evidence.logs.get(job.id)
-        return [moment for side in job.sides for moment in own_times(side, self.now)] + ([log.mtime] if log else [])
+        return [*self.times(job), log.mtime] if log else [*self.times(job)]
+
+    def times(self, job: Job) -> tuple[float, ...]:
+        """Every time that the job's records give."""
+        if job.facts.times is None:
+            job.facts.times = tuple(moment for side in job.sides for moment in own_times(side, self.now))
+        return job.facts.times
 
     def last_sign(self, job: Job) -> float | None:
         """The newest sign of life; without any the mtime of the job's file, times far in the future left out."""
@@ -181,7 +168,7 @@ class View:
     def _last_word(self, job: Job) -> float | None:
         log = self.evidence.logs.get(job.id)
         line = parse_time(log.last_line[1:].partition("]")[0]) if log and log.last_line.startswith("[") else None
-        own = [moment for side in job.sides for moment in own_times(side, self.now)]
+        own = self.times(job)
         if line is None or not own:
             return self.last_sign(job)
         return max(line, *own)
@@ -212,7 +199,7 @@ class View:
     def _claims(self) -> dict[int | None, list[tuple[float, str]]]:
         """By pid: when the active jobs that name it say they started, newest first; of each pid the newest two."""
         claims: dict[int | None, dict[str, float]] = {}
-        for job in self._all_jobs:
+        for job in self.every_job:
             for side in job.active_sides:
                 started = time_of(side, "startedAt", self.now)
                 if started is not None:
@@ -257,52 +244,20 @@ class View:
         jobs = (job for job in self.jobs if job.any_active)
         return any(self.judge(job).verdict.row == LOOK_AGAIN for job in jobs)
 
+    @cached_property
+    def index_violations(self) -> tuple[Violation, ...]:
+        """Every schema violation of the draft's index."""
+        return tuple(in_index(self))
+
     def violations(self) -> Iterator[tuple[str, Violation]]:
         """Every schema violation of the draft, with the name of its file."""
-        evidence, draft = self.evidence, self.draft
-        index = evidence.index
-        if index is not None and index.value is draft.index:
-            yield from ((INDEX, violation) for violation in self._of_index(evidence.violations.get(INDEX, ())))
-        elif index is not None or draft.index is not None:
-            yield from ((INDEX, violation) for violation in self._of_index(self._in_index(draft.index)))
-        for stem, value in self.records_to_check.items():
-            snapshot, name = evidence.records.get(stem), record_name(stem, self.dialect)
-            as_read = snapshot is not None and snapshot.value is value
-            found = evidence.violations.get(name, ()) if as_read else self.validate("job", value)
-            yield from ((name, violation) for violation in found)
-        broker = evidence.broker.snapshot.name if evidence.broker else None
-        if broker is not None and broker not in draft.removed:
-            yield from ((broker, violation) for violation in evidence.violations.get(broker, ()))
-
-    def _of_index(self, found: Iterable[Violation]) -> Iterator[Violation]:
-        """Whose version is known has none to be wrong, whatever the schema knows."""
-        index = self.draft.index
-        known = (
-            isinstance(index, dict) and self.dialect.versions != CODEX.versions and knows_version(index, self.dialect)
-        )
-        return (each for each in found if not (known and _is_about_version(each)))
-
-    def _in_index(self, index: Json) -> Iterator[Violation]:
-        """What a repair leaves, validated entry by entry; those of clean jobs are as they were, and those are valid."""
-        yield from self.validate("state", {**index, "jobs": []} if entries_of(index) else index)
-        for position, entry in self.entries_to_check:
-            for each in self.validate("job", entry):
-                yield each._replace(pointer=f"/{JOBS}/{position}{each.pointer}")
-
-
-def _keeps_places(change: Change) -> bool:
-    """Whether every job stands where it stood after a change: it makes, moves and removes none."""
-    makes = change.add is not None or change.index is not None or change.rebuilt is not None or change.drop
-    return not makes and "id" not in change.entry and "id" not in change.record
+        yield from ((INDEX, violation) for violation in self.index_violations)
+        yield from in_records(self)
 
 
 def _is_alike(owner: Owner, other: Owner) -> bool:
     """Whether two sides claim the same, as they mostly do. ``True`` equals 1, and is no pid."""
     return owner == other and type(owner.pid) is type(other.pid) and isinstance(owner.pid, (int, str, type(None)))
-
-
-def _is_about_version(violation: Violation) -> bool:
-    return violation.pointer == "/version" or violation.message.startswith("'version'")
 
 
 def first_draft(evidence: Evidence) -> Draft:

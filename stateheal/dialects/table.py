@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from stateheal.dialects import agy, claude, codex, gemini, grok, opencode, others
 from stateheal.formats.jsontext import Json
@@ -48,7 +48,10 @@ class Sight(NamedTuple):
 
 def recognise(sight: Sight) -> Recognition | None:
     """Whose tree it is: what the tree itself shows counts most, then the plugin's name. ``None``: nobody's here."""
-    fitting = [each for each in DIALECTS if re.fullmatch(each.directory, sight.directory, re.DOTALL)]
+    fits = {
+        form: _compiled(form, re.DOTALL).fullmatch(sight.directory) for form in {each.directory for each in DIALECTS}
+    }
+    fitting = [each for each in DIALECTS if fits[each.directory]]
     shown = [(each, mark) for each in fitting if (mark := _mark(each, sight))]
     for dialect, mark in sorted(shown, key=lambda pair: not _is_plugin(pair[0], sight.plugin)):
         return Recognition(dialect, mark)
@@ -83,6 +86,11 @@ def _goes_by(plugins: str, temp: tuple[str, ...], plugin: str) -> bool:
     return any(re.fullmatch(re.escape(top).replace(r"\{uid\}", r"[0-9a-z]+"), plugin) for top in tops)
 
 
+@cache  # of what the table itself says
+def _compiled(pattern: str, flags: int = 0) -> re.Pattern[str]:
+    return re.compile(pattern, flags)
+
+
 def _mark(dialect: Dialect, sight: Sight) -> str | None:
     """What the tree shows that only this companion leaves."""
     return next(_marks(dialect, sight), None)
@@ -93,14 +101,15 @@ def _marks(dialect: Dialect, sight: Sight) -> Iterator[str]:
     beside = sight.names if _is_plugin(dialect, sight.plugin) else frozenset[str]()
     for pattern, names in ((marks.names, beside), (marks.job_names, sight.job_names)):
         if pattern:
-            yield from (f"{name} stands in it" for name in sorted(filter(re.compile(pattern).fullmatch, names)))
+            yield from (f"{name} stands in it" for name in sorted(filter(_compiled(pattern).fullmatch, names)))
     yield from (f"its index has the key {key!r}" for key in marks.top if key in index or key in sight.torn)
     if marks.owner and (index.get("owner") == marks.owner or marks.owner in sight.torn):
         yield f"its index names {marks.owner} as its owner"
     yield from (f"its jobs have the field {field!r}" for field in marks.fields if field in sight.fields | sight.torn)
     if marks.ids:
         ids = (text_of(entry, "id") for entry in entries_of(index) if isinstance(entry, dict))
-        yield from (f"its jobs have ids such as {ident}" for ident in ids if ident and re.fullmatch(marks.ids, ident))
+        matches = _compiled(marks.ids).fullmatch
+        yield from (f"its jobs have ids such as {ident}" for ident in ids if ident and matches(ident))
 
 
 def _fits(dialect: Dialect, sight: Sight) -> bool:

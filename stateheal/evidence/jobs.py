@@ -52,19 +52,31 @@ class Jobs(NamedTuple):
     """By job: the pid in ``<id>.pid``."""
 
 
-def read_jobs(directory: Directory, entries: Sequence[Record], problems: list[Unreadable], dialect: Dialect) -> Jobs:
-    """The records, by stem, and what else may be of interest there; what cannot be read is noted in ``problems``."""
+def read_jobs(
+    directory: Directory,
+    entries: Sequence[Record],
+    problems: list[Unreadable],
+    dialect: Dialect,
+    listed: Mapping[str, bool] | None = None,
+) -> Jobs:
+    """The records, by stem, and what else may be of interest there; what cannot be read is noted in ``problems``.
+
+    ``listed``: the names in ``jobs/``, where they are known already.
+    """
     known = {str(entry.get("id")) for entry in entries}
     records: dict[str, Snapshot] = {}
     try:
         with directory.sub(JOBS) as jobs:
-            names = jobs.listing()
+            names = jobs.listing() if listed is None else listed
             strays = list(stray_names(jobs, names, JOBS + "/"))
             for stem in _stems(names, dialect):
                 name = record_name(stem, dialect)
-                with folder_of(jobs, name.removeprefix(f"{JOBS}/")) as (folder, base):
-                    found = kept(read_twice(folder, base, name), problems)
-                    if folder is not jobs:
+                base = name.removeprefix(f"{JOBS}/")
+                if "/" not in base:
+                    found = kept(read_twice(jobs, base, name), problems)
+                else:
+                    with folder_of(jobs, base) as (folder, base):
+                        found = kept(read_twice(folder, base, name), problems)
                         strays += stray_names(folder, folder.listing(), f"{JOBS}/{stem}/")
                 if found and (stem in known or is_record(found, stem)):
                     records[stem] = found

@@ -104,6 +104,8 @@ def real_parents(records: Iterable[Mapping[str, Json]]) -> dict[str, str]:
 
 def _is_path(text: str) -> bool:
     """Whether it is an absolute path that a file system can have: no NUL, no half of a surrogate pair."""
+    if text.isascii():
+        return os.path.isabs(text) and "\0" not in text
     try:
         return os.path.isabs(text) and b"\0" not in os.fsencode(text)
     except UnicodeEncodeError:

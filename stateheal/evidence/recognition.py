@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from stateheal.dialects.table import Sight, recognise
 from stateheal.evidence.snapshot import read_snapshot
@@ -11,25 +11,39 @@ from stateheal.fs.directory import Directory
 from stateheal.model.disk import INDEX, JOBS, Place, Snapshot
 from stateheal.model.recognition import Recognition
 from stateheal.model.records import entries_of
+from stateheal.values import NamedTuple
 
 _FEW = 5
 """Records that are looked into where there is no index to tell."""
 
 
-def recognised(place: Place, directory: Directory, index: Snapshot | None) -> Recognition | None:
-    """Whose tree it is; ``None`` where no companion is known that keeps such a one."""
-    names = directory.listing()
-    jobs: dict[str, bool] = {}
-    records: list[Snapshot] = []
+class Names(NamedTuple):
+    """What stands in a workspace, each name with whether it is a directory's."""
+
+    here: Mapping[str, bool]
+    jobs: Mapping[str, bool] | None
+    """``None`` where there is no ``jobs/``, or it cannot be looked into."""
+
+
+def names_in(directory: Directory) -> Names:
+    """Both listings of a workspace. Raises ``OSError`` where the workspace itself cannot be looked into."""
     try:
         with directory.sub(JOBS) as folder:
             jobs = folder.listing()
-            if index is None or not isinstance(index.value, dict):
-                few = [name for name, is_directory in jobs.items() if name.endswith(".json") and not is_directory]
-                found = (read_snapshot(folder, name, name) for name in few[-_FEW:])
-                records = [each for each in found if isinstance(each, Snapshot)]
-    except OSError:
-        pass  # there is none, or it cannot be looked into, which is told elsewhere
+    except OSError:  # whoever reads the records tells of it
+        return Names(directory.listing(), None)
+    return Names(directory.listing(), jobs)
+
+
+def recognised(
+    place: Place, directory: Directory, index: Snapshot | None, listed: Names | None = None
+) -> Recognition | None:
+    """Whose tree it is; ``None`` where no companion is known that keeps such a one. ``listed``: its names, if known."""
+    names, jobs = listed or names_in(directory)
+    jobs = jobs or {}
+    records: list[Snapshot] = []
+    if index is None or not isinstance(index.value, dict):
+        records = _few_records(directory, jobs)
     sides = [*entries_of(index.value if index else None), *(record.value for record in records)]
     sight = Sight(
         place.plugin,
@@ -38,10 +52,20 @@ def recognised(place: Place, directory: Directory, index: Snapshot | None) -> Re
         frozenset(f"{name}/" if is_directory else name for name, is_directory in jobs.items()),
         INDEX in names,
         index.value if index is not None else None,
-        frozenset(_fields(sides)),
+        frozenset().union(*(side for side in sides if isinstance(side, dict))),
         _readable(index.data) if index is not None and not isinstance(index.value, dict) else frozenset(),
     )
     return recognise(sight)
+
+
+def _few_records(directory: Directory, jobs: Mapping[str, bool]) -> list[Snapshot]:
+    few = [name for name, is_directory in jobs.items() if name.endswith(".json") and not is_directory]
+    try:
+        with directory.sub(JOBS) as folder:
+            found = [read_snapshot(folder, name, name) for name in few[-_FEW:]]
+    except OSError:
+        return []  # there is none, or it cannot be looked into, which is told elsewhere
+    return [each for each in found if isinstance(each, Snapshot)]
 
 
 def _readable(data: bytes) -> frozenset[str]:
@@ -49,9 +73,3 @@ def _readable(data: bytes) -> frozenset[str]:
     keys = re.findall(rb'"([A-Za-z]{1,40})"\s*:', data)
     owners = re.findall(rb'"owner"\s*:\s*"([a-z-]{1,40})"', data)
     return frozenset(each.decode() for each in (*keys, *owners))
-
-
-def _fields(sides: Iterable[object]) -> Iterable[str]:
-    for side in sides:
-        if isinstance(side, dict):
-            yield from side

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from functools import cache
 
 from stateheal.errors import UsageError
@@ -87,9 +88,10 @@ def read_log(directory: Directory, name: str) -> LogFacts | None:
     Of a log that cannot be read the age still counts as a sign of life.
     """
     try:
-        with directory.regular(name) as (fd, info), os.fdopen(fd, "rb", closefd=False) as file:
-            file.seek(max(0, info.size - _LOG_TAIL))
-            tail = file.read(_LOG_TAIL).decode("utf-8", "replace")
+        with directory.regular(name) as (fd, info):
+            if info.size > _LOG_TAIL:
+                os.lseek(fd, info.size - _LOG_TAIL, os.SEEK_SET)
+            tail = _read_up_to(fd, _LOG_TAIL).decode("utf-8", "replace")
     except OSError:
         try:
             found = directory.stat(name)
@@ -97,10 +99,24 @@ def read_log(directory: Directory, name: str) -> LogFacts | None:
         except OSError:
             return None
     lines = tail.splitlines()
-    errors = [line.partition("Codex error:")[2].strip() for line in lines if "] Codex error:" in line]
-    begun, ended = (max((n for n, line in enumerate(lines) if word in line), default=-1) for word in _TURN_WORDS)
+    error = _last_with(lines, "] Codex error:") if "] Codex error:" in tail else -1
+    said = None if error < 0 else lines[error].partition("Codex error:")[2].strip()[:300]
+    begun, ended = (_last_with(lines, word) if word in tail else -1 for word in _TURN_WORDS)
     last = lines[-1][:1000] if lines else ""
-    return LogFacts(info.mtime, errors[-1][:300] if errors else None, last, ended > begun, info.size)
+    return LogFacts(info.mtime, said, last, ended > begun, info.size)
+
+
+def _read_up_to(fd: int, size: int) -> bytes:
+    """From where a file stands, so many bytes or what there is."""
+    data = b""
+    while len(data) < size and (more := os.read(fd, size - len(data))):
+        data += more
+    return data
+
+
+def _last_with(lines: Sequence[str], word: str) -> int:
+    """The number of the last line in which something stands; -1 where it stands in none."""
+    return next((n for n in range(len(lines) - 1, -1, -1) if word in lines[n]), -1)
 
 
 def is_record(found: Snapshot, stem: str) -> bool:

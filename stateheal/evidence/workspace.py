@@ -20,7 +20,7 @@ from stateheal.evidence.leftovers import (
 )
 from stateheal.evidence.locks import holders_of, read_locks, stray_in_folders
 from stateheal.evidence.processes import ProcessTable
-from stateheal.evidence.recognition import recognised
+from stateheal.evidence.recognition import names_in, recognised
 from stateheal.evidence.recoveries import ChooseTurn, answers_of, recoveries_of, turns_of
 from stateheal.evidence.rollouts import Rollouts
 from stateheal.evidence.schema import violations
@@ -86,13 +86,14 @@ def gather(place: Place, directory: Directory, sources: Sources) -> Evidence:
     index = kept(read_twice(directory, INDEX, INDEX), problems)
     salvaged = _salvage([index] if index else [])
     entries = [entry for entry in _entries(index, salvaged) if isinstance(entry, dict)]
-    recognition = recognised(place, directory, index)
+    listed = names_in(directory)
+    recognition = recognised(place, directory, index, listed)
     dialect = recognition.dialect if recognition else CODEX
-    jobs = read_jobs(directory, entries, problems, dialect)
+    jobs = read_jobs(directory, entries, problems, dialect, listed.jobs)
     records = jobs.records
     salvaged |= _salvage(records.values())
     beside = stray_in_folders(directory, dialect) if dialect.locks else ()
-    names = (*stray_names(directory, directory.listing(), ""), *jobs.strays, *beside)
+    names = (*stray_names(directory, listed.here, ""), *jobs.strays, *beside)
     broker = kept(read_broker(directory, dialect.broker, sources.processes, sources.ask, sources.greet), problems)
     locks = read_locks(directory, jobs.names, dialect)
     violations = _validate(index, records, broker)

@@ -55,7 +55,7 @@ def format_time(seconds: float) -> str:
     """
     whole = min(max(_FIRST, round(min(max(seconds, -1e12), 1e12) * 1000)), _LAST)
     moment = _EPOCH + timedelta(milliseconds=whole)
-    return f"{moment.year:04d}{moment:-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    return f"{moment.isoformat('T', 'milliseconds')[:-6]}Z"
 
 
 def parse_duration(text: str) -> float:

@@ -30,6 +30,8 @@ _NO_PROCESSES = ("request", "result")
 _HOLDERS = (dict, list)
 _LAST = frozenset("dDsS")
 """How a field's name ends that may hold a pid by it."""
+_NONE = frozenset(["id", "kind", "threadId", "turnId", "sessionId", "jobClass", "status", "pid"])
+"""Fields that most records have and whose names end so, but tell no further process."""
 
 
 def hostname_of(record: Mapping[str, Json]) -> str | None:
@@ -86,7 +88,7 @@ def other_pids(record: Mapping[str, Json]) -> Iterator[tuple[str, int]]:
         if isinstance(value, _HOLDERS):
             if key not in _NO_PROCESSES:
                 yield from _pids_in(key, value, _names_pid(key), _DEEPEST)
-        elif key[-1:] in _LAST and key != "pid" and _names_pid(key):
+        elif key[-1:] in _LAST and key not in _NONE and _names_pid(key):
             yield from _pids_in(key, value, True, 0)
 
 

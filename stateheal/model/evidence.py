@@ -109,6 +109,11 @@ class Evidence:
     """Rollouts' word on turns, by thread and turn id."""
 
     @cached_property
+    def directories(self) -> frozenset[str]:
+        """The names among ``names`` under which a directory stands."""
+        return frozenset(each.name for each in self.names if each.is_directory)
+
+    @cached_property
     def dialect(self) -> Dialect:
         """Its companion's ways; the common ones where nobody knows it."""
         return self.recognition.dialect if self.recognition else CODEX

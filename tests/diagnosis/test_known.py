@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -11,13 +12,14 @@ import pytest
 from hypothesis import given
 
 from stateheal.diagnosis import plan as planning
+from stateheal.diagnosis.change import apply
 from stateheal.diagnosis.job import Known
 from stateheal.diagnosis.plan import make_plan
 from stateheal.diagnosis.view import View
 from stateheal.evidence.discover import discover
 from stateheal.evidence.schema import violations
 from stateheal.model.evidence import Evidence
-from stateheal.model.plan import Draft
+from stateheal.model.plan import Change
 from stateheal.model.request import Settings
 from stateheal.values import replace
 from tests.bench.trees import make_tree
@@ -26,14 +28,19 @@ from tests.diagnosis.test_pairs import ALL, IDENT, PAIRS, possible
 from tests.support import FIELD_DATA, Tree, done, job, lay_out, settle, write_json
 
 
-def at_everything(view: View, draft: Draft) -> View:
+def at_everything(view: View, after: View) -> View:
     """A further pass that looks at all jobs and remembers nothing."""
-    return replace(view, draft=draft, touched=None, known=Known())
+    return replace(after, touched=None, known=Known())
+
+
+def from_scratch(view: View, changes: Sequence[Change]) -> View:
+    """What a repair leaves, with nothing taken over from before it."""
+    return replace(view, draft=apply(view.draft, changes), known=Known())
 
 
 def compare(evidence: Evidence) -> None:
     quick = make_plan(evidence, Settings(), violations)
-    with mock.patch.object(planning, "_changed", at_everything):
+    with mock.patch.object(planning, "_changed", at_everything), mock.patch.object(View, "after", from_scratch):
         slow = make_plan(evidence, Settings(), violations)
     assert quick == slow
 

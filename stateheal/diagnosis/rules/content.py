@@ -57,6 +57,8 @@ def _too_deep(view: View, name: str, reason: str) -> Iterator[Diagnosed]:
 
 def _unknown_statuses(view: View) -> Iterator[Diagnosed]:
     for job in view.jobs:
+        if job.ended or len(job.active_sides) == len(job.sides):
+            continue
         known = job.dialect.active | job.dialect.finished | {None}
         unknown = {status_of(side, job.dialect) for side in job.sides} - known
         if unknown:

@@ -26,7 +26,7 @@ _NO_PROCESS = ("no-pid", "no-pid-yet", "unrecorded-process")
 def find_index_behind(view: View) -> Iterator[Diagnosed]:
     """The job file has the end, the index still says active."""
     for job in view.jobs:
-        if job.record is not None and is_finished(job.record, job.dialect) and is_active(job.entry, job.dialect):
+        if job.is_split and is_finished(job.record, job.dialect) and is_active(job.entry, job.dialect):
             status = status_of(job.record, job.dialect)
             yield from _behind(view, job, INDEX_BEHIND, f"the job file says {status}, the index still active")
 
@@ -34,7 +34,7 @@ def find_index_behind(view: View) -> Iterator[Diagnosed]:
 def find_file_behind(view: View) -> Iterator[Diagnosed]:
     """The index has the end, the job file still says active."""
     for job in view.jobs:
-        if job.entry is not None and is_finished(job.entry, job.dialect) and is_active(job.record, job.dialect):
+        if job.is_split and is_finished(job.entry, job.dialect) and is_active(job.record, job.dialect):
             status = status_of(job.entry, job.dialect)
             yield from _behind(view, job, FILE_BEHIND, f"the index says {status}, the job file still active")
 
@@ -87,9 +87,9 @@ def _adopting(job: Job, rule: Rule, owners_to_recheck: tuple[Owner, ...], log: s
 def find_ending_conflict(view: View) -> Iterator[Diagnosed]:
     """Both records are finished, and differently."""
     for job in view.jobs:
-        ended = [side for side in job.sides if is_finished(side, job.dialect)]
-        if job.entry is not None and job.record is not None and len(ended) == 2:
-            yield from _conflict(view, job, job.entry, job.record)
+        if job.entry is not None and job.record is not None:
+            if job.ended:
+                yield from _conflict(view, job, job.entry, job.record)
         elif len(job.sides) == 1 and not (job.has_file and job.record is None):
             yield from _leftover(view, job)
 
@@ -118,6 +118,8 @@ def _leftover(view: View, job: Job) -> Iterator[Diagnosed]:
     """A completed job that still carries an orphan's message: the plugin would show it as an error."""
     sides = (job.entry, job.record)
     if any(side is not None and side.get("status") != "completed" for side in sides):
+        return
+    if all(side is None or side.get("errorMessage") is None for side in sides):
         return
     entry, record = ({"errorMessage": GONE} if side and is_orphan_message(side) else {} for side in sides)
     if entry or record:

@@ -14,7 +14,7 @@ from stateheal.model.evidence import Answer, BrokerFacts
 from stateheal.model.findings import Severity
 from stateheal.model.layout import status_of
 from stateheal.model.liveness import Liveness
-from stateheal.model.records import entries_of, own_times, text_of
+from stateheal.model.records import entries_of, text_of
 from stateheal.model.turns import TurnEnd
 from stateheal.text import quoted
 from stateheal.values import replace
@@ -34,7 +34,7 @@ def find_lives_on(view: View) -> Iterator[Diagnosed]:
             continue
         status = status_of(job.sides[0], job.dialect)
         message = f"recorded as {status}, but its worker lives: pid {seen.pid}, with --job-id {ident}"
-        ended = max((moment for side in job.sides for moment in own_times(side, view.now)), default=None)
+        ended = max(view.times(job), default=None)
         since = "" if ended is None else f"the record was closed {describe_age(ended, view.now)}; "
         helps = f"{since}to end it: stateheal stop {quoted(ident)}"
         yield Diagnosed(job_finding(view, job, LIVES_ON, message, helps)._replace(pid=seen.pid))
@@ -125,7 +125,7 @@ def find_agent_lives(view: View) -> Iterator[Diagnosed]:
             continue
         for name, pid in dict.fromkeys(each for others in job.others for each in others):
             seen = view.evidence.life().by_pid.get(pid)
-            times = [moment for side in job.sides for moment in own_times(side, view.now)] if seen is not None else []
+            times = view.times(job) if seen is not None else ()
             if seen is None or seen.zombie or seen.kernel or seen.created is None or not times:
                 continue
             if min(times) - MINUTE <= seen.created <= max(times):

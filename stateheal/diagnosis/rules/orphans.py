@@ -16,7 +16,7 @@ from stateheal.model.dialect import Dialect
 from stateheal.model.findings import Severity
 from stateheal.model.liveness import Liveness, Verdict
 from stateheal.model.plan import Change, Patch
-from stateheal.model.records import is_finished, own_times, pid_of
+from stateheal.model.records import is_finished, pid_of
 
 
 def _find_orphans(view: View, rule: Rule) -> Iterator[Diagnosed]:
@@ -65,7 +65,7 @@ def find_unsafe(view: View) -> Iterator[Diagnosed]:
 
 
 def _nulled(side: Record | None, dialect: Dialect) -> Patch:
-    if side is None or not is_finished(side, dialect) or side.get("pid") is None:
+    if side is None or side.get("pid") is None or not is_finished(side, dialect):
         return {}
     pid = pid_of(side["pid"])
     sound = pid is not None and pid > 1 and not isinstance(side["pid"], str)
@@ -82,7 +82,7 @@ def _diagnose(view: View, job: Job, rule: Rule) -> Iterator[Diagnosed]:
     verdict = view.judge(job).verdict
     last = view.last_sign(job)
     log = view.evidence.logs.get(job.id)
-    recorded = max((moment for side in job.sides for moment in own_times(side, view.now)), default=None)
+    recorded = max(view.times(job), default=None)
     evidence = "no sign of life is recorded" if last is None else f"last sign of life {describe_age(last, view.now)}"
     if log is not None and recorded is not None and abs(log.mtime - recorded) > MINUTE:
         evidence = describe_activity(recorded, log.mtime, view.now)

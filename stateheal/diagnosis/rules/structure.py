@@ -34,6 +34,8 @@ from stateheal.model.records import (
     text_of,
 )
 
+_TOLD = ("status", *IDENTITY)
+"""What an entry says of its job as long as its job file does."""
 ROOM = 40
 """Entries up to which one may be added: the plugin's next tasks need the rest."""
 
@@ -136,7 +138,7 @@ def find_stubs(view: View) -> Iterator[Diagnosed]:
     for job in view.jobs if view.dialect.stubs else ():
         if job.entry is None or job.record is None:
             continue
-        lacking = [key for key in ("status", *IDENTITY) if text_of(job.record, key) and key not in job.entry]
+        lacking = [key for key in _TOLD if key not in job.entry and text_of(job.record, key)]
         if not lacking:
             continue
         message = f"its index entry lacks {', '.join(lacking)}: an update of a row that was lost already"
