@@ -113,7 +113,7 @@ def rewrite(document: Document, value: Json) -> bytes:
 
     New object keys go last. Array items are matched by equality, and by ``id`` where they are objects with one.
     """
-    quick = plain_text(value) if document.plain and _in_order(document.value, value) else None
+    quick = plain_text(value, len(document.data)) if document.plain and _in_order(document.value, value) else None
     return rewrite_carefully(document, value) if quick is None else quick
 
 

@@ -7,13 +7,16 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from stateheal.formats import jsontext
 from stateheal.formats.jsonedit import rewrite, rewrite_carefully
 from stateheal.formats.jsontext import (
     Document,
@@ -36,6 +39,14 @@ values = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4), max_leaves=12
 )
 objects = st.dictionaries(texts, values, max_size=5)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick() -> Iterator[None]:
+    """What is shown here is shown of orjson; the careful half is called by its name."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jsontext._Quick, "module", orjson)
+        yield
 
 
 def document(text: str) -> Document:
@@ -295,9 +306,19 @@ def test_the_quick_edit_never_disagrees_with_the_careful_one(pair: tuple[Any, An
     before = parse(text) if text is not None else None
     assume(not _has_exponent(write(new).decode()))
     if isinstance(before, Document):
+        assert _has_exponent(before.text) or text == (stringify(old) + "\n").encode()
         # What a repair leaves alone stays the very same object, as it does in a draft.
         assert before.plain and rewrite(before, new) == rewrite_carefully(before, new)
         assert rewrite(before, _shared(before.value, new)) == rewrite_carefully(before, new)
+
+
+def test_orjson_is_imported_when_it_pays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jsontext._Quick, "module", None)
+    monkeypatch.setattr(jsontext._Quick, "so_far", 0)
+    text = (stringify({"a": "x" * 2**20}) + "\n").encode()
+    plain = [isinstance(each := parse(text), Document) and each.plain for _ in range(5)]
+    assert plain == [False, False, False, True, True] and write_plain({"a": 1}) == b'{\n  "a": 1\n}\n'
+    assert jsontext._Quick.module is orjson
 
 
 @pytest.mark.parametrize(
