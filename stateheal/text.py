@@ -11,9 +11,11 @@ import os
 import re
 from collections.abc import Iterable
 
+from stateheal.patterns import pattern
+
 # C0 and C1 controls, DEL, bidi marks and isolates, line and paragraph separators, zero-width and tag characters,
 # byte order mark, lone surrogates.
-_HOSTILE = re.compile(
+_HOSTILE = pattern(
     "[\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u0600-\u0605\u06dd\u070f\u08e2\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
     "\ud800-\udfff\U000e0000-\U000e0fff]"
 )
@@ -63,8 +65,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {near}?" if near else ""
 
 
-_PLAIN_ON_WINDOWS = re.compile(r"[\w@+=:,./-]+", re.ASCII)
-_EXPANDED = re.compile(r"""[$`"%!]|\\\\(?!\\*$)""")
+_PLAIN_ON_WINDOWS = pattern(r"[\w@+=:,./-]+", re.ASCII)
+_EXPANDED = pattern(r"""[$`"%!]|\\\\(?!\\*$)""")
 """What one of the shells there would take for more than itself, even between double quotes."""
 
 

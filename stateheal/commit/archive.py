@@ -16,8 +16,8 @@ from types import ModuleType
 
 from stateheal.commit.manifest import Item, as_json, check_head, items_in
 from stateheal.commit.ustar import packed
+from stateheal.digests import sha256
 from stateheal.errors import DamagedArchive
-from stateheal.formats.digest import sha256
 from stateheal.fs.directory import open_directory
 from stateheal.fs.output import write_all
 from stateheal.system.disk import sync

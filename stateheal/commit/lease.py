@@ -8,7 +8,6 @@ Where there are no leases (another system, another owner, a network file system)
 from __future__ import annotations
 
 import errno
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -18,6 +17,7 @@ try:
     import fcntl
 
     _HAS_LEASES = hasattr(fcntl, "F_SETLEASE") and hasattr(fcntl, "F_SETSIG")
+    _SIGURG = __import__("_signal").SIGURG  # the C module: "signal" itself makes an enum of every signal there is
 except ImportError:  # Windows
     _HAS_LEASES = False
 
@@ -69,7 +69,7 @@ def can_lease(fd: int) -> bool:
 def _take(fd: int, name: str) -> bool:
     try:
         # A broken lease sends a signal; this one is ignored unless somebody asks for it.
-        fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(fd, fcntl.F_SETSIG, _SIGURG)
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
     except OSError as error:
         if error.errno == errno.EAGAIN:

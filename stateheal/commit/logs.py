@@ -12,6 +12,7 @@ import stat
 from contextlib import suppress
 
 from stateheal.commit.files import named_errors
+from stateheal.digests import new_sha256
 from stateheal.errors import Conflict, WriteError
 from stateheal.fs.directory import Directory
 from stateheal.fs.output import write_all
@@ -55,11 +56,9 @@ def records_beside(log: str) -> tuple[str, ...]:
 
 def log_state(folder: Directory, name: str) -> LogState:
     """A log's identity and digest. Raises ``OSError``."""
-    import hashlib
-
-    sha, last = hashlib.sha256(), b"\n"
+    last = b"\n"
     with folder.regular(name) as (fd, info):
-        left = info.size
+        sha, left = new_sha256(info.size), info.size
         while left and (chunk := os.read(fd, min(_CHUNK, left))):
             sha.update(chunk)
             last = chunk[-1:]
@@ -72,9 +71,7 @@ def tail_after(folder: Directory, name: str, size: int, sha256: str) -> tuple[Fi
 
     Raises ``OSError``.
     """
-    import hashlib
-
-    sha = hashlib.sha256()
+    sha = new_sha256(size)
     with folder.regular(name) as (fd, info):
         if not size <= info.size <= size + _LONGEST_TAIL:
             return info, None

@@ -13,9 +13,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from stateheal.formats.digest import sha256
+from stateheal.digests import sha256
 from stateheal.fs.directory import TEMP_PREFIX
 from stateheal.model.disk import JOBS, FileStat
+from stateheal.patterns import pattern
 from stateheal.values import NamedTuple
 
 TYPE_CHECKING = False
@@ -35,7 +36,7 @@ _OF_THE_SYSTEM = ("security.capability", "trusted.")
 """Attributes that no file of a workspace needs."""
 _DEEPEST = 3
 _LONGEST = 255
-_DIGEST = re.compile(r"[0-9a-f]{64}")
+_DIGEST = pattern(r"[0-9a-f]{64}")
 
 
 class State(NamedTuple):

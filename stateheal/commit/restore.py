@@ -22,8 +22,8 @@ from stateheal.commit.removal import Removal
 from stateheal.commit.resume import remove_emptied, remove_leftovers
 from stateheal.commit.run_writer import RunWriter
 from stateheal.commit.swap import Replacement, Swap
+from stateheal.digests import sha256
 from stateheal.errors import Conflict, Refused, StatehealError, WriteError
-from stateheal.formats.digest import sha256
 from stateheal.fs.directory import Directory, Folders
 from stateheal.model.disk import INDEX, FileStat
 from stateheal.values import NamedTuple

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -18,9 +17,10 @@ from stateheal.errors import DamagedArchive, JournalError, Refused, StatehealErr
 from stateheal.fs.directory import TEMP_PREFIX, Folders, open_directory
 from stateheal.model.disk import INDEX, JOBS
 from stateheal.model.report import Diff, Restored
+from stateheal.patterns import pattern
 
 _TO_WRITE = 0o700
-_STATE_NAME = re.compile(r"(?s)(?:.*-)?[0-9a-f]{12}(?:[0-9a-f]{4})?")
+_STATE_NAME = pattern(r"(?s)(?:.*-)?[0-9a-f]{12}(?:[0-9a-f]{4})?")
 """Of a directory that keeps the state of a workspace (field guide sections 1 and 11)."""
 
 

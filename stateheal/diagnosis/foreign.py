@@ -5,14 +5,13 @@ A day after the last sign of life it is over, whatever it was; ``--assume-local`
 
 from __future__ import annotations
 
-import re
-
 from stateheal.diagnosis.case import Case
 from stateheal.formats.times import DAY
+from stateheal.patterns import pattern
 
-_WINDOWS_PATH = re.compile(r"[A-Za-z]:[\\/]|[\\/]{2}[^\\/]")
+_WINDOWS_PATH = pattern(r"[A-Za-z]:[\\/]|[\\/]{2}[^\\/]")
 r"""A drive, ``\\server\share``, ``\\?\C:``, and as git says it: ``//wsl.localhost/…``, ``//wsl$/…``."""
-_POSIX_PATH = re.compile(r"/(?!/[^/])")
+_POSIX_PATH = pattern(r"/(?!/[^/])")
 _HINT = "; --assume-local if it was this one"
 _YOUNG = 1.0
 """Seconds by which a creation time may be off."""

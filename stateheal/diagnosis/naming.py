@@ -12,6 +12,7 @@ from posixpath import normpath
 
 from stateheal.diagnosis.case import base_of, only_asks, values_of
 from stateheal.model.look import Look, Seen
+from stateheal.patterns import pattern
 
 _LONG_ENOUGH = 8
 """Characters from which on an id is not found by chance."""
@@ -22,7 +23,7 @@ _READERS = frozenset(
         *("tail", "tar", "vi", "view", "vim", "watch"),
     )
 )
-_ENDINGS = re.compile(r"\.(?:json|log|pid)$")
+_ENDINGS = pattern(r"\.(?:json|log|pid)$")
 
 
 def names(seen: Seen, option: str, name: str) -> bool:

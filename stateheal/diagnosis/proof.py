@@ -13,8 +13,9 @@ from itertools import pairwise
 from stateheal.diagnosis.case import values_of
 from stateheal.model.liveness import HostFacts, Owner, ProcessFacts
 from stateheal.model.records import pid_of
+from stateheal.patterns import pattern
 
-_SCRIPT = re.compile(r".*\.(?:mjs|js|cjs|ts)")
+_SCRIPT = pattern(r".*\.(?:mjs|js|cjs|ts)")
 _SAME_MOMENT = 0.05
 """Seconds: a record tells milliseconds, systems reckon in less."""
 _COMMANDS = frozenset({"task", "review", "adversarial-review", "run", "rescue", "delegate"})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from stateheal.formats.digest import text_digest
+from stateheal.digests import text_digest
 from stateheal.model.records import text_of
 from stateheal.model.turns import LostJob, RolloutTurn, TurnEnd
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
-from copy import copy
 from functools import cache
 from pathlib import Path
 
@@ -64,7 +63,8 @@ class Auditor:
 
     def afresh(self) -> Auditor:
         """The same, but that it looks at the process table anew: for what is judged once more before a write."""
-        again = copy(self)
+        again = object.__new__(Auditor)
+        vars(again).update(vars(self))
         again.life = _lasting(self.world.processes.look, _LOOK_AGE)
         return again
 

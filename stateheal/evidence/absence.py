@@ -6,13 +6,13 @@ A directory on a file system that is not mounted now, and one of another system,
 from __future__ import annotations
 
 import os
-import re
 import sys
 
 from stateheal.model.evidence import Absence
+from stateheal.patterns import pattern
 
 _TABLE = "/etc/fstab"
-_OCTAL = re.compile(r"\\([0-7]{3})")
+_OCTAL = pattern(r"\\([0-7]{3})")
 
 
 def look_above(home: str) -> Absence:

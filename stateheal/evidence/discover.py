@@ -30,11 +30,12 @@ from stateheal.evidence.roots import (
 from stateheal.model.disk import INDEX, JOBS, Place
 from stateheal.model.places import Looked
 from stateheal.model.problems import Problem
+from stateheal.patterns import pattern
 from stateheal.system.paths import config_dir
 from stateheal.text import nearest, quoted
 from stateheal.values import NamedTuple, replace
 
-_NAME = re.compile(r"(?s)(?:.*-)?(?:[0-9a-f]{16}|[0-9a-f]{12})")
+_NAME = pattern(r"(?s)(?:.*-)?(?:[0-9a-f]{16}|[0-9a-f]{12})")
 
 
 class Discovery(NamedTuple):

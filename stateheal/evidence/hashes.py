@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from stateheal.formats.digest import sha256
+from stateheal.digests import sha256
 from stateheal.system.paths import real_path, spellings
 
 

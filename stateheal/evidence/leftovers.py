@@ -8,13 +8,14 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
+from stateheal.digests import sha256
 from stateheal.evidence.hashes import workspace_hash
 from stateheal.evidence.snapshot import read_snapshot
-from stateheal.formats.digest import sha256
 from stateheal.formats.jsontext import Json
 from stateheal.fs.directory import Directory, folder_of, own_name, parse_own_name
 from stateheal.model.disk import Name, Place, Snapshot
 from stateheal.model.records import pid_of, text_of
+from stateheal.patterns import pattern
 from stateheal.system.paths import real_path
 
 _JOB_IS_OVER = 60.0
@@ -22,7 +23,7 @@ _JOB_IS_OVER = 60.0
 Originals = Callable[[str, Path], Mapping[str, "frozenset[str]"]]
 """By run and workspace: the digests of the bytes that each file had before that run."""
 _RECORDS = (".json", ".log")
-_TEMPORARY = re.compile(r".*(\.tmp|\.temp|~|\.swp)|.*\.tmp[.-].*", re.DOTALL)
+_TEMPORARY = pattern(r".*(\.tmp|\.temp|~|\.swp)|.*\.tmp[.-].*", re.DOTALL)
 
 
 def stray_names(folder: Directory, listing: Mapping[str, bool], prefix: str) -> Iterator[Name]:

@@ -16,9 +16,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from stateheal.formats.digest import text_digest
+from stateheal.digests import text_digest
 from stateheal.formats.times import parse_time
 from stateheal.model.turns import RolloutTurn, TurnEnd, TurnFacts
+from stateheal.patterns import pattern
 from stateheal.text import shorten
 from stateheal.values import dataclass, field
 
@@ -26,14 +27,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import IO, Any
 
-_NAME = re.compile(
+_NAME = pattern(
     r"rollout-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-(?P<thread>.+?)(?:_(?P<rollout>[^_]+))?\.jsonl(?P<packed>\.zst)?"
 )
 _MAX_LINE = 32 * 1024 * 1024
 _STARTED = ("task_started", "turn_started")
 _COMPLETED = ("task_complete", "turn_complete")
 _WORDS = (*_STARTED, *_COMPLETED, "turn_aborted", "user_message", "thread_rolled_back", "error")
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_UUID = pattern(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MARKS = tuple(f'"{word}"'.encode() for word in _WORDS)
 
 

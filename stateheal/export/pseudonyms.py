@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from stateheal.dialects.table import DIALECTS
 from stateheal.fs.directory import parse_own_name
 from stateheal.model.records import is_plain_id
+from stateheal.patterns import pattern
 from stateheal.values import dataclass, field
 
 
@@ -34,16 +35,16 @@ _HARMLESS_NAMES = words(
     " broker.log"
 )
 """Parts of a path that are the same on everybody's machine."""
-_HARMLESS_FORM = re.compile(r"[A-Za-z]:|cxc-[A-Za-z0-9]{6}")
+_HARMLESS_FORM = pattern(r"[A-Za-z]:|cxc-[A-Za-z0-9]{6}")
 """A drive; the broker's directory of chance."""
 _KNOWN_ENDS = words("json jsonl log lock done request events crashed tmp temp old bak swp d sock pid")
-_SIMPLE_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
+_SIMPLE_ID = pattern(r"[A-Za-z0-9_-]{1,80}")
 OF_A_JOB = ("job.json", "log.log")
 """What stands in the directory of a job, where a companion keeps one for each (field guide section 11)."""
 _OWN_STEMS = frozenset(["", "state", "jobs"]) | {(each.broker or "").partition(".")[0] for each in DIALECTS}
 """Of the names of companions' own files in a workspace."""
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-_DAMAGE = re.compile("[\x00-\x1f\ufeff\udc80-\udcff]")
+_LONE_SURROGATE = pattern("[\ud800-\udfff]")
+_DAMAGE = pattern("[\x00-\x1f\ufeff\udc80-\udcff]")
 
 
 def is_simple_id(text: str) -> bool:

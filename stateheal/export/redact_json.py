@@ -13,23 +13,24 @@ from collections.abc import Iterator
 
 from stateheal.export.pseudonyms import Pseudonyms
 from stateheal.export.redact_rules import CHILDREN, is_literal, key_instead, number_instead, text_instead
+from stateheal.patterns import pattern
 
 _PLAIN = r'[^\x00-\x20{}\[\],:"]'
-_TOKEN = re.compile(
+_TOKEN = pattern(
     rf'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[ \t\n\r]+|[\x00-\x1f{{}}\[\],:]|{_PLAIN}+(?: {_PLAIN}+)*', re.DOTALL
 )
 """A string, which may be cut at the end of the text; layout; a bracket, comma or colon; or anything else.
 
 A number, ``true``, or words that belong nowhere: those are one token with their spaces, whose places say something too.
 """
-_COLON = re.compile(r"[ \t\n\r]*:")
-_OBJECT = re.compile(r'\{[ \t\n\r]*"(?:[^"\\\x00-\x1f]|\\.)*"[ \t\n\r]*:', re.DOTALL)
+_COLON = pattern(r"[ \t\n\r]*:")
+_OBJECT = pattern(r'\{[ \t\n\r]*"(?:[^"\\\x00-\x1f]|\\.)*"[ \t\n\r]*:', re.DOTALL)
 """The beginning of an object. No string can hold one, because of its quotes: a string before it was cut."""
-_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
-_UNIT = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})|\\.?|[^\\]', re.DOTALL)
-_ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})')
-_KEPT = re.compile("[\x00-\x1f\ufeff\udc80-\udcff]")
-_FOREIGN = re.compile("[\udc80-\udcff]")
+_NUMBER = pattern(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_UNIT = pattern(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})|\\.?|[^\\]', re.DOTALL)
+_ESCAPE = pattern(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})')
+_KEPT = pattern("[\x00-\x1f\ufeff\udc80-\udcff]")
+_FOREIGN = pattern("[\udc80-\udcff]")
 
 
 def redact_json(data: bytes, pseudonyms: Pseudonyms, kind: str, whole: bool) -> bytes:

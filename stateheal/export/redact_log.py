@@ -6,14 +6,13 @@ came to its end.
 
 from __future__ import annotations
 
-import re
-
 from stateheal.export.pseudonyms import Pseudonyms
 from stateheal.export.redact_rules import ISO_TIME, TITLES, split_phrase
+from stateheal.patterns import pattern
 
-_STAMP = re.compile(rf"\[{ISO_TIME}\] ")
+_STAMP = pattern(rf"\[{ISO_TIME}\] ")
 _STARTED = "|".join([*TITLES, "Codex task thread", "Codex review thread"])
-_PHRASES = re.compile(
+_PHRASES = pattern(
     rf"Starting (?:(?:{_STARTED})\.)?|Queued for background execution\.|Thread ready |Turn started |Turn completed\.?"
     r"|Turn interrupted\.|Turn failed\.?|Codex error: ?|Requested Codex turn interrupt |Cancelled by user\."
     r"|Reviewer started: |Reviewer finished\.|Review output captured\.|Review output|Assistant message captured: "
@@ -21,7 +20,7 @@ _PHRASES = re.compile(
     r"|Command (?:completed|failed): |Final output"
     r"|Orphaned: (?:pid [0-9]{1,10} (?:no longer alive|now belongs to another process))?|Terminated by SIG[A-Z0-9]{2,8}"
 )
-_IN_BRACKETS = re.compile(r"\(([^()\s\x00-\x1f]+)\)(\.?)")
+_IN_BRACKETS = pattern(r"\(([^()\s\x00-\x1f]+)\)(\.?)")
 
 
 def redact_log(data: bytes, pseudonyms: Pseudonyms) -> bytes:

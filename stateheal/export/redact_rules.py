@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from stateheal.dialects.table import DIALECTS
 from stateheal.export.pseudonyms import Pseudonyms, words
 from stateheal.model.records import TIME_FIELDS
+from stateheal.patterns import pattern
 
 ISO_TIME = r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-]\d{2}:?\d{2})"
 TITLES = ("Codex Task", "Codex Resume", "Codex Review", "Codex Adversarial Review", "Codex Stop Gate Review")
@@ -26,7 +27,7 @@ KNOWN_KEYS = words(
 """Names that the plugin, forks or stateheal write: they say nothing about anybody."""
 OWN_OBJECTS = frozenset({"index", "config", "record", "owner", "broker"})
 """Objects whose keys programs choose: one that looks like a program's stays even if it is not known."""
-IDENTIFIER = re.compile(r"(?=.{1,40}\Z)[a-z]+(?:_[a-z]+|[A-Z][a-z]+)*")
+IDENTIFIER = pattern(r"(?=.{1,40}\Z)[a-z]+(?:_[a-z]+|[A-Z][a-z]+)*")
 """Words in camelCase or snake_case. No digits: a token or a hash has some."""
 CHILDREN: Mapping[tuple[str, str], str] = {
     ("index", "jobs"): "entries",
@@ -51,20 +52,20 @@ _WORDS: Mapping[str, frozenset[str]] = {
     "stopReviewGate": frozenset({"true", "false", "on", "off"}),
 }
 _FORMS: Mapping[str, re.Pattern[str]] = {
-    "pid": re.compile(r"-?[0-9]{1,10}"),
-    "pidStartTime": re.compile(r"linux:[0-9]{1,18}"),
-    "pidIdentity": re.compile(r"linux:[0-9]{1,18}"),
-    "bootId": re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
-    "pidNamespace": re.compile(r"pid:\[[0-9]{1,10}\]"),
+    "pid": pattern(r"-?[0-9]{1,10}"),
+    "pidStartTime": pattern(r"linux:[0-9]{1,18}"),
+    "pidIdentity": pattern(r"linux:[0-9]{1,18}"),
+    "bootId": pattern(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
+    "pidNamespace": pattern(r"pid:\[[0-9]{1,10}\]"),
 }
-_TIME = re.compile(ISO_TIME)
+_TIME = pattern(ISO_TIME)
 LONGEST_PID = 10
 """Digits; what is longer is no pid anywhere."""
 _NUMBERS: Mapping[str, int] = {"version": 6, "pid": LONGEST_PID, "startTicks": 18}
 """Keys whose numbers stay, up to this many characters; so do those of any other key that ends in pid."""
 _PATHS = frozenset({"workspaceRoot", "logFile", "pidFile", "sessionDir", "cwd"})
-_ABSOLUTE = re.compile(r"(?:/|~/|[A-Za-z]:[\\/]|\\\\)\S*")
-_OWN_MESSAGES = re.compile(
+_ABSOLUTE = pattern(r"(?:/|~/|[A-Za-z]:[\\/]|\\\\)\S*")
+_OWN_MESSAGES = pattern(
     r"Orphaned: (?:pid [0-9]{1,10} (?:no longer alive|now belongs to another process)"
     rf"|no pid recorded, silent since {ISO_TIME})?"
     r"|Terminated by SIG[A-Z0-9]{2,8}|Timed out after [0-9.]{1,9} (?:ms|s|min|h|d)|Cancelled by user\."

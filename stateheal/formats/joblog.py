@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 
+from stateheal.patterns import pattern
 from stateheal.values import NamedTuple
 
-_LINE = re.compile(r"^\[\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[^\]\n]*\] ?", re.MULTILINE)
+_LINE = pattern(r"^\[\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[^\]\n]*\] ?", re.MULTILINE)
 _ANSWERS = ("Final output", "Review output", "Assistant message")
 """Titles of blocks that hold an answer, the best first."""
 

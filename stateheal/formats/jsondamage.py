@@ -12,21 +12,22 @@ import re
 from functools import lru_cache
 
 from stateheal.formats.jsontext import Json, parse_strictly
+from stateheal.patterns import pattern
 
 _USUAL = ("  ", "\t")
-_FIRST_LINE = re.compile(r'[ \t\r]*\n([ \t]+)"')
-_OF_LINES = re.compile(r"[ \t\r]*(?:,[ \t\r]*(?:[\n\0]|\Z)|\n[ \t]*[}\]]|\0|\n?\Z)")
-_OF_ONE_LINE = re.compile(r'[ \t\n\r]*(?:,[ \t\n\r]*(?:["\0]|\Z)|\}[ \t\n\r]*(?:[,\]}{\0]|\Z)|\0|\Z)')
-_OF_ALL = re.compile(r'[ \t\n\r]*(?:,[ \t\n\r]*(?:["\0]|\Z)|\}[ \t\n\r]*(?:[}{\0]|\Z)|\0|\Z)')
+_FIRST_LINE = pattern(r'[ \t\r]*\n([ \t]+)"')
+_OF_LINES = pattern(r"[ \t\r]*(?:,[ \t\r]*(?:[\n\0]|\Z)|\n[ \t]*[}\]]|\0|\n?\Z)")
+_OF_ONE_LINE = pattern(r'[ \t\n\r]*(?:,[ \t\n\r]*(?:["\0]|\Z)|\}[ \t\n\r]*(?:[,\]}{\0]|\Z)|\0|\Z)')
+_OF_ALL = pattern(r'[ \t\n\r]*(?:,[ \t\n\r]*(?:["\0]|\Z)|\}[ \t\n\r]*(?:[}{\0]|\Z)|\0|\Z)')
 """What stands behind a whole value: a quote that is not escaped ends it too early."""
-_CLOSED = re.compile(r"[ \t\n\r,]*\}")
-_CLOSED_LINE = re.compile(r"[ \t\n\r,]*\}(?:[ \t\r]*,?[ \t\r]*(?:[\n\0]|\Z)|\{)")
+_CLOSED = pattern(r"[ \t\n\r,]*\}")
+_CLOSED_LINE = pattern(r"[ \t\n\r,]*\}(?:[ \t\r]*,?[ \t\r]*(?:[\n\0]|\Z)|\{)")
 _HOLE = "\0\0"
 _LENIENT = json.JSONDecoder(strict=False)
-_JUNK = re.compile(r'[^"\[\]{},:]+')
-_NEXT = re.compile(r'[ \t\n\r]*,(?=[ \t\n\r]*")|[ \t\n\r]*(?=\})')
-_CANDIDATE = re.compile(r',(?=[ \t\n\r]*"(?:[^"\\\x00-\x1f]|\\.)*"[ \t\n\r]*:)')
-_KEY_BEFORE_VALUE = re.compile(r'[ \t\n\r,]*"(?:[^"\\]|\\.)*"[ \t\n\r]*:[ \t\n\r]*', re.DOTALL)
+_JUNK = pattern(r'[^"\[\]{},:]+')
+_NEXT = pattern(r'[ \t\n\r]*,(?=[ \t\n\r]*")|[ \t\n\r]*(?=\})')
+_CANDIDATE = pattern(r',(?=[ \t\n\r]*"(?:[^"\\\x00-\x1f]|\\.)*"[ \t\n\r]*:)')
+_KEY_BEFORE_VALUE = pattern(r'[ \t\n\r,]*"(?:[^"\\]|\\.)*"[ \t\n\r]*:[ \t\n\r]*', re.DOTALL)
 _MAX_CANDIDATES = 50
 
 

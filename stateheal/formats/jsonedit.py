@@ -15,10 +15,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from stateheal.formats.jsontext import Document, Json, as_bytes, as_node_decodes, one_line, plain_text, same, stringify
+from stateheal.patterns import pattern
 from stateheal.values import NamedTuple, dataclass, field
 
-_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-_TOKEN = re.compile(_STRING.pattern + r'|[{}\[\]]|[^\s,:\]}"{\[]+', re.DOTALL)
+_STRING = pattern(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_TOKEN = pattern(_STRING.pattern + r'|[{}\[\]]|[^\s,:\]}"{\[]+', re.DOTALL)
 """A string, a bracket, or a bare word: all that is not space, comma or colon."""
 _STYLE_DEPTH = 5
 

@@ -13,15 +13,16 @@ from types import MappingProxyType
 
 from stateheal.formats.jsondamage import Layout
 from stateheal.formats.jsontext import Json, as_node_decodes, parse_strictly, too_deep
+from stateheal.patterns import pattern
 from stateheal.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_OPENING = re.compile(r"\{")
-_KEY = re.compile(r'[ \t\n\r,]*("(?:[^"\\\x00-\x1f]|\\.)*")[ \t\n\r]*:[ \t\n\r]*', re.DOTALL)
-_MEMBER_BEFORE = re.compile(r"(?:[:\0][ \t\n\r]*|\n[ \t]+)\Z")
+_OPENING = pattern(r"\{")
+_KEY = pattern(r'[ \t\n\r,]*("(?:[^"\\\x00-\x1f]|\\.)*")[ \t\n\r]*:[ \t\n\r]*', re.DOTALL)
+_MEMBER_BEFORE = pattern(r"(?:[:\0][ \t\n\r]*|\n[ \t]+)\Z")
 _MAX_DAMAGES = 200
 """Damaged objects and members of one text after which the rest of it is given up."""
 _MAX_TRIES = 2000
@@ -126,7 +127,7 @@ def _is_cut_number(text: str, value: Json, end: int) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and end == len(text)
 
 
-_PROCESS = re.compile(rb'(?<!\\)"([A-Za-z_]{0,20}[pP][iI][dD])"\s*:')
+_PROCESS = pattern(rb'(?<!\\)"([A-Za-z_]{0,20}[pP][iI][dD])"\s*:')
 
 
 def unread_process(data: bytes, read: Json) -> str | None:

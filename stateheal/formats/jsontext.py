@@ -17,6 +17,7 @@ import json
 import math
 import re
 
+from stateheal.patterns import pattern
 from stateheal.values import NamedTuple
 
 TYPE_CHECKING = False
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 else:
     Json = object
 
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]', re.DOTALL)
+_LONE_SURROGATE = pattern("[\ud800-\udfff]")
+_BRACKET = pattern(r'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]', re.DOTALL)
 _MAX_DEPTH = 200  # well under the interpreter's own limits, so that no later walk over the value can hit them
 _HUGE = 10**401
 _PAYS = 4 << 20

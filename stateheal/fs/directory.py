@@ -16,8 +16,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from stateheal.formats.digest import sha256
+from stateheal.digests import sha256
 from stateheal.model.disk import FileStat
+from stateheal.patterns import pattern
 from stateheal.system.disk import sync
 from stateheal.system.paths import is_plain_on_windows, mode_of, unlimited
 from stateheal.values import NamedTuple
@@ -38,7 +39,7 @@ _KINDS = {
 
 TEMP_PREFIX = ".stateheal-"
 _LONGEST = 120
-_OWN_NAME = re.compile(
+_OWN_NAME = pattern(
     r"\.stateheal-(?:(?P<run>\d{4,}-[0-9TZ]+)|(?P<job>(?:task|review)-[0-9a-z]+-[0-9a-z]{6}))"
     r"-(?P<name>.+)(?P<suffix>\.(?:tmp|old))",
     re.DOTALL,

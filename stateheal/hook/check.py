@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from stateheal.hook.places import NoDigest, hashes, names_in, roots
+from stateheal.hook.places import hashes, names_in, roots
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def in_order(cwd: str, environ: Environ) -> bool:
                     check_workspace(os.path.realpath(os.path.join(root, name)))
                 elif digits in wanted or digits in short:
                     return False  # another companion's: the engine knows them
-    except (NotPlain, NoDigest, OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
+    except (NotPlain, ImportError, OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
         return False
     return True
 

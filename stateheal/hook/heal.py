@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,24 +17,25 @@ from stateheal.commit.journal import Journal
 from stateheal.commit.location import journal_path
 from stateheal.diagnosis.catalogue import RULE_OF
 from stateheal.diagnosis.rules.notices import TURN_RUNNING
+from stateheal.digests import sha256
 from stateheal.engine.commands import heal_found
 from stateheal.engine.configuration import configured_settings
 from stateheal.engine.world import World
 from stateheal.errors import StatehealError
 from stateheal.evidence.discover import discover_in
 from stateheal.evidence.roots import default_roots, is_in_sandbox
-from stateheal.formats.digest import sha256
 from stateheal.formats.times import format_time
 from stateheal.model.findings import Finding, Outcome, Severity
 from stateheal.model.problems import ProblemKind
 from stateheal.model.report import Report
 from stateheal.model.request import Request
+from stateheal.patterns import pattern
 from stateheal.text import printable
 
 _WAIT = 0.3
 """Seconds to wait for another stateheal: it heals the same workspace."""
-_PLAIN = re.compile(r"[A-Za-z0-9_-]{1,80}")
-_HARMLESS = re.compile(r"[A-Za-z0-9 ._/\\:,'~+@()-]{1,300}")
+_PLAIN = pattern(r"[A-Za-z0-9_-]{1,80}")
+_HARMLESS = pattern(r"[A-Za-z0-9 ._/\\:,'~+@()-]{1,300}")
 """What may stand in a cause that is shown: paths and the system's words."""
 _NOT_DONE = (ProblemKind.NOT_WRITTEN, ProblemKind.JOURNAL)
 _TURN = (

@@ -10,12 +10,13 @@ from collections.abc import Iterator, Mapping
 
 from stateheal.errors import Refused
 from stateheal.hook.config import Handler
+from stateheal.patterns import pattern
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_IN_A_SHELL = re.compile(r"""(?:^|[\s/\\"';])stateheal(?:\.exe)?["']?\s+hook(?:$|[\s"';])""")
+_IN_A_SHELL = pattern(r"""(?:^|[\s/\\"';])stateheal(?:\.exe)?["']?\s+hook(?:$|[\s"';])""")
 
 
 def is_own(handler: object) -> bool:

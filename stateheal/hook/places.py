@@ -10,18 +10,14 @@ import os
 import sys
 
 from stateheal.dialects.names import HOMES, TEMP, VARIABLES
+from stateheal.digests import sha256
 from stateheal.system.paths import config_dir, real_path, spellings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any
 
     Environ = Mapping[str, str]
-
-
-class NoDigest(Exception):
-    """This interpreter has no sha256 that could be had at once."""
 
 
 def hashes(cwd: str, environ: Environ) -> set[str]:
@@ -37,8 +33,7 @@ def hashes(cwd: str, environ: Environ) -> set[str]:
     if tree:
         paths.add(real_path(os.path.join(cwd, tree)))
     paths |= {common for path in paths for common in _git_directories(path)}
-    sha256 = _sha256()
-    return {sha256(os.fsencode(each)).hexdigest()[:16] for path in paths for each in spellings(path)}
+    return {sha256(os.fsencode(each))[:16] for path in paths for each in spellings(path)}
 
 
 def _git_directories(path: str) -> list[str]:
@@ -50,16 +45,6 @@ def _git_directories(path: str) -> list[str]:
             return [dot, os.path.realpath(os.path.join(own, file.read(4096).strip()))]
     except (OSError, ValueError):
         return [dot]
-
-
-def _sha256() -> Any:
-    """Without OpenSSL, which ``hashlib`` loads."""
-    for name in ("_sha2", "_sha256", "hashlib"):  # since 3.12, before, at last
-        try:
-            return __import__(name).sha256
-        except (ImportError, AttributeError):
-            continue
-    raise NoDigest
 
 
 def roots(environ: Environ) -> set[str]:

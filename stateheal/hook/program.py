@@ -10,10 +10,11 @@ import sysconfig
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 
+from stateheal.patterns import pattern
 from stateheal.values import NamedTuple
 
 _NAME = "stateheal.exe" if os.name == "nt" else "stateheal"
-_PASSING = re.compile(
+_PASSING = pattern(
     r"(.*?[/\\](?:(?:archive|environments|builds)-v\d+|\.cache[/\\]pipx|pipx[/\\]\.cache))[/\\]", re.DOTALL
 )
 """Where uvx, ``uv run`` and ``pipx run`` make an environment for one run."""

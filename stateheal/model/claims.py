@@ -5,7 +5,6 @@ Field guide section 4.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 
 from stateheal.formats.jsontext import Json
@@ -13,13 +12,14 @@ from stateheal.formats.times import parse_time
 from stateheal.model.dialect import CODEX, Dialect
 from stateheal.model.liveness import Identity
 from stateheal.model.records import pid_of, text_of
+from stateheal.patterns import pattern
 
-_TICKS = re.compile(r"linux:([0-9]{1,18})")
+_TICKS = pattern(r"linux:([0-9]{1,18})")
 _PID = frozenset(a + b + c for a in "pP" for b in "iI" for c in "dD")
 """How the names of fields that hold a pid end."""
 _NO_PIDS = frozenset(["cupid", "insipid", "intrepid", "limpid", "lipid", "rapid", "stupid", "tepid", "torpid", "vapid"])
 """English words that end so. All others may be a companion's: ``childpid`` keeps its process."""
-_LAST_WORD = re.compile(r"[A-Z]?[a-z]+$")
+_LAST_WORD = pattern(r"[A-Z]?[a-z]+$")
 _PID_WORDS = ("pids", "processid", "process_id")
 _DEEPEST = 4
 """Levels below a field of the record that are looked into."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from stateheal.formats.jsontext import Json
@@ -11,9 +10,10 @@ from stateheal.model.findings import Finding
 from stateheal.model.liveness import HostFacts, Liveness, Trial
 from stateheal.model.recognition import Recognition
 from stateheal.model.records import text_of
+from stateheal.patterns import pattern
 from stateheal.values import NamedTuple
 
-_THREAD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,79}")
+_THREAD = pattern(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,79}")
 
 
 def resume_command(thread: str | None) -> str | None:

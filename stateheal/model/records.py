@@ -12,11 +12,12 @@ from stateheal.formats.jsontext import Json
 from stateheal.formats.times import DAY, parse_time
 from stateheal.model.dialect import CODEX, Dialect
 from stateheal.model.layout import status_of
+from stateheal.patterns import pattern
 from stateheal.text import shorten
 
 TIME_FIELDS = ("createdAt", "startedAt", "updatedAt", "completedAt", "cancelledAt")
-_COMPANION_ID = re.compile(r"(?:task|review|adversarial-review|job)-[0-9a-z]{6,12}-[0-9a-z]{4,8}")
-_PLAIN_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,119}")
+_COMPANION_ID = pattern(r"(?:task|review|adversarial-review|job)-[0-9a-z]{6,12}-[0-9a-z]{4,8}")
+_PLAIN_ID = pattern(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,119}")
 
 
 def pid_of(value: Json) -> int | None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from stateheal.patterns import pattern
 from stateheal.report.paint import folded, width_of
 
 # None of these runs a program: a record's text that looks like one of them can do no more than another of them.
-_COMMAND = re.compile(
+_COMMAND = pattern(
     r"(?:(?<=: )|(?<=; ))(stateheal (?:heal|prune|migrate|stop|close|recover)\b.*?)(?=; |, or |$)", re.DOTALL
 )
 _BETWEEN = "; ,"

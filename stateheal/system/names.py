@@ -11,16 +11,15 @@ import ctypes
 import os
 import sys
 
+from stateheal.digests import sha256
 from stateheal.system import kernel32
 
 assert sys.platform == "win32"
 
 
 def _name(path: str) -> str:
-    import hashlib
-
     spelled = os.path.normcase(os.path.realpath(path))
-    return "Global\\stateheal-" + hashlib.sha256(spelled.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return "Global\\stateheal-" + sha256(spelled.encode("utf-8", "surrogatepass"))[:32]
 
 
 def hold(path: str) -> int | None:

@@ -578,6 +578,7 @@ def test_the_short_path_imports_next_to_nothing(command: str, project: Path, iso
         "stateheal.hook.deadline",
         "stateheal.dialects",
         "stateheal.dialects.names",
+        "stateheal.digests",
         "stateheal.system",
         "stateheal.system.paths",
     }

@@ -1,0 +1,36 @@
+"""sha256, for few bytes without OpenSSL: ``hashlib`` loads it, which takes as long as a megabyte does without it."""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import hashlib
+
+_PAYS = 1 << 20
+
+
+def sha256(data: bytes) -> str:
+    """The digest of some bytes, 64 hex digits."""
+    digest = new_sha256(len(data))
+    digest.update(data)
+    return digest.hexdigest()
+
+
+def new_sha256(size: int) -> hashlib._Hash:
+    """What ``hashlib.sha256()`` gives, for about so many bytes."""
+    if size < _PAYS and "hashlib" not in sys.modules:
+        for name in ("_sha2", "_sha256"):  # since 3.12, before
+            try:
+                return __import__(name).sha256()  # type: ignore[no-any-return]
+            except (ImportError, AttributeError):
+                continue
+    import hashlib
+
+    return hashlib.sha256()
+
+
+def text_digest(text: str) -> str:
+    """sha256 of a prompt or an answer, white space at its ends left out."""
+    return sha256(text.strip().encode("utf-8", "surrogatepass"))
