@@ -5,6 +5,7 @@ from __future__ import annotations
 from stateheal.model.dialect import Argv, Dialect, Launch, Lock, Marks
 
 _LAUNCH = Launch(scripts=("agy-companion",), slash=("agy",), cancel="/agy:cancel")
+_COMMANDS = ("task", "review", "adversarial-review", "research", "analyse-plan")
 
 # A job is a directory. A state.json that does not parse is put aside as state.json.corrupt-<ms> and rebuilt from the
 # jobs; .state.lock/ breaks after 10 s. Parent and worker race: queued in the index over running in the file is normal.
@@ -59,10 +60,72 @@ HANDONG66_OPENCODE = HANDONG66._replace(
     launch=Launch(scripts=("opencode-companion",), slash=("opencode",), cancel="/opencode:cancel"),
 )
 
-# Codex's layout, further homes, one slot file for each job that may run. It throws on a state.json that does not parse.
-# Locks and slots name their holder by pid alone, and break by themselves where no process has it; where it belongs to
-# another process by now never (file-lock.mjs, job-slots.mjs): such a slot holds up every background job for an hour,
-# and then it fails. Read back: no file changed.
+# Codex's layout and loader, ids its own (state.mjs is Codex's but for temp root and a lock: .state.lock/ breaks after
+# 10 s, and after 2 s it writes without). rmmaf's answers/ hold each answer once more, outside of any job. Read back: no
+# file changed.
+AGY = Dialect(
+    name="agy",
+    read=(
+        "rmmaf/agy-plugin-cc@069d9e6 1.1.2",
+        "adambenhassen/agy-plugin-cc@91f1c80 1.0.4",
+        "mentycs/agentic-adversary@d35a7b7 1.0.4",
+    ),
+    plugins=r"agy.*",
+    argv=(Argv(r"agy-companion.*", _COMMANDS),),
+    broker=None,
+    temp=("agy-companion", "Antigravity-companion"),
+    variables=("AGY_PLUGIN_DATA",),
+    launch=_LAUNCH._replace(
+        commands=_COMMANDS,
+        slash_commands=(*Launch().slash_commands, "research", "analyse-plan"),
+    ),
+)
+
+# The index is the record; jobs/<id>.json is the answer's payload, written at the end. `result` shows the summary, of an
+# orphan the one that its own `status` gives it. It deletes the promptFile and agyLogFile of what it prunes, too. Read
+# back: no file changed.
+LANTICEE = Dialect(
+    name="agy (Lanticee)",
+    read=("Lanticee/agy-plugin@9d7771a 0.5.0",),
+    plugins=r"agy-cli.*",
+    marks=Marks(fields=("agyLogFile",)),
+    record=None,
+    answer="output",
+    rebuilds=False,
+    active=frozenset({"running"}),
+    orphan={"summary": "orphaned — process no longer running"},
+    argv=(Argv(r"agy-companion.*"),),
+    broker=None,
+    temp=("agy-companion",),
+    launch=Launch(
+        scripts=("agy-companion",),
+        slash=("agy-cli",),
+        slash_commands=("task", "review", "adversarial-review", "status", "result", "cancel"),
+        cancel="/agy-cli:cancel",
+    ),
+)
+
+# An MCP server, without subcommands: its jobs are its own children, and only those in the background name a pid. One in
+# the foreground has none for as long as it runs, however long: so nothing is written. The index is the record.
+WUBQ511 = Dialect(
+    name="agy (wubq511)",
+    read=("wubq511/agy-plugin-cc@958ac2c 0.1.0",),
+    plugins=r"agy.*",
+    marks=Marks(fields=("dangerouslySkipPermissions",)),
+    versions=(2,),
+    heals=False,
+    record=None,
+    argv=(Argv(r"agy-companion.*", (), no_command=True),),
+    broker=None,
+    temp=("agy-companion",),
+    launch=_LAUNCH._replace(slash_commands=()),
+)
+
+# Codex's layout, further homes. kozaksv's has one slot file for each job that may run, and throws on a state.json that
+# does not parse. Its locks and slots name their holder by pid alone, and break by themselves where no process has it;
+# where it belongs to another process by now never (file-lock.mjs, job-slots.mjs): such a slot holds up every background
+# job for an hour, and then it fails. AtiwitchJ's state.mjs is Codex's, without locks. Read back: no file changed.
+# (vlad-aleksandrov/antigravity-plugin-cc@ced9a14 has Codex's state.mjs, but its script does not parse.)
 _BY_PID = Lock(
     r"(?:state\.json|jobs/[^/]+\.json)\.lock(?:\.reap)?",
     "a file that names its holder by pid alone; it breaks it only where no process has that pid",
@@ -71,35 +134,18 @@ _BY_PID = Lock(
     ages=True,
     since="createdAt",
 )
-KOZAKSV = Dialect(
-    name="antigravity (kozaksv)",
-    read=("kozaksv/antigravity-plugin-cc@ef08034 1.0.2",),
+ANTIGRAVITY = Dialect(
+    name="antigravity",
+    read=("kozaksv/antigravity-plugin-cc@ef08034 1.0.2", "AtiwitchJ/antigravity-plugin-cc@b2b5739 0.1.0"),
     plugins=r"antigravity.*",
     marks=Marks(names=r"slots", fields=("agyPid",)),
     argv=(Argv(r"antigravity-companion.*"),),
     broker=None,
     locks=(_BY_PID, _BY_PID._replace(path=r"slots/slot-[0-9]+\.slot(?:\.reap)?", since="claimedAt")),
     temp=("antigravity-companion",),
+    variables=("CODEX_PLUGIN_DATA",),
     homes=("$XDG_STATE_HOME/antigravity-companion", "~/.local/state/antigravity-companion"),
     launch=Launch(scripts=("antigravity-companion",), slash=("antigravity",), cancel="/antigravity:cancel"),
 )
 
-# Codex's layout; read, not run.
-OTHERS = Dialect(
-    name="agy",
-    read=(
-        "rmmaf/agy-plugin-cc@069d9e6 1.1.2 (not run)",
-        "wubq511/agy-plugin-cc@958ac2c 0.1.0 (not run)",
-        "adambenhassen/agy-plugin-cc@91f1c80 (not run)",
-        "Lanticee/agy-plugin@9d7771a (not run)",
-        "mentycs/agentic-adversary@d35a7b7 (not run)",
-    ),
-    plugins=r"(?:agy|antigravity).*",
-    versions=(1, 2),
-    heals=False,
-    temp=("agy-companion", "Antigravity-companion", "antigravity-companion"),
-    variables=("AGY_PLUGIN_DATA",),
-    launch=_LAUNCH,
-)
-
-DIALECTS = (UNLIKELYZERO, HANDONG66, HANDONG66_OPENCODE, KOZAKSV, OTHERS)
+DIALECTS = (UNLIKELYZERO, HANDONG66, HANDONG66_OPENCODE, LANTICEE, AGY, WUBQ511, ANTIGRAVITY)

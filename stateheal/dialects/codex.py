@@ -119,14 +119,18 @@ CBEPX = Dialect(
     temp=("codex-companion-{uid}/*",),
 )
 
-# Validates its index as strictly as lucasmcht-corp's; a job may be "indeterminate": perhaps alive. Read, not run.
+# Every command throws on an index that does not parse, of another version, with a job id, a log's path or a controller
+# that is not as it writes them; it takes a healed record. A job may be "cancel_requested" or "indeterminate": perhaps
+# alive. Only jobs in the background have a controller. Its broker.json names no process. Read back: no file changed.
 CONDUCTOR = Dialect(
     name="codex (wotjr1649)",
-    read=("wotjr1649/codex-conductor-cc@cdac43e 0.2.0 (not run)",),
-    by_name=False,
+    read=("wotjr1649/codex-conductor-cc@cdac43e 0.2.0",),
+    plugins=r".*conductor.*",
     marks=Marks(fields=("controller",)),
-    heals=False,
-    temp=(),
+    broker=None,
+    temp=("cxc-{uid}/state",),
+    homes=("$XDG_RUNTIME_DIR/cxc-{uid}/state",),
+    launch=Launch(slash=("codex",)),
 )
 
 DIALECTS = (ALANJWONG, LUCASMCHT, CBEPX, PATRIYANG, CONDUCTOR, CODEX)

@@ -21,33 +21,36 @@ NAMED = ("companion", *(script for script in SCRIPTS if "companion" not in scrip
 """What stands in every such name: enough to tell whether a text speaks of one."""
 COMMANDS = (
     *("task", "review", "adversarial-review", "deep-review", "implement", "run", "critique", "rescue", "ask"),
+    *("research", "analyse-plan"),
     *("status", "result", "cancel", "reconcile", "runs", "show", "stop"),
     "task-resume-candidate",
 )
 """Subcommands that start a job, read the state or end a job."""
 SLASH = (
     *("codex", "gemini", "grok-build", "turbo-build-plugin", "agy", "opencode", "antigravity"),
-    *("glm", "qwen", "kimi", "copilot"),
+    *("agy-cli", "glm", "qwen", "kimi", "copilot"),
 )
 """What slash commands begin with."""
 SLASH_COMMANDS = (
     *("rescue", "review", "adversarial-review", "deep-review", "implement", "send", "status", "result", "cancel"),
-    *("check", "critique", "delegate", "import", "runs", "show", "stop"),
+    *("check", "critique", "delegate", "import", "runs", "show", "stop", "task", "research", "analyse-plan"),
 )
 TEMP = (
     *("codex-companion", "codex-companion-{uid}", "codex-companion-{uid}/state", "codex-companion-{uid}/*"),
     *("gemini-companion", "grok-cc-runs", "agy-companion", "opencode-companion", "antigravity-companion"),
     *("Antigravity-companion", "cc-plugin-codex", "glm-companion", "qwen-companion", "kimi-companion"),
-    "copilot-companion",
+    *("copilot-companion", "cxc-{uid}/state"),
 )
 """Directories below the temp directory."""
 VARIABLES = (
     *("CODEX_COMPANION_PLUGIN_DATA", "GEMINI_COMPANION_DATA", "GEMINI_PLUGIN_DATA", "AGY_COMPANION_DATA_DIR"),
     *("OPENCODE_COMPANION_DATA_DIR", "AGY_PLUGIN_DATA", "OPENCODE_COMPANION_DATA", "KIMI_PLUGIN_DATA"),
+    "CODEX_PLUGIN_DATA",
 )
 """Environment variables that name a data directory, its ``state`` below."""
 HOMES = (
     *("$XDG_STATE_HOME/antigravity-companion", "~/.local/state/antigravity-companion"),
+    "$XDG_RUNTIME_DIR/cxc-{uid}/state",
     *("$CODEX_HOME/plugins/data/cc/state", "~/.codex/plugins/data/cc/state"),
 )
 """Further state directories."""

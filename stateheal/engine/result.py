@@ -122,9 +122,9 @@ def _stored(evidence: Evidence, job: Job) -> tuple[str, str, str] | None:
     Of a torn job file, what stands whole in it.
     """
     for piece in _in_file(evidence, job):
-        if (text := _shown(piece)) is not None:
+        if (text := _shown(piece, job.dialect.answer)) is not None:
             return text, "job file", job.file
-    text = None if job.entry is None else _shown(job.entry)
+    text = None if job.entry is None else _shown(job.entry, job.dialect.answer)
     return None if text is None else (text, "index entry", INDEX)
 
 
@@ -152,14 +152,14 @@ def _answer_file(place: Place, name: str) -> Snapshot | None:
     return found if isinstance(found, Snapshot) else None
 
 
-def _shown(record: Mapping[str, Json]) -> str | None:
+def _shown(record: Mapping[str, Json], key: str) -> str | None:
     result = record.get("result")
     if isinstance(result, str) and result:
         return result
     held = result if isinstance(result, dict) else {}
     codex = held.get("codex")
     raw = text_of(held, "rawOutput") or (text_of(codex, "stdout") if isinstance(codex, dict) else None)
-    raw = raw or text_of(record, "rawOutput")
+    raw = raw or text_of(record, key)
     rendered = text_of(record, "rendered")
     return rendered if rendered and ("result" in held or "parseError" in held) else raw or rendered
 

@@ -79,7 +79,7 @@ def _named(env: Mapping[str, str]) -> Iterator[Path]:
         first, _, rest = home.partition("/")
         base = Path(os.path.expanduser("~")) if first == "~" else Path(env[first[1:]]) if env.get(first[1:]) else None
         if base is not None and base.is_absolute():
-            yield base / rest
+            yield base / rest.format(uid=user())
 
 
 SYSTEM_TEMP = Path("/tmp")

@@ -60,8 +60,13 @@ def roots(environ: Environ) -> set[str]:
         first, _, rest = home.partition("/")
         base = os.path.expanduser("~") if first == "~" else environ.get(first[1:])
         if base:
-            found.add(os.path.join(base, rest))
+            found.add(os.path.join(base, rest.replace("{uid}", _user())))
     return found | _temp_roots(environ)
+
+
+def _user() -> str:
+    """What stands for this user in the names of directories."""
+    return str(os.getuid()) if hasattr(os, "getuid") else "user"
 
 
 def _temp_roots(environ: Environ) -> set[str]:
@@ -69,7 +74,7 @@ def _temp_roots(environ: Environ) -> set[str]:
     if sys.platform == "win32":
         temps += [os.path.join(environ.get(name) or "", "temp") for name in ("SystemRoot", "windir")]
     temps += ["/tmp", "/var/tmp", "/usr/tmp", os.getcwd()]
-    user = str(os.getuid()) if hasattr(os, "getuid") else "user"
+    user = _user()
     sandbox = "claude-" + user
     bases = {temp for temp in temps if temp}
     bases |= {os.path.dirname(base) for base in bases if os.path.basename(base) == sandbox}

@@ -106,6 +106,8 @@ class Dialect(NamedTuple):
     record: str | None = "jobs/{id}.json"
     """Where a job's record stands; ``None`` where the index alone holds it."""
     log: str = "jobs/{id}.log"
+    answer: str = "rawOutput"
+    """The key under which it keeps the answer's text where ``result`` holds none."""
     rebuilds: bool = True
     """A torn index may be rebuilt from what can be read: its loader takes such an index."""
     indexes_all: bool = True
@@ -139,7 +141,7 @@ class Dialect(NamedTuple):
     variables: tuple[str, ...] = ()
     """Environment variables, besides CLAUDE_PLUGIN_DATA, that name its data directory."""
     homes: tuple[str, ...] = ()
-    """Further state directories: ``$VARIABLE/…`` or ``~/…``."""
+    """Further state directories: ``$VARIABLE/…`` or ``~/…``; ``{uid}`` as above."""
     launch: Launch = Launch()
 
 

@@ -22,7 +22,7 @@ from stateheal.evidence.host import boot_id, pid_namespace, start_ticks
 from stateheal.evidence.processes import SystemProcesses
 from stateheal.evidence.schema import violations
 from tests.cli.test_jobs import started
-from tests.dialects.test_trees import lay_out
+from tests.dialects.layout import lay_out
 from tests.support import Tree, done, files_in, job
 from tests.workers import WAITS, gone_pid, running, script, wait_for, worker
 

@@ -23,7 +23,8 @@ from stateheal.model.records import pid_of
 from stateheal.model.request import Request
 from stateheal.report.explanation import explanation_json, explanation_lines
 from stateheal.report.page_data import spans_of
-from tests.dialects.test_trees import FORKS_OF, NOW, WRITTEN, lay_out
+from tests.dialects.forks import FORKS_OF
+from tests.dialects.layout import NOW, WRITTEN, lay_out
 from tests.export.test_export import archive_of, members_of, unpack
 from tests.support import NATIVE_HOST, FakeProcesses, files_in, journal_in, world
 
@@ -127,7 +128,7 @@ def test_an_export_packs_every_record_log_and_broker_file(name: str, case: str, 
     laid = lay_out(name, case, tmp_path)
     table = world(FakeProcesses(facts_of_host=NATIVE_HOST._replace(now=NOW, boot_time=NOW - 30 * 86400)))
     data = archive_of(laid.data, outside=table)
-    own = [each for each in files_in(laid.state) if each.startswith("jobs/") or "broker" in each]
+    own = [each for each, held in files_in(laid.state).items() if held and ("jobs/" in each or "broker" in each)]
     wanted = {each for each in own if each.endswith((".json", ".log")) and "broker-sessions" not in each}
     packed = {each.partition("/state/")[2].partition("/")[2] for each, held in members_of(data).items() if held}
     assert wanted <= packed, (wanted, packed)

@@ -9,8 +9,8 @@ import pytest
 
 from stateheal.engine.api import audit, heal, settings_of
 from stateheal.model.report import Report
-from tests.dialects.test_trees import NOW, TREES, Laid, files_in, lay_out, sides
-from tests.support import NATIVE_HOST, FakeProcesses, journal_in, world
+from tests.dialects.layout import NOW, TREES, Laid, lay_out, sides
+from tests.support import NATIVE_HOST, FakeProcesses, files_in, journal_in, world
 
 STRANGER = ("/usr/sbin/nginx", "-g", "daemon off;")
 FIELDS = {

@@ -21,8 +21,9 @@ from stateheal.formats.times import format_time
 from stateheal.fs.directory import TEMP_PREFIX, Directory
 from stateheal.model.findings import Outcome, Severity
 from stateheal.model.report import Report
-from tests.dialects.test_trees import FORKS, FORKS_OF, NOW, Laid, ask, files_in, lay_out
-from tests.support import NATIVE_HOST, FakeProcesses, journal_in, world
+from tests.dialects.forks import FORKS_OF
+from tests.dialects.layout import FORKS, NOW, Laid, ask, lay_out
+from tests.support import NATIVE_HOST, FakeProcesses, files_in, journal_in, world
 
 GONE, ALIVE, RECYCLED, ZOMBIE, COMPANION = 7001, 7002, 7003, 7004, 7005
 TAKEN = NOW - 7200
@@ -102,6 +103,7 @@ LEFT_TO_IT = [
     ("kozaksv-antigravity", "state.json.lock", '{"pi'),
     ("kozaksv-antigravity", "slots/slot-0.slot", ""),
     ("unlikelyzero-agy", ".state.lock/x", ""),
+    ("rmmaf-agy", ".state.lock/x", ""),
     ("handong66-agy", "state.lock", {"pid": GONE, "token": "t"}),
     ("handong66-agy", "state.lock", {"pid": RECYCLED, "token": "t"}),  # it waits for ten seconds, then does without
     ("danmsheets-turbo", "state.json.lock", {"pid": RECYCLED, "createdAt": 0}),

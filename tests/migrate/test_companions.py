@@ -10,10 +10,11 @@ from stateheal.engine.api import audit
 from stateheal.migrate.commands import Moves, Options, Pair, migrate
 from stateheal.model.findings import Severity
 from stateheal.model.report import Report
-from tests.dialects.test_trees import FORKS_OF, Laid, lay_out
+from tests.dialects.forks import FORKS_OF
+from tests.dialects.layout import Laid, lay_out
 from tests.support import Tree, done, files_in, journal_in, world
 
-MOVED = ("openai", "patriyang", "kozaksv-antigravity", "sakib-gemini", "xai-grok-build", "danmsheets-turbo")
+MOVED = {name for name, fork in FORKS_OF.items() if fork.moves}
 
 
 def to(laid: Laid, target: Path, **options: bool) -> Report:
@@ -47,7 +48,7 @@ def test_a_tree_is_moved_whole_or_not_at_all(name: str, tmp_path: Path) -> None:
     assert seen.jobs == len(moved.jobs) and not seen.errors and not seen.count(Severity.DAMAGE), seen.findings
 
 
-@pytest.mark.parametrize("name", sorted(set(FORKS_OF) - set(MOVED)))
+@pytest.mark.parametrize("name", sorted(set(FORKS_OF) - MOVED))
 def test_nor_is_anything_moved_into_one(name: str, tmp_path: Path) -> None:
     laid = lay_out(name, "healthy", tmp_path)
     source = Tree(tmp_path / "from", plugin=FORKS_OF[name].plugin).add(done("task-1"))
@@ -56,7 +57,7 @@ def test_nor_is_anything_moved_into_one(name: str, tmp_path: Path) -> None:
     assert report.moved[0].refusal and report.exit_status == 1 and files_in(laid.box) == before
 
 
-@pytest.mark.parametrize("name", sorted(set(FORKS_OF) - set(MOVED)))
+@pytest.mark.parametrize("name", sorted(set(FORKS_OF) - MOVED))
 def test_nor_is_one_brought_up_to_date(name: str, tmp_path: Path) -> None:
     laid = lay_out(name, "healthy", tmp_path)
     before = files_in(laid.box)
