@@ -1,13 +1,14 @@
 """``NamedTuple``, ``dataclass``, ``field``, ``replace``: the standard library's as far as used here, but cheap.
 
 Every command pays for the classes that it imports. ``typing`` compiles a function for each named tuple (0.1 ms),
-``dataclasses`` five or six for each class (0.5 ms), and brings ``inspect`` with it. Here a class costs a tenth of that,
-and its constructor is compiled with its first value, if there ever is one. A type checker sees the originals, and a
-test holds these against them.
+``dataclasses`` five or six for each class (0.5 ms), and brings ``inspect`` with it. Here a class costs a tenth of that;
+its constructor is compiled when more than a few of its values are made, or when it is to say what is wrong with what it
+was given. A type checker sees the originals, and a test holds these against them.
 """
 
 from __future__ import annotations
 
+from itertools import count
 from operator import itemgetter
 
 try:
@@ -23,7 +24,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
+_FEW = 100
+"""Values of a class for which compiling its constructor takes longer than it saves."""
 _DEFAULTS = "_default_"
+
+
+def _filled(
+    fields: tuple[str, ...], defaults: dict[str, Any], values: tuple[Any, ...], named: dict[str, Any]
+) -> tuple[Any, ...] | None:
+    """A value for each field; ``None`` where something is missing, unknown, or given twice."""
+    left = fields[len(values) :]
+    if len(values) + len(left) != len(fields) or not named.keys() <= set(left):
+        return None
+    known = {**defaults, **named}
+    return (*values, *[known[each] for each in left]) if known.keys() >= set(left) else None
 
 
 def _compiled(head: str, body: str, fields: Iterable[str], defaults: Mapping[str, Any], known: dict[str, Any]) -> Any:
@@ -45,7 +59,7 @@ class _TupleType(type):
         fields = tuple(space.get("__annotations__", ()))
         defaults = {each: space[each] for each in fields if each in space}
         space.update({each: _tuplegetter(position, None) for position, each in enumerate(fields)})
-        space |= {"__slots__": (), "_fields": fields, "_field_defaults": defaults}
+        space |= {"__slots__": (), "_fields": fields, "_field_defaults": defaults, "_uses": count()}
         return super().__new__(meta, name, bases, space)
 
 
@@ -55,9 +69,14 @@ class _Tuple(tuple, metaclass=_TupleType):  # type: ignore[type-arg]
     __slots__ = ()
     _fields: tuple[str, ...] = ()
     _field_defaults: dict[str, Any] = {}
+    _uses = count()
 
     def __new__(cls, *values: Any, **named: Any) -> Any:
-        """The first value of a class: compiles the constructor that makes this one and all others."""
+        """The constructor of a class of which there are few values yet."""
+        if next(cls._uses) < _FEW:
+            made = _filled(cls._fields, cls._field_defaults, values, named)
+            if made is not None:
+                return tuple.__new__(cls, made)
         owner: Any = next(each for each in cls.__mro__ if "_fields" in each.__dict__)
         body = f"_tuple_new(_cls, ({''.join(f'{each}, ' for each in owner._fields)}))"
         known = {"_tuple_new": tuple.__new__, "__name__": cls.__module__}
@@ -131,10 +150,21 @@ def _prepare(cls: Any, frozen: bool, eq: bool, repr: bool) -> Any:
 
 
 def _first_init(cls: Any) -> Callable[..., None]:
+    fields: dict[str, _Field] = cls.__values_fields__
+    names, uses = tuple(fields), count()
+    factories = {name: field.default_factory for name, field in fields.items() if field.default_factory is not None}
+    defaults = {name: field.default for name, field in fields.items() if field.default is not ...}
+    defaults |= {name: fields[name] for name in factories}
+
     def __init__(self: Any, *values: Any, **named: Any) -> None:
-        """The first value of a class: compiles the constructor that makes this one and all others."""
-        cls.__init__ = init = _compiled_init(cls)
-        init(self, *values, **named)
+        """The constructor of a class of which there are few values yet."""
+        made = _filled(names, defaults, values, named) if next(uses) < _FEW else None
+        if made is None:
+            cls.__init__ = init = _compiled_init(cls)
+            return init(self, *values, **named)
+        for name, value in zip(names, made, strict=True):
+            object.__setattr__(self, name, factories[name]() if value is fields[name] else value)
+        return None
 
     return __init__
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import itertools
 import pickle
 import typing
 from collections.abc import Callable
@@ -89,6 +90,18 @@ CALLS: list[Callable[[Any], Any]] = [
 ]
 
 
+@pytest.fixture(params=["few", "many"])
+def compiled(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before and after a class's constructor is compiled."""
+    if request.param == "few":
+        if "__new__" in vars(Ours):
+            monkeypatch.delattr(Ours, "__new__")
+        monkeypatch.setattr(Ours, "_uses", itertools.count())
+    else:
+        monkeypatch.setattr(values, "_FEW", 0)
+
+
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("call", CALLS)
 def test_a_named_tuple_is_as_typings(call: Callable[[Any], Any]) -> None:
     assert outcome(call, Ours) == outcome(call, Theirs)
@@ -113,6 +126,17 @@ def test_a_class_on_top_of_one_makes_its_own_kind() -> None:
     made = Narrow(4)
     assert type(made) is Narrow and made == (4, "narrow", ())
     assert type(Ours(4)) is Ours
+
+
+def test_the_constructor_is_compiled_once_there_are_many() -> None:
+    class Counted(values.NamedTuple):
+        one: int
+        two: int = 2
+
+    made = [Counted(one=number) for number in range(values._FEW)]
+    assert "__new__" not in vars(Counted)
+    made += [Counted(number) for number in range(values._FEW, 2 * values._FEW)]
+    assert "__new__" in vars(Counted) and made == [(number, 2) for number in range(2 * values._FEW)]
 
 
 def test_a_default_is_the_very_same_object() -> None:
@@ -175,6 +199,7 @@ USES: list[Callable[[Any, Any], Any]] = [
 ]
 
 
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("use", USES)
 def test_a_dataclass_is_as_theirs(use: Callable[[Any, Any], Any], options: dict[str, Any]) -> None:

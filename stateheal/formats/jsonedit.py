@@ -12,29 +12,42 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import pairwise
 
 from stateheal.formats.jsontext import Document, Json, as_bytes, as_node_decodes, one_line, plain_text, same, stringify
 from stateheal.patterns import pattern
-from stateheal.values import NamedTuple, dataclass, field
+from stateheal.values import NamedTuple
 
 _STRING = pattern(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-_TOKEN = pattern(_STRING.pattern + r'|[{}\[\]]|[^\s,:\]}"{\[]+', re.DOTALL)
-"""A string, a bracket, or a bare word: all that is not space, comma or colon."""
+_GAP = pattern(r"[ \t\n\r]*[,:]?[ \t\n\r]*")
+_SKIP = json.JSONDecoder(parse_int=str, parse_float=str).raw_decode
+"""Asked for where a value ends; numbers are not looked at."""
 _STYLE_DEPTH = 5
 
 
-@dataclass
 class _Node:
-    """Where one value stands in the text. ``members`` are an object's or array's children in order."""
+    """Where one value stands in a text that ``parse`` has accepted. What is in it is found when it is asked for."""
 
-    start: int
-    end: int = 0
-    members: list[_Member] = field(default_factory=list)
+    def __init__(self, text: str, start: int) -> None:
+        self.text, self.start, self.end = text, start, _SKIP(text, start)[1]
+
+    @cached_property
+    def members(self) -> list[_Member]:
+        """An object's or array's children in order."""
+        text, found = self.text, list[_Member]()
+        position = _past(_GAP, text, self.start + 1)
+        while text[self.start] in "{[" and position < self.end - 1:
+            start, key = position, None
+            if text[self.start] == "{":
+                end = _past(_STRING, text, start)
+                key, position = _key(text[start:end]), _past(_GAP, text, end)
+            found.append(_Member(start, key, _Node(text, position)))
+            position = _past(_GAP, text, found[-1].node.end)
+        return found
 
 
-@dataclass
-class _Member:
+class _Member(NamedTuple):
     """One child: ``start`` is where its key (or, in an array, its value) begins."""
 
     start: int
@@ -42,28 +55,11 @@ class _Member:
     node: _Node
 
 
-def _scan(text: str) -> _Node:
-    """The tree of spans of a text that ``parse`` has accepted. Iterative: depth costs no stack."""
-    outer = _Node(0)
-    stack = [outer]
-    key: str | None = None
-    key_start = 0
-    for match in _TOKEN.finditer(text):
-        start, end, char = match.start(), match.end(), match[0][0]
-        if char in "}]":
-            stack.pop().end = end
-            continue
-        parent = stack[-1]
-        if char == '"' and key is None and parent is not outer and text[parent.start] == "{":
-            token = match[0]
-            key, key_start = _key(token), start
-            continue
-        node = _Node(start, end)
-        parent.members.append(_Member(start if key is None else key_start, key, node))
-        key = None
-        if char in "{[":
-            stack.append(node)
-    return outer.members[0].node
+def _past(what: re.Pattern[str], text: str, position: int) -> int:
+    """Where the text goes on behind what stands at a position."""
+    match = what.match(text, position)
+    assert match is not None
+    return match.end()
 
 
 def _key(token: str) -> str:
@@ -166,7 +162,7 @@ def _entries_in_order(old: Sequence[Json], new: Sequence[Json]) -> bool:
 def rewrite_carefully(document: Document, value: Json) -> bytes:
     """``rewrite`` for any layout."""
     text = document.text
-    root = _scan(text)
+    root = _Node(text, len(text) - len(text.lstrip(" \t\n\r")))
     body = _Editor(text, _style(text, root)).render(root, document.value, value, "")
     return as_bytes(text[: root.start] + body + text[root.end :])
 
