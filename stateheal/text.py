@@ -26,7 +26,7 @@ _SUMMARY_LENGTH = 96
 
 def printable(text: str) -> str:
     """The text with every character that is not plainly visible written as an escape."""
-    return _HOSTILE.sub(_escape, text)
+    return text if text.isascii() and text.isprintable() else _HOSTILE.sub(_escape, text)
 
 
 _JOINERS = "\u200d\ufe0e\ufe0f"

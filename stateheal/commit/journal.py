@@ -119,7 +119,7 @@ class Journal:
         open_ends = [
             path
             for name in sorted(self.run_ids(), key=run_number)
-            for path in sorted((self.runs_path / name).glob("*.tar"))
+            for path in archives_in(self.runs_path / name)
             if not is_complete(path)
         ]
         return list(_loaded(open_ends))
@@ -150,11 +150,11 @@ class Journal:
             raise JournalError(f"{self.runs_path} cannot be read: {error.strerror or error}") from error
 
     def _archives(self, run: str) -> Iterator[Archive]:
-        yield from map(load, sorted((self.runs_path / run).glob("*.tar")))
+        yield from map(load, archives_in(self.runs_path / run))
 
     def _readable(self, run: str) -> Iterator[Archive]:
         """The archives of a run, damaged ones left out."""
-        yield from _loaded(sorted((self.runs_path / run).glob("*.tar")))
+        yield from _loaded(archives_in(self.runs_path / run))
 
     def make(self) -> None:
         """Make the directory, readable by nobody else: records hold prompts. Raises ``JournalError``."""
@@ -187,11 +187,19 @@ class Journal:
     def _remove_void(self, name: str) -> bool:
         """Remove a run that was killed before its first record; whether there was no record."""
         path = self.runs_path / name
-        if any(path.glob("*.tar")):
+        if archives_in(path):
             return False
         if time.time() - path.stat().st_mtime > _STARTING and not is_held_by_another(path):
             remove_tree(path)
         return True
+
+
+def archives_in(run: Path) -> list[Path]:
+    """A run's archives, in order; none where its directory cannot be read."""
+    try:
+        return sorted(run / name for name in os.listdir(run) if name.endswith(".tar"))
+    except OSError:
+        return []
 
 
 def remove_tree(path: Path) -> None:

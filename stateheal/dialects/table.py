@@ -98,9 +98,9 @@ def _mark(dialect: Dialect, sight: Sight) -> str | None:
 
 def _marks(dialect: Dialect, sight: Sight) -> Iterator[str]:
     marks, index = dialect.marks, sight.index if isinstance(sight.index, dict) else {}
-    beside = sight.names if _is_plugin(dialect, sight.plugin) else frozenset[str]()
+    beside = sight.names if marks.names and _is_plugin(dialect, sight.plugin) else frozenset[str]()
     for pattern, names in ((marks.names, beside), (marks.job_names, sight.job_names)):
-        if pattern:
+        if pattern and names:
             yield from (f"{name} stands in it" for name in sorted(filter(_compiled(pattern).fullmatch, names)))
     yield from (f"its index has the key {key!r}" for key in marks.top if key in index or key in sight.torn)
     if marks.owner and (index.get("owner") == marks.owner or marks.owner in sight.torn):

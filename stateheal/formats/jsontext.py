@@ -224,7 +224,7 @@ def one_line(value: Json, comma: str, colon: str) -> str:
 
 
 def _escape_lone_surrogates(text: str) -> str:
-    return _LONE_SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    return text if text.isascii() else _LONE_SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def write(value: Json) -> bytes:

@@ -66,7 +66,7 @@ class OwnName(NamedTuple):
 
 def parse_own_name(text: str) -> OwnName | None:
     """Read what ``own_name`` has written; ``None`` for a name that is none of ours."""
-    match = _OWN_NAME.fullmatch(text)
+    match = _OWN_NAME.fullmatch(text) if text.startswith(TEMP_PREFIX) else None
     if match is None:
         return None
     return OwnName(match["run"] or match["job"], match["run"] is None, match["name"], match["suffix"])
