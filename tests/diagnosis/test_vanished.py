@@ -17,7 +17,7 @@ from stateheal.evidence.schema import violations
 from stateheal.fs.directory import open_directory
 from stateheal.model.evidence import Absence
 from stateheal.model.request import Settings
-from tests.support import HOST, NOW, FakeProcesses, Tree, done, journal_in, world
+from tests.support import HOST, NATIVE_HOST, NOW, FakeProcesses, Tree, done, journal_in, world
 
 DAY = 86400.0
 THERE = Absence("/srv/projects", changed=NOW)
@@ -39,6 +39,13 @@ LOOKED_FOR = (
     ("/mntx/shop", Absence("/mntx", changed=NOW), None),
     ("//wsl$/Ubuntu/home/dev/shop", Absence("/", True, NOW), "path of Windows"),
 )
+ON_WINDOWS = (
+    ("C:\\srv\\shop", Absence("C:\\srv", changed=NOW), None),
+    ("C:\\srv\\shop", Absence("C:\\srv", changed=NOW - DAY), "last changed"),
+    ("D:\\srv\\shop", Absence(None), "drive"),
+    ("C:\\workspaces\\shop", Absence("C:\\", True, NOW), "nothing of its path"),
+    ("/home/dev/shop", Absence("C:\\", True, NOW), "path of another operating system"),
+)
 
 
 def view_of(tmp_path: Path, home: str, found: Absence | None, *, host: Any = HOST, assume: bool = False) -> View:
@@ -55,13 +62,25 @@ def view_of(tmp_path: Path, home: str, found: Absence | None, *, host: Any = HOS
     return View(evidence, first_draft(evidence), settings, violations)
 
 
+@pytest.mark.posix("its paths")
 @pytest.mark.parametrize(("home", "found", "why"), LOOKED_FOR)
 def test_what_may_be_elsewhere(tmp_path: Path, home: str, found: Absence, why: str | None) -> None:
-    said = why_not_vanished(view_of(tmp_path, home, found))
+    _check(tmp_path, home, found, why, HOST)
+
+
+@pytest.mark.windows("its paths")
+@pytest.mark.parametrize(("home", "found", "why"), ON_WINDOWS)
+def test_what_may_be_elsewhere_on_windows(tmp_path: Path, home: str, found: Absence, why: str | None) -> None:
+    _check(tmp_path, home, found, why, NATIVE_HOST)
+
+
+def _check(tmp_path: Path, home: str, found: Absence, why: str | None, host: Any) -> None:
+    said = why_not_vanished(view_of(tmp_path, home, found, host=host))
     assert said is None if why is None else why in str(said) and "--assume-local" in str(said)
-    assert why_not_vanished(view_of(tmp_path, home, found, assume=True)) is None
+    assert why_not_vanished(view_of(tmp_path, home, found, host=host, assume=True)) is None
 
 
+@pytest.mark.posix("namespaces")
 def test_from_inside_a_sandbox_nothing_is_gone(tmp_path: Path) -> None:
     """What is outside it cannot be seen."""
     inside = HOST._replace(initial_namespace=False)
@@ -73,7 +92,7 @@ def test_from_inside_a_sandbox_nothing_is_gone(tmp_path: Path) -> None:
     assert why_not_vanished(view) is None
 
 
-def test_what_is_there_of_an_absent_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_there_of_an_absent_path(tmp_path: Path) -> None:
     real = tmp_path.resolve()
     (real / "a").mkdir()
     found = look_above(str(real / "a" / "b" / "c"))
@@ -81,8 +100,18 @@ def test_what_is_there_of_an_absent_path(tmp_path: Path, monkeypatch: pytest.Mon
     assert found.changed == (real / "a").stat().st_mtime
     (real / "f").write_text("")
     assert look_above(str(real / "f" / "x")).nearest == str(real)
-    (real / "l").symlink_to(real / "away" / "x")
-    assert look_above(str(real / "l")).nearest == str(real)
+
+
+@pytest.mark.links("a directory")
+def test_of_a_link_that_leads_nowhere_its_goal_is_absent(tmp_path: Path) -> None:
+    (tmp_path / "l").symlink_to(tmp_path / "away" / "x")
+    assert look_above(str(tmp_path / "l")).nearest == str(tmp_path.resolve())
+
+
+@pytest.mark.posix("a table of file systems")
+def test_what_the_systems_own_table_would_have_mounted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = tmp_path.resolve()
+    (real / "a").mkdir()
     table = real / "fstab"
     table.write_text(
         f"# {real}/a/b ext4\nnas:/x {real}/a nfs noauto 0 0\n\n/dev/x / ext4\n/dev/y /with\\040space ext4\n"
