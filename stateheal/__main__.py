@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
+
+gc.set_threshold(100_000, 20, 20)  # a run is short, and a workspace's values go all together without it
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ whatever is left over is *alive*.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 
 from stateheal.diagnosis.case import Case, job_id_in
 from stateheal.diagnosis.foreign import foreign
@@ -265,35 +265,29 @@ LOOK_AGAIN = "log-fresh"
 """The row that waits for a second look at the job's log."""
 
 
-_LOOKS = slice(*([row.name for row in ROWS].index(name) for name in ("works-elsewhere", "no-pid")))
+LOOKS = slice(*([row.name for row in ROWS].index(name) for name in ("works-elsewhere", "no-pid")))
 """The rows that ask the look at the process table; a test shows that no other does."""
+_BEFORE_LOOK, _AFTER_LOOK = ROWS[: LOOKS.start], ROWS[LOOKS.stop :]
 
 
-def walk(rows: Iterable[Row], case: Case) -> Iterator[tuple[Row, str | None]]:
-    """Every row up to and including the one that matches, each with its reason or ``None``."""
-    for row in rows:
-        reason = row.test(case)
-        yield row, reason
-        if reason is not None:
-            return
-
-
-def trace(case: Case) -> list[tuple[Row, str | None]]:
-    """The rows up to the one that decides. Before one says dead, the whole process table is looked at."""
-    steps = list(walk(ROWS, case))
-    decided = steps[-1][0]
-    if decided.state is not DEAD or len(steps) <= _LOOKS.start:
-        return steps
-    looked = list(walk(ROWS[_LOOKS], replace(case, look=case.life())))
-    row, reason = looked[-1]
-    if reason is None:
-        return steps
-    return [*steps[: _LOOKS.start], *looked[:-1], (row._replace(rule=row.rule or decided.rule), reason)]
+def _decide(case: Case) -> tuple[Row, str | None]:
+    """The row that decides. Before one says dead, the whole process table is looked at; ``trace`` tells all of it."""
+    for row in _BEFORE_LOOK:
+        if (reason := row.test(case)) is not None:
+            return row, reason
+    decided = next((row, reason) for row in _AFTER_LOOK if (reason := row.test(case)) is not None)
+    if decided[0].state is not DEAD:
+        return decided
+    seen = replace(case, look=case.life())
+    for row in ROWS[LOOKS]:
+        if (reason := row.test(seen)) is not None:
+            return row._replace(rule=row.rule or decided[0].rule), reason
+    return decided
 
 
 def judge(case: Case) -> Verdict:
     """The verdict of the first row that matches."""
-    row, reason = trace(case)[-1]
+    row, reason = _decide(case)
     message = row.message(case) if row.message else ""
     settles = row.settles.format(job=case.owner.job) if is_plain_id(case.owner.job) else ""
     return Verdict(row.state, row.name, row.rule, reason or "", message, settles)

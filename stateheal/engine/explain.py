@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from stateheal.commit.journal import Journal
 from stateheal.commit.location import journal_path
 from stateheal.diagnosis.job import Job
-from stateheal.diagnosis.liveness import trace
+from stateheal.diagnosis.trace import trace
 from stateheal.diagnosis.view import View, first_draft
 from stateheal.engine.collect import failed_summary
 from stateheal.engine.sequence import ON_ITS_WAY

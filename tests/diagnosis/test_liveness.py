@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from stateheal.diagnosis.case import Case, job_command, job_id_in
-from stateheal.diagnosis.liveness import _LOOKS, ROWS, judge, trace, walk
+from stateheal.diagnosis.liveness import LOOKS, ROWS, judge
+from stateheal.diagnosis.trace import trace, walk
 from stateheal.model.dialect import Argv
 from stateheal.model.liveness import Identity, Liveness, Owner, ProcessFacts
 from stateheal.model.look import Look, Seen
@@ -592,12 +593,23 @@ def test_the_rows_that_ask_the_look_stand_together(row: tuple[Any, ...]) -> None
     """The others say the same without it: so once it was taken they are not asked again, and it comes out the same."""
     case = case_of(row)
     looked = replace(case, look=case.life())
-    for each in (*ROWS[: _LOOKS.start], *ROWS[_LOOKS.stop :]):
+    for each in (*ROWS[: LOOKS.start], *ROWS[LOOKS.stop :]):
         assert each.test(case) == each.test(looked), each.name
     decided, reason = trace(case)[-1]
     assert (
         decided.state is not Liveness.DEAD
         or (decided.name, reason) == [(row.name, reason) for row, reason in walk(ROWS, looked)][-1]
+    )
+
+
+@pytest.mark.parametrize("row", TABLE, ids=[row[0] for row in TABLE])
+def test_the_trace_tells_how_the_verdict_came_about(row: tuple[Any, ...]) -> None:
+    (decided, reason), verdict = trace(case_of(row))[-1], judge(case_of(row))
+    assert (decided.name, decided.state, decided.rule, reason) == (
+        verdict.row,
+        verdict.state,
+        verdict.rule,
+        verdict.reason,
     )
 
 
