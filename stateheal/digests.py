@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     import hashlib
 
 _PAYS = 1 << 20
+_MODULE = "_sha2" if sys.version_info >= (3, 12) else "_sha256"
+"""The one that there is: to look for another in vain takes as long as a hundred digests."""
 
 
 def sha256(data: bytes) -> str:
@@ -21,11 +23,10 @@ def sha256(data: bytes) -> str:
 def new_sha256(size: int) -> hashlib._Hash:
     """What ``hashlib.sha256()`` gives, for about so many bytes."""
     if size < _PAYS and "hashlib" not in sys.modules:
-        for name in ("_sha2", "_sha256"):  # since 3.12, before
-            try:
-                return __import__(name).sha256()  # type: ignore[no-any-return]
-            except (ImportError, AttributeError):
-                continue
+        try:
+            return __import__(_MODULE).sha256()  # type: ignore[no-any-return]
+        except (ImportError, AttributeError):
+            pass
     import hashlib
 
     return hashlib.sha256()

@@ -9,7 +9,7 @@ from stateheal.model.claims import other_pids
 from stateheal.model.dialect import CODEX, Dialect
 from stateheal.model.layout import record_name
 from stateheal.model.liveness import Owner, Verdict
-from stateheal.model.records import is_active, is_finished, pid_of
+from stateheal.model.records import is_active, is_finished, label_of, pid_of
 from stateheal.values import NamedTuple
 
 Record = dict[str, Json]
@@ -32,6 +32,7 @@ class Facts:
         self.judgements: dict[object, Judgement] = {}
         self.others: tuple[tuple[tuple[str, int], ...], ...] | None = None
         self.times: tuple[float, ...] | None = None
+        self.label: tuple[str | None] | None = None
 
     def moment(self, which: str, job: Job, find: Callable[[Job], float | None]) -> float | None:
         """A time that rests on the job's sides and on the evidence alone, found once."""
@@ -87,6 +88,13 @@ class Job:
     @property
     def file(self) -> str:
         return record_name(self.id, self.dialect)
+
+    @property
+    def label(self) -> str | None:
+        """What the job is, on one short line."""
+        if self.facts.label is None:
+            self.facts.label = (label_of(*self.sides),)
+        return self.facts.label[0]
 
     @property
     def others(self) -> tuple[tuple[tuple[str, int], ...], ...]:

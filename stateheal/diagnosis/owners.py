@@ -48,7 +48,9 @@ def _claimed(view: View, job: Job, side: Record, key: str, of_job: Owner) -> Own
     """What one side claims beside what is known of the job."""
     pid = side.get(key)
     # The other side fills gaps only where it speaks of the same process.
-    record = {**{k: v for other in job.sides if other.get(key) == pid for k, v in other.items()}, **side}
+    record: Record = {}
+    for each in (*(other for other in job.sides if other is not side and other.get(key) == pid), side):
+        record.update(each)
     return of_job._replace(
         status=str(side.get("status")) if is_active(side, job.dialect) else "running",
         pid=pid,

@@ -13,7 +13,7 @@ from stateheal.model.evidence import Evidence
 from stateheal.model.findings import Finding, Severity, entry_position
 from stateheal.model.jobs import resume_of
 from stateheal.model.plan import Change
-from stateheal.model.records import entries_of, label_of, pid_of, text_of
+from stateheal.model.records import entries_of, text_of
 from stateheal.values import NamedTuple
 
 
@@ -51,21 +51,27 @@ def job_finding(
 ) -> Finding:
     """A finding about one job. It points at the job's index entry, or at its file where it has none."""
     in_index = job.position is not None
-    pids = [pid_of(side.get(key)) for key in view.dialect.pids for side in job.sides]
-    finding = file_finding(
+    return _finding(
         view,
         rule,
         INDEX if in_index else job.file,
         message,
         "; ".join(filter(None, [evidence, *_doubled_keys(view, job)])),
         repair,
-        severity=severity,
-        pointer=f"/jobs/{job.position}" if in_index else None,
-        job=job.id,
+        severity,
+        f"/jobs/{job.position}" if in_index else None,
+        job.id,
+        pid=_first_pid(view, job),
+        title=job.label,
+        last_sign=view.last_sign(job),
+        resume=resume_of(*job.sides) if repair and rule.hook_reason else None,  # of what is closed, or was
     )
-    pid = next((pid for pid in pids if pid is not None), None)
-    resume = resume_of(*job.sides) if repair and rule.hook_reason else None  # of what is closed, or was
-    return finding._replace(pid=pid, title=label_of(*job.sides), last_sign=view.last_sign(job), resume=resume)
+
+
+def _first_pid(view: View, job: Job) -> int | None:
+    """What the job names as its process; of several fields the most telling one's, whichever side has it."""
+    each = len(view.dialect.pids)
+    return next((pid for start in range(each) for pid in job.pids[start::each] if pid is not None), None)
 
 
 def file_finding(
@@ -84,19 +90,43 @@ def file_finding(
 
     ``pointer`` is one into the draft, and is told as one into the file on disk.
     """
+    return _finding(view, rule, name, message, evidence, repair, severity, pointer, job)
+
+
+def _finding(
+    view: View,
+    rule: Rule,
+    name: str,
+    message: str,
+    evidence: str,
+    repair: str | None,
+    severity: Severity | None,
+    pointer: str | None,
+    job: str | None,
+    *,
+    pid: int | None = None,
+    title: str | None = None,
+    last_sign: float | None = None,
+    resume: str | None = None,
+) -> Finding:
     place = view.evidence.place
+    directory, root = place.texts
     return Finding(
         rule=rule.name,
         severity=rule.severity if severity is None else severity,
         workspace=place.name,
-        path=os.path.join(place.directory, name) if name else str(place.directory),
+        path=os.path.join(directory, name) if name else directory,
         message=message,
         evidence=evidence,
         pointer=on_disk(view, pointer) if name == INDEX else pointer,
         job=job,
+        pid=pid,
         repair=repair,
+        title=title,
         project=project_of(view.evidence),
-        root=str(place.root),
+        root=root,
+        last_sign=last_sign,
+        resume=resume,
     )
 
 

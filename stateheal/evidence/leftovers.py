@@ -133,8 +133,8 @@ def home_of(place: Place, records: Iterable[Mapping[str, Json]]) -> tuple[str | 
     """
     homes = sorted(home for home in {text_of(record, "workspaceRoot") for record in records} if home and _is_path(home))
     for home in homes:
-        own = (workspace_hash(home), workspace_hash(real_path(home)))
-        if place.hash and any(each.startswith(place.hash) for each in own):
+        spelt = (spelling(home) for spelling in (str, real_path))
+        if place.hash and any(workspace_hash(path).startswith(place.hash) for path in spelt):
             return home, _is_directory(home)
     return next(((home, True) for home in homes if os.path.isdir(home)), (None, None))
 

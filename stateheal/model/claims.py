@@ -65,6 +65,8 @@ def fork_ticks_of(record: Mapping[str, Json], dialect: Dialect = CODEX, pid: str
     Of a field that a companion is known to keep for this ``pid`` field, bare digits are ticks as well.
     """
     owner = record.get("owner")
+    if not (dialect.identities or isinstance(owner, dict) or "pidStartTime" in record or "pidIdentity" in record):
+        return None
     for holder in (record, owner if isinstance(owner, dict) else {}):
         for key in ("pidStartTime", "pidIdentity"):
             match = _TICKS.fullmatch(text_of(holder, key) or "") if dialect.identities.get(key, pid) == pid else None

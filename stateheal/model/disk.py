@@ -65,9 +65,14 @@ class Place:
     jobs: frozenset[str] | None = None
     """Only these jobs were asked for; ``None`` for all."""
 
-    @property
+    @cached_property
     def name(self) -> str:
         return self.directory.name
+
+    @cached_property
+    def texts(self) -> tuple[str, str]:
+        """Directory and root as texts; asked for every finding."""
+        return str(self.directory), str(self.root)
 
     @property
     def hash(self) -> str:
