@@ -13,6 +13,7 @@ def main() -> None:
     """The console script. The pre-launch hook goes its own way before anything else is imported: exactly
     ``stateheal hook`` (or ``-v``), called by a program. Any other words, and a person at a terminal, are for click.
     """
+    gc.disable()  # until all is imported: nothing of that ever goes
     if sys.argv[1:2] == ["hook"] and sys.argv[2:] in ([], ["-v"], ["--verbose"]) and not _at_a_terminal():
         from stateheal.hook.main import main as hook
 
@@ -21,6 +22,8 @@ def main() -> None:
     try:
         from stateheal.cli import run
 
+        gc.freeze()
+        gc.enable()
         status = run()
     except KeyboardInterrupt:  # before there was anything to end in good order
         status = 130

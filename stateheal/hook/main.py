@@ -8,6 +8,7 @@ everywhere (``hook.heal``). Nothing here may raise, print a decision, or end wit
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -43,6 +44,8 @@ def main(arguments: list[str]) -> None:
             return
         from stateheal.hook.heal import answer
 
+        gc.freeze()
+        gc.enable()
         text = answer(str(event["hook_event_name"]), cwds, let_go, verbose)
         if text:
             os.write(1, text.encode("utf-8", "replace"))
