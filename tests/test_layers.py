@@ -76,6 +76,31 @@ def test_a_library_has_one_owner(path: Path) -> None:
             assert any(relative == owner or relative.startswith(owner + "/") for owner in owners), f"{relative}: {name}"
 
 
+DEAR = {"typing", "dataclasses", "inspect", "orjson", "hashlib", "datetime", "tempfile", "shutil", "uuid", "copy"}
+"""What no module imports when it is imported: every command would pay for it. Type checkers may."""
+
+
+def imported_at_once(tree: ast.Module) -> Iterator[str]:
+    """Modules that are imported along with this one: not in a function, not for a type checker alone."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            waiting += node.orelse
+        elif not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            waiting += ast.iter_child_nodes(node)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_what_costs_much_is_imported_when_it_is_needed(path: Path) -> None:
+    if part_of(path) in ("text", "formats", "model", "fs", "dialects", "evidence", "diagnosis", "commit", "engine"):
+        assert not {name.split(".")[0] for name in imported_at_once(ast.parse(path.read_text("utf-8")))} & DEAR
+
+
 PURE = [path for path in MODULES if part_of(path) in ("text", "formats", "model", "diagnosis")]
 """Rooms whose functions take values and give values: no file, clock, process or environment."""
 DENIED_MODULES = {"io", "glob", "shutil", "subprocess", "socket", "tempfile", "time", "platform", "random", "secrets"}

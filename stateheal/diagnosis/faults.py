@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
 from stateheal.formats.jsontext import Json
 from stateheal.model.dialect import CODEX
@@ -12,6 +11,7 @@ from stateheal.model.findings import Violation
 from stateheal.model.layout import knows_version, record_name
 from stateheal.model.records import entries_of
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from stateheal.diagnosis.view import View
 

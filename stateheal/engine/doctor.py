@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -95,6 +94,8 @@ def _table(processes: ProcessTable, platform: str) -> Promise:
 
 
 def _journal(journal: Journal) -> Promise:
+    import tempfile
+
     try:
         journal.make()
         with tempfile.TemporaryFile(dir=journal.path):
@@ -129,6 +130,8 @@ def _lease_on(path: Path) -> bool:
 
 
 def _lease_in(folder: Path) -> bool:
+    import tempfile
+
     with suppress(OSError), tempfile.NamedTemporaryFile(dir=folder) as file:
         return _lease_on(Path(file.name))
     return False
