@@ -23,6 +23,8 @@ _MAYBE_COMMANDS = _JOB_COMMANDS | {"run", "rescue", "delegate", "critique", "--w
 OTHER_COMMANDS = frozenset({"status", "result", "cancel", "setup", "transfer", "task-resume-candidate"})
 _SCRIPTS = (".mjs", ".js", ".cjs", ".ts")
 """How the names of companions' scripts end."""
+_WORKERS = ("-worker", "_worker")
+"""How the subcommands of companions' workers end."""
 _CLOCK = 2.0
 """Seconds that a job may seem to be older than the command that started it."""
 
@@ -44,14 +46,14 @@ def job_command(argv: tuple[str, ...], ways: tuple[Argv, ...] = ()) -> str | Non
         if rest and rest[0] in OTHER_COMMANDS:
             return None
         commands = _JOB_COMMANDS.union(way.commands if way else ())
-        return next((word for word in rest if word in commands or word.endswith("-worker")), None)
+        return next((word for word in rest if word in commands or word.endswith(_WORKERS)), None)
     return None
 
 
 def _may_be_job_command(argv: tuple[str, ...]) -> bool:
     """Whether a script of whatever name is called as companions are: not every one is known."""
     pairs = pairwise(argv)
-    return any(base_of(a).endswith(_SCRIPTS) and (b in _MAYBE_COMMANDS or b.endswith("-worker")) for a, b in pairs)
+    return any(base_of(a).endswith(_SCRIPTS) and (b in _MAYBE_COMMANDS or b.endswith(_WORKERS)) for a, b in pairs)
 
 
 def job_id_in(argv: tuple[str, ...]) -> str | None:
@@ -91,7 +93,7 @@ def only_asks(argv: tuple[str, ...]) -> bool:
 
 def _is_worker(word: str) -> bool:
     """A worker's subcommand, or a script that is one."""
-    return word.endswith("-worker") or any(base_of(word).endswith("worker" + ending) for ending in _SCRIPTS)
+    return word.endswith(_WORKERS) or any(base_of(word).endswith("worker" + ending) for ending in _SCRIPTS)
 
 
 def own_words(argv: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Which repairs may be made at all: what a companion's own code was not seen to take is found, told, and left.
 
-Field guide section 11: a companion whose rewrite is not proven harmless by its own loader is audited.
+Field guide section 11: a companion whose rewrite is not proven harmless by its own loader is audited. A job whose end
+its companion finds elsewhere, once it is asked, is no damage: nobody has asked yet.
 """
 
 from __future__ import annotations
@@ -10,24 +11,29 @@ from collections.abc import Iterable, Iterator
 from stateheal.diagnosis.job import Job
 from stateheal.diagnosis.rule import Diagnosed
 from stateheal.diagnosis.view import View
+from stateheal.model.findings import Severity
 
 
 def permitted(view: View, found: Iterable[Diagnosed]) -> Iterator[Diagnosed]:
     """The findings, those without their repair that nobody may make, and why."""
     spared = view.dialect.spares and {job.id: job for job in view.jobs}
     for each in found:
-        why = None if each.change is None else _why_not(view, spared.get(each.finding.job or "") if spared else None)
-        if why is None:
+        if each.change is None:
             yield each
+        elif spared and _is_spared(view, spared.get(each.finding.job or "")):
+            yield _left(each, f"{view.dialect.name} may still find its answer elsewhere", Severity.UNSURE)
+        elif not view.dialect.heals:
+            why = f"that {view.dialect.name} itself can read a repaired one has not been seen"
+            yield _left(each, why, each.finding.severity)
         else:
-            said = "; ".join(filter(None, [each.finding.evidence, why]))
-            yield Diagnosed(each.finding._replace(repair=None, evidence=said))
+            yield each
 
 
-def _why_not(view: View, job: Job | None) -> str | None:
-    dialect = view.dialect
-    if not dialect.heals:
-        return f"left as it is: that {dialect.name} itself can read a repaired one has not been seen"
-    if job is not None and job.any_active and any(side.get(key) for side in job.sides for key in dialect.spares):
-        return f"left as it is: {dialect.name} may still find its answer elsewhere"
-    return None
+def _left(found: Diagnosed, why: str, severity: Severity) -> Diagnosed:
+    said = "; ".join(filter(None, [found.finding.evidence, f"left as it is: {why}"]))
+    return Diagnosed(found.finding._replace(repair=None, evidence=said, severity=severity))
+
+
+def _is_spared(view: View, job: Job | None) -> bool:
+    keys = view.dialect.spares
+    return job is not None and job.any_active and any(side.get(key) for side in job.sides for key in keys)

@@ -26,11 +26,31 @@ SAKIB = Dialect(
     launch=_LAUNCH,
 )
 
-# Codex's layout; not run. state.json.lock breaks after 30 s. Some keep only their configuration in state.json: a tree
-# without a list of jobs is not read.
+# Directory <slug>-<16 hex>. The index is the record; jobs/<id>.json is the answer alone, written at the end, of a job
+# in the foreground never. At every write it deletes what stands in jobs/ without an entry. An empty state.json.lock
+# breaks after 30 s. `result` of an orphan shows no message. Read back: no file changed.
+BBINGZ = Dialect(
+    name="gemini (bbingz)",
+    read=("bbingz/gemini-plugin-cc@ae3e906 0.6.0",),
+    plugins=r"gemini.*",
+    by_name=False,
+    marks=Marks(fields=("geminiSessionId",)),
+    directory=SLUG_16,
+    record=None,
+    answer="response",
+    rebuilds=False,
+    argv=(Argv(r"gemini-companion.*", ("task", "review", "adversarial-review", "ask")),),
+    broker=None,
+    temp=("gemini-companion",),
+    launch=_LAUNCH._replace(
+        commands=("task", "review", "adversarial-review", "ask"), slash_commands=(*_LAUNCH.slash_commands, "ask")
+    ),
+)
+
+# Codex's layout; not run. Some keep only their configuration in state.json: a tree without a list of jobs is not read.
 OTHERS = Dialect(
     name="gemini",
-    read=("bbingz/gemini-plugin-cc@ae3e906 0.6.0 (not run)", "yesongh/gemini-plugin-cc (not run)"),
+    read=("yesongh/gemini-plugin-cc@1ff5100 1.0.1 (not run)",),
     plugins=r"gemini.*",
     directory=SLUG_16,
     heals=False,
@@ -39,4 +59,4 @@ OTHERS = Dialect(
     launch=_LAUNCH,
 )
 
-DIALECTS = (SAKIB, OTHERS)
+DIALECTS = (SAKIB, BBINGZ, OTHERS)

@@ -21,7 +21,7 @@ NAMED = ("companion", *(script for script in SCRIPTS if "companion" not in scrip
 """What stands in every such name: enough to tell whether a text speaks of one."""
 COMMANDS = (
     *("task", "review", "adversarial-review", "deep-review", "implement", "run", "critique", "rescue", "ask"),
-    *("research", "analyse-plan"),
+    *("research", "analyse-plan", "continue", "resume"),
     *("status", "result", "cancel", "reconcile", "runs", "show", "stop"),
     "task-resume-candidate",
 )
@@ -33,7 +33,7 @@ SLASH = (
 """What slash commands begin with."""
 SLASH_COMMANDS = (
     *("rescue", "review", "adversarial-review", "deep-review", "implement", "send", "status", "result", "cancel"),
-    *("check", "critique", "delegate", "import", "runs", "show", "stop", "task", "research", "analyse-plan"),
+    *("check", "critique", "delegate", "import", "runs", "show", "stop", "task", "research", "analyse-plan", "ask"),
 )
 TEMP = (
     *("codex-companion", "codex-companion-{uid}", "codex-companion-{uid}/state", "codex-companion-{uid}/*"),
@@ -47,7 +47,9 @@ VARIABLES = (
     *("OPENCODE_COMPANION_DATA_DIR", "AGY_PLUGIN_DATA", "OPENCODE_COMPANION_DATA", "KIMI_PLUGIN_DATA"),
     "CODEX_PLUGIN_DATA",
 )
-"""Environment variables that name a data directory, its ``state`` below."""
+"""Environment variables that name a data directory."""
+BELOW = ("state", "kimi/state")
+"""State directories below a data directory."""
 HOMES = (
     *("$XDG_STATE_HOME/antigravity-companion", "~/.local/state/antigravity-companion"),
     "$XDG_RUNTIME_DIR/cxc-{uid}/state",

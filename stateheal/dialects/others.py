@@ -1,4 +1,4 @@
-"""Companions whose state code was read and could not be run: audited, never written (field guide section 11)."""
+"""Companions of one kind or another, each under a name of its own (field guide section 11)."""
 
 from __future__ import annotations
 
@@ -28,9 +28,33 @@ def _of(name: str, *read: str, variables: tuple[str, ...] = (), commands: tuple[
 # It throws on an index or a job file that does not parse; reviews stand without pid or job file until their end.
 GLM = _of("glm", "sky-zhang01/glm-plugin-cc@bebec14 0.4.8 (not run)", commands=("rescue",))
 
-# An empty state.json.lock breaks after 30 s.
-QWEN = _of("qwen", "bbingz/qwen-plugin-cc@17ff5a2 0.2.2 (not run)", commands=("rescue", "ask"))
-KIMI = _of("kimi", "bbingz/kimi-plugin-cc@8ecee5b 0.1.0 (not run)", variables=("KIMI_PLUGIN_DATA",), commands=("ask",))
+# The index is the record; jobs/<id>.json repeats it. In the background nobody waits for qwen itself, whose pid is
+# recorded: its answer stands in the log until `status` or `result` is asked, which then ends the job. So one with a log
+# is not closed: with an end written, its own code never looks there again (measured). In the foreground it is closed as
+# its own `status` closes it. An empty state.json.lock breaks after 30 s. Read back: no file changed.
+QWEN = _of(
+    "qwen",
+    "bbingz/qwen-plugin-cc@17ff5a2 0.2.2",
+    commands=("rescue", "ask"),
+)._replace(
+    heals=True,
+    record=None,
+    rebuilds=False,
+    active=frozenset({"running"}),
+    orphan={"failure": {"kind": "orphan", "message": "process not found at status check"}},
+    orphan_time=("finishedAt",),
+    spares=("logFile",),
+    argv=(Argv(r"qwen-companion.*"), Argv(r"qwen(?:\.[cm]?js)?", (), no_command=True)),
+)
+
+# Laid out as bbingz's gemini, in kimi/state below its data directory. What ended more than seven days ago by its
+# completedAt goes at its next write, log and all; its own reader closes an orphan without that. So nothing is written.
+KIMI = _of(
+    "kimi",
+    "bbingz/kimi-plugin-cc@8ecee5b 0.1.0",
+    variables=("KIMI_PLUGIN_DATA",),
+    commands=("ask", "continue", "resume"),
+)._replace(record=None, answer="response", rebuilds=False, below=("kimi/state",))
 
 COPILOT = _of("copilot", "warischa/copilot-plugin-cc (not run)")
 

@@ -159,7 +159,7 @@ def _shown(record: Mapping[str, Json], key: str) -> str | None:
     held = result if isinstance(result, dict) else {}
     codex = held.get("codex")
     raw = text_of(held, "rawOutput") or (text_of(codex, "stdout") if isinstance(codex, dict) else None)
-    raw = raw or text_of(record, key)
+    raw = raw or text_of(held, key) or text_of(record, key)
     rendered = text_of(record, "rendered")
     return rendered if rendered and ("result" in held or "parseError" in held) else raw or rendered
 

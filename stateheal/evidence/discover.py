@@ -11,6 +11,7 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from stateheal.dialects.names import BELOW
 from stateheal.errors import UsageError
 from stateheal.evidence.hashes import hashes_of
 from stateheal.evidence.roots import (
@@ -24,6 +25,7 @@ from stateheal.evidence.roots import (
     looked_at,
     root_at,
     roots_in_data,
+    roots_of_plugin,
     unique,
     why_not_ones_own,
 )
@@ -173,7 +175,7 @@ def _unread_beside(
             if place.name != JOBS and _may_hold_state(place):
                 yield place
             elif place != plugin and place.name != "state" and _is_unread_root(place / "state"):
-                yield place / "state"
+                yield from [place / "state"] if f"{place.name}/state" not in BELOW else []
 
 
 def _may_hold_state(place: Path) -> bool:
@@ -261,8 +263,8 @@ def _workspace(path: Path, jobs: frozenset[str] | None = None) -> tuple[Root, Pl
 def _roots_under(path: Path, problems: list[Problem]) -> list[Root]:
     if path.name == "state" or is_temp_root(path) or _has_workspaces(path, problems):
         return root_at(path, problems)
-    if (path / "state").is_dir():
-        return root_at(path / "state", problems)
+    if any((path / below).is_dir() for below in BELOW):
+        return roots_of_plugin(path, problems)
     if (path / DATA).is_dir():
         return roots_in_data(path / DATA, problems)
     return roots_in_data(path, problems)

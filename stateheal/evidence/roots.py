@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from stateheal.dialects.names import HOMES, TEMP, VARIABLES
+from stateheal.dialects.names import BELOW, HOMES, TEMP, VARIABLES
 from stateheal.model.places import Looked
 from stateheal.model.problems import Problem
 from stateheal.system.paths import config_dir
@@ -74,7 +74,8 @@ def data_dirs(env: Mapping[str, str]) -> Iterator[Path]:
 
 def _named(env: Mapping[str, str]) -> Iterator[Path]:
     """State directories that a variable names, or a companion keeps elsewhere."""
-    yield from (Path(env[name]) / "state" for name in ("CLAUDE_PLUGIN_DATA", *VARIABLES) if env.get(name))
+    named = [Path(env[name]) for name in ("CLAUDE_PLUGIN_DATA", *VARIABLES) if env.get(name)]
+    yield from (data / below for data in named for below in BELOW)
     for home in HOMES:
         first, _, rest = home.partition("/")
         base = Path(os.path.expanduser("~")) if first == "~" else Path(env[first[1:]]) if env.get(first[1:]) else None
@@ -129,7 +130,12 @@ def _globbed(place: Path) -> list[Path]:
 
 def roots_in_data(data: Path, problems: list[Problem]) -> list[Root]:
     """The roots of every plugin in a data directory."""
-    return [root for plugin in children(data, problems) for root in root_at(plugin / "state", problems)]
+    return [root for plugin in children(data, problems) for root in roots_of_plugin(plugin, problems)]
+
+
+def roots_of_plugin(plugin: Path, problems: list[Problem]) -> list[Root]:
+    """The roots in a plugin's data directory."""
+    return [root for below in BELOW for root in root_at(plugin / below, problems)]
 
 
 def children(path: Path, problems: list[Problem]) -> list[Path]:

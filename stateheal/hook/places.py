@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-from stateheal.dialects.names import HOMES, TEMP, VARIABLES
+from stateheal.dialects.names import BELOW, HOMES, TEMP, VARIABLES
 from stateheal.digests import sha256
 from stateheal.system.paths import config_dir, real_path, spellings
 
@@ -52,10 +52,9 @@ def roots(environ: Environ) -> set[str]:
     data = [os.path.join(config_dir(environ), "plugins", "data")]
     if environ.get("CLAUDE_CODE_PLUGIN_CACHE_DIR"):
         data.append(os.path.join(environ["CLAUDE_CODE_PLUGIN_CACHE_DIR"], "data"))
-    found = {os.path.join(each, plugin, "state") for each in data for plugin in names_in(each)}
-    for name in ("CLAUDE_PLUGIN_DATA", *VARIABLES):
-        if environ.get(name):
-            found.add(os.path.join(environ[name], "state"))
+    plugins = [os.path.join(each, plugin) for each in data for plugin in names_in(each)]
+    plugins += [environ[name] for name in ("CLAUDE_PLUGIN_DATA", *VARIABLES) if environ.get(name)]
+    found = {os.path.join(plugin, below) for plugin in plugins for below in BELOW}
     for home in HOMES:
         first, _, rest = home.partition("/")
         base = os.path.expanduser("~") if first == "~" else environ.get(first[1:])

@@ -140,6 +140,8 @@ class Dialect(NamedTuple):
     """Directories below the temp directory that it falls back to; ``{uid}`` is the user's number."""
     variables: tuple[str, ...] = ()
     """Environment variables, besides CLAUDE_PLUGIN_DATA, that name its data directory."""
+    below: tuple[str, ...] = ()
+    """State directories below its data directory, other than ``state``."""
     homes: tuple[str, ...] = ()
     """Further state directories: ``$VARIABLE/…`` or ``~/…``; ``{uid}`` as above."""
     launch: Launch = Launch()

@@ -36,7 +36,9 @@ def test_the_answer_of_a_completed_job_is_found(name: str, tmp_path: Path) -> No
     laid = lay_out(name, "healthy", tmp_path)
     told, problems = answers(None, Request((str(laid.data),)), world=world())
     assert told and not problems
-    for each in told:
+    kept = [each for each in told if each.text or ("gemini" not in name and "kimi" not in name)]
+    assert kept, "those two print the answer of a job in the foreground, and keep none"
+    for each in kept:
         assert each.status == "completed" or name == "alanjwong", each
         assert each.text and ("the thing" in each.text or "requested task" in each.text or "retry helper" in each.text)
         assert Path(each.where).is_file() and each.source in ("job file", "index entry")

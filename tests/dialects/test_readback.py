@@ -71,3 +71,10 @@ def test_its_own_companion_reads_what_was_mended(name: str, torn: str, tmp_path:
     listed, answer = ask(name, laid, fork.words[0]), ask(name, laid, fork.words[1], job)
     assert listed.returncode == answer.returncode == 0, (listed, answer)
     assert job in listed.stdout and ("requested task" in answer.stdout or "the thing" in answer.stdout), answer
+
+
+def test_what_was_left_for_its_companion_to_fetch_is_fetched(tmp_path: Path) -> None:
+    laid = laid_for("bbingz-qwen", "ended", tmp_path / "b")
+    (found,) = laid.report(heal).findings
+    answer = ask("bbingz-qwen", laid, "result", found.job or "")
+    assert answer.returncode == 0 and "Handled the requested task." in answer.stdout, answer

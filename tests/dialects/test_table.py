@@ -41,6 +41,7 @@ def test_what_the_hook_imports_is_what_the_table_says() -> None:
     assert set(names.SLASH_COMMANDS) == {each for launch in launches for each in launch.slash_commands}
     assert set(names.TEMP) == union("temp")
     assert set(names.VARIABLES) == union("variables")
+    assert set(names.BELOW) == {"state", *union("below")}
     assert set(names.HOMES) == union("homes")
 
 

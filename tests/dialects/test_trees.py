@@ -110,3 +110,13 @@ def test_explain_says_whose_tree_it_is_and_why(name: str, said: str, tmp_path: P
     (told,) = explain(job, Request((str(laid.data),)), world=world()).jobs
     lines = [str(line) for line in explanation_lines(told)]
     assert any(line.startswith(f"  kept by {said}") and ": its " in line for line in lines), lines
+
+
+def test_a_job_whose_answer_its_companion_has_yet_to_fetch_is_no_damage(tmp_path: Path) -> None:
+    laid = lay_out("bbingz-qwen", "ended", tmp_path)
+    before = files_in(laid.state)
+    for do in (audit, heal):
+        report = laid.report(do)
+        (found,) = report.findings
+        assert (found.severity, found.repair, report.exit_status) == (Severity.UNSURE, None, 0)
+        assert "may still find its answer" in found.evidence and files_in(laid.state) == before

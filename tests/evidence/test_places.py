@@ -12,6 +12,7 @@ from stateheal.engine.doctor import examine
 from stateheal.evidence.discover import discover
 from stateheal.evidence.hashes import hashes_of, slug, workspace_hash
 from stateheal.evidence.roots import default_roots, looked_at, user
+from stateheal.hook.places import roots as roots_of_the_hook
 from tests.support import FakeProcesses, Tree, done, job, journal_in, world, write_json
 
 PROJECT = "/home/dev/projects/demo"
@@ -38,12 +39,24 @@ def state_in(root: Path, name: str = NAME) -> Path:
         "xdg-state/antigravity-companion",
         "home/.codex/plugins/data/cc/state",
         "agy-data/state",
+        "agy-data/kimi/state",
+        "home/.claude/plugins/data/kimi-kimi-plugin/kimi/state",
+        "tmp/cxc-{uid}/state",
+        "run/cxc-{uid}/state",
     ],
 )
 def test_every_companions_places_are_looked_into(isolated: Path, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AGY_COMPANION_DATA_DIR", str(isolated / "agy-data"))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(isolated / "run"))
     made = state_in(isolated / place.format(uid=user()))
     assert [found.directory for found in discover(None).places] == [made.resolve()]
+    assert not discover(None).unread and str(made.parent) in roots_of_the_hook(os.environ)
+
+
+@pytest.mark.parametrize("given", ["", "plugins/data", "plugins/data/kimi-x", "plugins/data/kimi-x/kimi/state"])
+def test_a_state_directory_deeper_down_is_reached_by_every_path(given: str, tmp_path: Path) -> None:
+    made = state_in(tmp_path / "plugins/data/kimi-x/kimi/state")
+    assert [found.directory for found in discover([tmp_path / given]).places] == [made.resolve()]
 
 
 def test_from_inside_a_sandbox_the_temp_directory_outside_is_seen_too(
