@@ -11,11 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 
 from stateheal.commit.attributes import read_attributes
-from stateheal.commit.creation import Creation
 from stateheal.commit.files import Target, ensure_unchanged, named_errors, new_stat, opened, read_plain
 from stateheal.commit.logs import append_line, log_state, may_append, records_beside
 from stateheal.commit.manifest import PERMISSIONS, Item, State, state_of
-from stateheal.commit.removal import Discard, Removal
 from stateheal.commit.run_writer import RunWriter
 from stateheal.commit.swap import Replacement, Swap
 from stateheal.errors import Conflict, Refused, StatehealError, WriteError
@@ -162,15 +160,17 @@ def _swap(change: FileChange, folders: Folders, tag: str, stamp: int) -> Swap:
     folder, name = folders.of(change.name)
     age = stamp if change.mtime_ns is None else change.mtime_ns
     if change.before is None:
+        from stateheal.commit.creation import Creation  # most repairs make no file and remove none
+
         new = new_stat(folder)
         new = new if change.mode is None else new._replace(mode=change.mode)
         return Creation(folder, Target(name, b"", new), change.after or b"", tag, age)
     target = Target(name, change.before.data, change.before.stat)
-    if _is_leftover_of_a_run(name):
-        return Discard(folder, target, None, tag)
-    if change.after is None:
-        return Removal(folder, target, None, tag)
-    return Replacement(folder, target, change.after, tag, age)
+    if change.after is not None and not _is_leftover_of_a_run(name):
+        return Replacement(folder, target, change.after, tag, age)
+    from stateheal.commit.removal import Discard, Removal
+
+    return (Discard if _is_leftover_of_a_run(name) else Removal)(folder, target, None, tag)
 
 
 def _ensure_still_right(change: FileChange, folders: Folders, confirm: Confirm) -> None:

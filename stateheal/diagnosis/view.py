@@ -16,7 +16,6 @@ from stateheal.diagnosis.job import Job, Judgement, Known
 from stateheal.diagnosis.joblist import Unlisted, every_job, jobs_after, keeps_places, unlisted
 from stateheal.diagnosis.liveness import LOOK_AGAIN, judge
 from stateheal.diagnosis.owners import owners_of
-from stateheal.formats.jsonsalvage import version_in
 from stateheal.formats.jsontext import Document, Json
 from stateheal.formats.times import DAY, MINUTE, parse_time
 from stateheal.model.dialect import Dialect
@@ -97,7 +96,11 @@ class View:
             return None
         if isinstance(index, dict):
             return None if knows_version(index, dialect) else str(index.get("version"))[:20]
-        said = version_in(read.data) if read is not None else None  # what stands readable in a torn one counts
+        if read is None:
+            return None
+        from stateheal.formats.jsonsalvage import version_in  # few indexes are torn
+
+        said = version_in(read.data)  # what stands readable counts
         return None if said in (None, *map(str, dialect.versions)) else printable(str(said))[:20]
 
     @cached_property

@@ -37,7 +37,6 @@ from stateheal.model.look import Look
 from stateheal.model.problems import Problem, ProblemKind
 from stateheal.model.records import pid_of
 from stateheal.model.request import Settings
-from stateheal.report.diff import diffs_of
 
 _LOOK_AGE = 0.1
 """Seconds for which a look at the process table is fresh enough to write by."""
@@ -81,6 +80,8 @@ class Auditor:
         plan = result.plan
         if plan.refusal:
             return _failed(result, Refused(plan.refusal))
+        from stateheal.report.diff import diffs_of
+
         return result._replace(findings=_with_outcome(result.findings, Outcome.WOULD_HEAL), diffs=tuple(diffs_of(plan)))
 
     def examine(

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from stateheal.evidence.listing import read_bytes
 from stateheal.evidence.rollouts import Rollouts
-from stateheal.formats.joblog import last_answer
-from stateheal.formats.jsonsalvage import Salvage
 from stateheal.formats.jsontext import Json
 from stateheal.fs.directory import Directory
 from stateheal.model.dialect import Dialect
@@ -15,6 +12,10 @@ from stateheal.model.disk import LogFacts, Snapshot
 from stateheal.model.layout import log_name
 from stateheal.model.records import is_active, is_lost, lacks_answer, own_times, text_of, time_of
 from stateheal.model.turns import LostJob, Recovery, RolloutTurn, TurnFacts
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from stateheal.formats.jsonsalvage import Salvage
 
 Record = Mapping[str, Json]
 ChooseTurn = Callable[[LostJob, Callable[[], Sequence[RolloutTurn]]], "RolloutTurn | str"]
@@ -85,6 +86,9 @@ def answers_of(
 
 
 def _logged_answer(directory: Directory, name: str) -> str | None:
+    from stateheal.evidence.listing import read_bytes  # few answers have to be looked for in a log
+    from stateheal.formats.joblog import last_answer
+
     data = read_bytes(directory, name)
     said = last_answer(data.decode("utf-8", "replace")) if isinstance(data, bytes) else None
     return said.text if said else None

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from stateheal.errors import UsageError
 from stateheal.evidence.schema_accept import Accept, Unknown, compile_schema
-from stateheal.evidence.schema_faults import Documents, Fault, faults
 from stateheal.formats.jsontext import Json
 from stateheal.model.findings import Violation
 
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     import jsonschema
+
+    from stateheal.evidence.schema_faults import Fault
 
 NAMES = ("state", "job", "broker", "report", "journal")
 _KINDS = {
@@ -94,11 +95,15 @@ def violations(name: str, value: Json) -> tuple[Violation, ...]:
 
 
 def _found_here(name: str, value: Json) -> Iterator[Fault]:
+    from stateheal.evidence.schema_faults import Documents, faults
+
     whole = _document(name)
     return faults(Documents(whole, _document), whole, value)
 
 
 def _found_by_jsonschema(name: str, value: Json) -> Iterator[Fault]:
+    from stateheal.evidence.schema_faults import Fault
+
     for error in _validator(name).iter_errors(value):
         path = tuple(map(str, error.absolute_path))
         keyword, limit = str(error.validator), error.validator_value

@@ -8,7 +8,6 @@ from functools import cache
 
 from stateheal.errors import UsageError
 from stateheal.formats.jsontext import ParseFailure, parse
-from stateheal.formats.sizes import parse_size
 from stateheal.fs.directory import Directory, ensure_regular, file_stat
 from stateheal.model.disk import FileStat, LogFacts, Snapshot, Unreadable
 from stateheal.model.records import is_companion_id
@@ -69,8 +68,12 @@ def ensure_size(size: int) -> None:
 def max_bytes() -> int:
     """The limit: 64 MiB unless the environment says otherwise. Raises ``UsageError`` where it says nothing sensible."""
     given = os.environ.get(LIMIT, "").strip()
+    if not given:
+        return 64 << 20
+    from stateheal.formats.sizes import parse_size
+
     try:
-        return parse_size(given) if given else 64 << 20
+        return parse_size(given)
     except ValueError as error:
         raise UsageError(f"{LIMIT}: {error}") from None
 

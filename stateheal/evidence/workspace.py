@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from stateheal.evidence.absence import look_above
 from stateheal.evidence.broker import ask_endpoint, greets, read_broker
 from stateheal.evidence.host import on_shared_storage
 from stateheal.evidence.jobs import kept, read_jobs, read_logs, read_twice
@@ -24,7 +23,6 @@ from stateheal.evidence.recognition import names_in, recognised
 from stateheal.evidence.recoveries import ChooseTurn, answers_of, recoveries_of, turns_of
 from stateheal.evidence.rollouts import Rollouts
 from stateheal.evidence.schema import violations
-from stateheal.formats.jsonsalvage import Salvage, salvage
 from stateheal.formats.jsontext import Document, Json, ParseFailure
 from stateheal.fs.directory import Directory
 from stateheal.model.dialect import CODEX, Dialect
@@ -35,6 +33,11 @@ from stateheal.model.liveness import ProcessFacts
 from stateheal.model.look import Look
 from stateheal.model.records import entries_of, is_active, pid_of
 from stateheal.values import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from stateheal.formats.jsonsalvage import Salvage
+    from stateheal.model.evidence import Absence
 
 _FRESH = 5.0
 """Seconds for which a file that does not parse may simply be on its way."""
@@ -132,7 +135,7 @@ def gather(place: Place, directory: Directory, sources: Sources) -> Evidence:
         sizes={each: size_of(each) for each in (str(place.directory), *sources.twins)} if movable else {},
         home=home,
         home_exists=there,
-        absence=look_above(home) if there is False and home else None,
+        absence=_absence(home) if there is False and home else None,
         twins=sources.twins,
         answers=answers_of(
             directory, entries, records, salvaged, logs, host.now, sources.rollouts, sources.choose_turn, dialect
@@ -147,8 +150,19 @@ def gather(place: Place, directory: Directory, sources: Sources) -> Evidence:
 # --- files ---------------------------------------------------------------------------------------------------------
 
 
+def _absence(home: str) -> Absence:
+    from stateheal.evidence.absence import look_above  # few project directories are gone
+
+    return look_above(home)
+
+
 def _salvage(files: Iterable[Snapshot]) -> dict[str, Salvage]:
-    return {file.name: salvage(file.data) for file in files if not isinstance(file.value, dict)}
+    torn = [file for file in files if not isinstance(file.value, dict)]
+    if not torn:
+        return {}
+    from stateheal.formats.jsonsalvage import salvage
+
+    return {file.name: salvage(file.data) for file in torn}
 
 
 def _unsettled(

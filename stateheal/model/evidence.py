@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from functools import cached_property
 
-from stateheal.formats.jsonsalvage import Salvage
 from stateheal.model.dialect import CODEX, Dialect, Lock
 from stateheal.model.disk import LogFacts, Name, Place, Snapshot, Unreadable
 from stateheal.model.findings import Violation
@@ -15,6 +14,10 @@ from stateheal.model.look import Look
 from stateheal.model.recognition import TAKEN_FOR_GRANTED, Recognition
 from stateheal.model.turns import Recovery, TurnFacts
 from stateheal.values import NamedTuple, dataclass, field
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from stateheal.formats.jsonsalvage import Salvage
 
 
 class Answer(str, Enum):

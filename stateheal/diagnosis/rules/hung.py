@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stateheal.diagnosis.job import Job
-from stateheal.diagnosis.proof import names_job, serves, works_in
 from stateheal.diagnosis.rule import Diagnosed, Rule, file_finding, job_finding
 from stateheal.diagnosis.signs import unrecorded, unrecorded_process
 from stateheal.diagnosis.view import View
@@ -29,6 +28,8 @@ def find_lives_on(view: View) -> Iterator[Diagnosed]:
         job = _job_named(view, ident) if view.wants(ident) else None
         if job is None or not job.ended:
             continue
+        from stateheal.diagnosis.proof import names_job, works_in  # few jobs live on
+
         homes = {home for side in job.sides if (home := text_of(side, "workspaceRoot"))}
         if not names_job(seen.argv, ident) or ("--cwd" in seen.argv and not works_in(seen.argv, None, homes)):
             continue
@@ -111,6 +112,8 @@ def _own_pid(broker: BrokerFacts) -> int | None:
     endpoint = text_of(session, "endpoint") if isinstance(session, dict) else None
     if endpoint is None or process is None or not process.exists or process.zombie:
         return None
+    from stateheal.diagnosis.proof import serves
+
     return process.pid if serves(process.argv or (), endpoint) else None
 
 

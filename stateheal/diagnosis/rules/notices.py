@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from stateheal.diagnosis.job import Job
 from stateheal.diagnosis.repairs import is_inside_jobs, is_unsafe_log
 from stateheal.diagnosis.rule import Diagnosed, Rule, file_finding, job_finding
-from stateheal.diagnosis.vanished import why_not_vanished
 from stateheal.diagnosis.view import View
 from stateheal.formats.times import HOUR, MINUTE, describe_age
 from stateheal.model.disk import GATE_TITLE, INDEX, JOBS
@@ -135,6 +134,8 @@ def find_gone_workspace(view: View) -> Iterator[Diagnosed]:
         message = f"its project directory is not there any more: {home} ({size} of state)"
         root = quoted(str(view.evidence.place.root))
         command = f"stateheal migrate --from {root} --workspace {quoted(home)} NEW"
+        from stateheal.diagnosis.vanished import why_not_vanished  # few workspaces are gone
+
         elsewhere = why_not_vanished(view)
         deleted = "if it was deleted: stateheal prune --gone" if elsewhere is None else f"prune leaves it: {elsewhere}"
         helps = f"{deleted}; if it was moved: {command}"

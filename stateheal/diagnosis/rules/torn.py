@@ -14,7 +14,6 @@ from stateheal.diagnosis.job import Job, Record
 from stateheal.diagnosis.repairs import ending, is_shape
 from stateheal.diagnosis.rule import Diagnosed, Rule, file_finding, job_finding, on_disk
 from stateheal.diagnosis.view import View
-from stateheal.formats.jsonsalvage import Salvage, gate_in, unread_process
 from stateheal.formats.jsontext import Json, ParseFailure
 from stateheal.formats.times import parse_time
 from stateheal.model.disk import INDEX, NEW_INDEX, Snapshot
@@ -33,6 +32,10 @@ from stateheal.model.records import (
 )
 from stateheal.model.turns import Recovery
 from stateheal.version import __version__
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from stateheal.formats.jsonsalvage import Salvage
 
 _GATE = {
     True: "the review gate stays on",
@@ -60,6 +63,8 @@ def find_torn_index(view: View) -> Iterator[Diagnosed]:
         message = f"{INDEX} is {reason}; its companion's own code is the one to rebuild it, or nobody"
         yield Diagnosed(file_finding(view, TORN_INDEX, INDEX, message))
         return
+    from stateheal.formats.jsonsalvage import gate_in  # few indexes are torn
+
     rebuilt = _rebuilt_index(view, index)
     count = len(entries_of(rebuilt))
     message = f"{INDEX} is {reason}: the plugin sees no jobs, and its next write makes that final"
@@ -84,6 +89,8 @@ def _why(snapshot: Snapshot) -> str | None:
 
 def _rebuilt_index(view: View, index: Snapshot) -> Record:
     """The index anew; what stands readable at its top (unknown keys, configuration, gate) stays."""
+    from stateheal.formats.jsonsalvage import Salvage, gate_in
+
     found = view.evidence.salvage.get(index.name, Salvage())
     top = {} if "id" in found.members else dict(found.members)  # a bare entry is no index
     config: Record = next(
@@ -179,6 +186,8 @@ def _torn_job(view: View, job: Job, snapshot: Snapshot, reason: str) -> Iterator
         message = f"{name} is {reason}; its process may live, so it is left alone"
         yield Diagnosed(job_finding(view, job, TORN_JOB, message, severity=Severity.UNSURE))
         return
+    from stateheal.formats.jsonsalvage import Salvage, unread_process
+
     rebuilt = _rebuilt_record(job, view.evidence.salvage.get(name, Salvage()))
     rebuilt, whence = _answered(rebuilt, view.evidence.answers.get(job.id))
     message = f"{name} is {reason}: the plugin cannot show this job's result"
