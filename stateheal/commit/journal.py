@@ -119,7 +119,7 @@ class Journal:
         open_ends = [
             path
             for name in sorted(self.run_ids(), key=run_number)
-            for path in archives_in(self.runs_path / name)
+            for path in _readable_in(self.runs_path / name)
             if not is_complete(path)
         ]
         return list(_loaded(open_ends))
@@ -154,7 +154,7 @@ class Journal:
 
     def _readable(self, run: str) -> Iterator[Archive]:
         """The archives of a run, damaged ones left out."""
-        yield from _loaded(archives_in(self.runs_path / run))
+        yield from _loaded(_readable_in(self.runs_path / run))
 
     def make(self) -> None:
         """Make the directory, readable by nobody else: records hold prompts. Raises ``JournalError``."""
@@ -187,7 +187,10 @@ class Journal:
     def _remove_void(self, name: str) -> bool:
         """Remove a run that was killed before its first record; whether there was no record."""
         path = self.runs_path / name
-        if archives_in(path):
+        try:
+            if archives_in(path):
+                return False
+        except JournalError:  # whether it recorded something cannot be told
             return False
         if time.time() - path.stat().st_mtime > _STARTING and not is_held_by_another(path):
             remove_tree(path)
@@ -195,10 +198,19 @@ class Journal:
 
 
 def archives_in(run: Path) -> list[Path]:
-    """A run's archives, in order; none where its directory cannot be read."""
+    """A run's archives, in order. Raises ``JournalError`` where its directory cannot be listed: it may hold some."""
     try:
         return sorted(run / name for name in os.listdir(run) if name.endswith(".tar"))
-    except OSError:
+    except FileNotFoundError:  # forgotten meanwhile
+        return []
+    except OSError as error:
+        raise JournalError(f"{run} cannot be read: {error.strerror or error}") from error
+
+
+def _readable_in(run: Path) -> list[Path]:
+    try:
+        return archives_in(run)
+    except JournalError:
         return []
 
 

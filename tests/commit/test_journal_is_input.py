@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import json
@@ -227,3 +228,45 @@ def test_no_setuid_bit_comes_from_the_journal(tree: Tree, tmp_path: Path) -> Non
     rewritten(path, change)
     assert undo(journal=journal_in(tmp_path)).exit_status == 0
     assert stat.S_IMODE((tree.path / "broker.json").stat().st_mode) == 0o755
+
+
+def unreadable(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """A disk that fails just there."""
+    real = os.listdir
+
+    def listdir(path: Any = ".") -> Any:
+        if os.fspath(path) == str(folder):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(path)
+
+    monkeypatch.setattr(os, "listdir", listdir)
+
+
+def test_a_newest_run_that_cannot_be_listed_keeps_plain_undo_from_an_older_one(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older = healed(tree).parent.name
+    tree.add(job("task-2"))
+    newest = healed(tree).parent
+    before = files_in(tree.root)
+    unreadable(monkeypatch, newest)
+    with pytest.raises(JournalError, match=f"{newest.name}.* cannot be read.*undo RUN"):
+        undo(journal=journal_in(tree.root.parent))
+    assert files_in(tree.root) == before
+    assert [run.id for run in journal_in(tree.root.parent).runs()] == [older]
+
+
+def test_a_run_that_cannot_be_listed_is_never_taken_for_an_empty_one(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = healed(tree)
+    os.utime(archive.parent, (1, 1))
+    journal = journal_in(tree.root.parent)
+    with monkeypatch.context() as failing:
+        unreadable(failing, archive.parent)
+        journal.prune()
+    assert archive.exists() and [run.id for run in journal.runs()] == [archive.parent.name]
+    archive.unlink()
+    os.utime(archive.parent, (1, 1))
+    journal.prune()
+    assert not archive.parent.exists()
