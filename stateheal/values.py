@@ -34,6 +34,8 @@ def _filled(
 ) -> tuple[Any, ...] | None:
     """A value for each field; ``None`` where something is missing, unknown, or given twice."""
     left = fields[len(values) :]
+    if not left and not named and len(values) == len(fields):
+        return values
     if len(values) + len(left) != len(fields) or not named.keys() <= set(left):
         return None
     known = {**defaults, **named}

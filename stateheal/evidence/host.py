@@ -15,6 +15,7 @@ _INITIAL_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO, the same on ev
 _PROC = Path("/proc")
 _KTHREAD = 0x00200000
 """PF_KTHREAD. The parent is no sign of its own: in a container process 2 may be anybody's."""
+_ROOM = 1 << 16
 _OVERLAYS = ("overlay", "aufs", "fuse.fuse-overlayfs")
 
 
@@ -29,16 +30,21 @@ def read_text(path: Path) -> str | None:
 
 
 def read_bytes(path: str) -> bytes:
-    """A pseudo file's bytes; nothing where it is gone or will not be read."""
+    """The bytes of one of a process's files; nothing where it is gone or will not be read.
+
+    The kernel gives such a file whole, or as much of it as was asked for: behind a shorter answer there is no more.
+    """
     try:
         fd = os.open(path, os.O_RDONLY)
     except OSError:
         return b""
+    data = b""
     try:
-        data = b""
-        while chunk := os.read(fd, 1 << 16):
+        while True:
+            chunk = os.read(fd, _ROOM)
             data += chunk
-        return data
+            if len(chunk) < _ROOM:
+                return data
     except OSError:  # it ended meanwhile
         return data
     finally:

@@ -36,3 +36,16 @@ def test_a_boot_time_that_proc_stat_makes_up_moves_nobody(moved: float, monkeypa
 def test_the_boot_is_when_the_system_says() -> None:
     boot = host.boot_time()
     assert boot is not None and abs(boot - psutil.boot_time()) < 2 and boot < psutil.Process(os.getpid()).create_time()
+
+
+@pytest.mark.processes
+@pytest.mark.proc("command lines")
+@pytest.mark.parametrize("room", [1 << 16, 1000, 7])
+def test_a_long_command_line_is_seen_whole(room: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Longer than what is read at once: the job's id may stand at its end."""
+    monkeypatch.setattr(host, "_ROOM", room)
+    words = [f"{number:0{99}}" for number in range(2000)] + ["--job-id", "task-mnyhf4j1-1mnkv1"]
+    with subprocess.Popen([sys.executable, "-c", "input()", *words], stdin=subprocess.PIPE) as child:
+        seen = SystemProcesses().look().by_pid[child.pid]
+        child.communicate(b"\n")
+    assert seen.argv[3:] == tuple(words)
