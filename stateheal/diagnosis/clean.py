@@ -15,13 +15,20 @@ from stateheal.model.dialect import CODEX, Dialect
 from stateheal.model.disk import GATE_TITLE, INDEX, Name, Place, Snapshot
 from stateheal.model.findings import Violation
 from stateheal.model.layout import log_name
-from stateheal.model.records import ENDING, IDENTITY, LOST_PHASES, TIME_FIELDS, entries_of, is_finished, lacks_answer
+from stateheal.model.records import (
+    IDENTITY,
+    LOST_PHASES,
+    TIME_FIELDS,
+    ending_keys,
+    entries_of,
+    is_completed,
+    is_finished,
+    lacks_answer,
+)
 
 _IDENTITY = frozenset(IDENTITY)
-PLAIN = frozenset([*TIME_FIELDS, *IDENTITY, *ENDING, "id", "kindLabel", "summary", "write", "threadId", "turnId"]) | {
-    "request",
-    "result",
-    "rendered",
+PLAIN = frozenset([*TIME_FIELDS, *IDENTITY, *ending_keys()]) | {
+    *("id", "kindLabel", "summary", "write", "threadId", "turnId", "request", "result", "rendered")
 }
 """Keys under which a valid record names no further process: what the schema has, so that most are not looked into."""
 
@@ -63,34 +70,27 @@ def clean_jobs(
 def _is_clean(ident: str, entry: dict[str, Json], record: dict[str, Json], log: str, dialect: Dialect) -> bool:
     """Whether no rule has anything to say of a job of a codex companion. ``log``: the one right path of its log."""
     index_field, file_field = entry.get, record.get
-    status = str(file_field("status"))
+    completed = is_completed(record, dialect)
     return (
         is_finished(record, dialect)
         and all(index_field(key) == file_field(key) for key in dialect.status)
         and file_field("id") == ident
         and all(index_field(key) is None and file_field(key) is None for key in dialect.pids)
-        and index_field("pid") is None
-        and file_field("pid") is None
         and index_field("logFile") in (None, log)
         and file_field("logFile") in (None, log)
         and index_field("title") != GATE_TITLE
         and file_field("title") != GATE_TITLE
-        and _has_no_message_too_much(status, entry, record)
+        and not (completed and (index_field("errorMessage") is not None or file_field("errorMessage") is not None))
         and (index_field("phase") not in LOST_PHASES and file_field("phase") not in LOST_PHASES)
         and (entry.keys() >= _IDENTITY or not any(file_field(key) and key not in entry for key in IDENTITY))
-        and not (status == "completed" and file_field("threadId") and lacks_answer(record))
-        and not _names_others(entry)
-        and not _names_others(record)
+        and not (completed and file_field("threadId") and lacks_answer(record, dialect))
+        and not _names_others(entry, dialect)
+        and not _names_others(record, dialect)
         and not ("\\" in ident or ident in (".", ".."))
     )
 
 
-def _names_others(side: dict[str, Json]) -> bool:
+def _names_others(side: dict[str, Json], dialect: Dialect) -> bool:
     """Whether it names further processes, which may outlive the job."""
     further = side.keys() - PLAIN
-    return bool(further) and any(True for _ in other_pids({key: side[key] for key in further}))
-
-
-def _has_no_message_too_much(status: str, entry: dict[str, Json], record: dict[str, Json]) -> bool:
-    """A completed job with an error's message may carry what an orphan left behind."""
-    return status != "completed" or (entry.get("errorMessage") is None and record.get("errorMessage") is None)
+    return bool(further) and any(True for _ in other_pids({key: side[key] for key in further}, dialect))

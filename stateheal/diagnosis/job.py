@@ -100,7 +100,7 @@ class Job:
     def others(self) -> tuple[tuple[tuple[str, int], ...], ...]:
         """Of each side: the further processes that it names, by field."""
         if self.facts.others is None:
-            self.facts.others = tuple(tuple(other_pids(side)) for side in self.sides)
+            self.facts.others = tuple(tuple(other_pids(side, self.dialect)) for side in self.sides)
         return self.facts.others
 
     def at(self, position: int | None) -> Job:

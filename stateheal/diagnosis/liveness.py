@@ -99,7 +99,7 @@ def _named_in_argv(case: Case) -> str | None:
 
 def _fork_identity(case: Case, equal: bool) -> str | None:
     recorded, process = case.owner.fork_ticks, case.process
-    if recorded is None or process is None or not process.exists or process.ticks is None:
+    if recorded is None or process is None or not process.exists or process.zombie or process.ticks is None:
         return None
     if (process.ticks == recorded) is not equal:
         return None

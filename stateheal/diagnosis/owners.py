@@ -9,8 +9,9 @@ import os
 from collections.abc import Iterable
 
 from stateheal.model.claims import created_of, fork_ticks_of, hostname_of, identity_of
+from stateheal.model.layout import status_of
 from stateheal.model.liveness import Owner
-from stateheal.model.records import is_active, pid_of, text_of, time_of
+from stateheal.model.records import pid_of, text_of, time_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def _claimed(view: View, job: Job, side: Record, key: str, of_job: Owner) -> Own
     for each in (*(other for other in job.sides if other is not side and other.get(key) == pid), side):
         record.update(each)
     return of_job._replace(
-        status=str(side.get("status")) if is_active(side, job.dialect) else "running",
+        status="queued" if status_of(side, job.dialect) in job.dialect.waiting else "running",
         pid=pid,
         created_at=time_of(record, "createdAt", view.now),
         started_at=time_of(record, "startedAt", view.now),

@@ -22,14 +22,18 @@ _COMMANDS = frozenset({"task", "review", "adversarial-review", "run", "rescue", 
 
 
 def names_job(argv: tuple[str, ...], job: str) -> bool:
-    """Whether this is the command line of the job's own worker: a companion or script, a job's subcommand, its id."""
+    """Whether this is the command line of the job's own worker: a companion or script, a job's subcommand, its id.
+
+    Some give the id as ``--job-id``, some right behind ``task-worker``.
+    """
     for position, word in enumerate(argv):
         base = _base(word)
         if base.removesuffix(".exe") == "stateheal":
             return False  # what a ``stateheal run`` was given is not that run's own work
         rest = argv[position + 1 :]
         if ("companion" in base or _SCRIPT.fullmatch(base)) and any(map(_is_job_command, rest[:1])):
-            return f"--job-id={job}" in rest or ("--job-id", job) in pairwise(rest)
+            given = f"--job-id={job}" in rest or ("--job-id", job) in pairwise(rest)
+            return given or (rest[0].endswith("-worker") and rest[1:2] == (job,))
     return False
 
 

@@ -14,12 +14,13 @@ from stateheal.formats.jsontext import Json, ParseFailure, same
 from stateheal.model.dialect import CODEX, Dialect
 from stateheal.model.disk import INDEX
 from stateheal.model.evidence import Evidence
+from stateheal.model.layout import status_of
 from stateheal.model.plan import Draft
-from stateheal.model.records import ENDING, entries_of, is_file_name, is_finished, text_of
+from stateheal.model.records import ending_keys, entries_of, is_completed, is_file_name, is_finished, text_of
 
 Record = dict[str, Json]
-_MAY_CHANGE = frozenset({*ENDING, "threadId", "turnId", "logFile", "result", "rendered"})
-"""Keys that a repair may set; of the others one that says something says it ever after."""
+_MAY_CHANGE = frozenset({"threadId", "turnId", "logFile", "result", "rendered"})
+"""Keys that a repair may set besides those of an ending; of the others one that says something says it ever after."""
 
 
 def loss(evidence: Evidence, draft: Draft) -> tuple[str, str | None] | None:
@@ -69,17 +70,17 @@ def _losses(before: Record, after: Record, dialect: Dialect) -> Iterator[str]:
     if answer is not None and answer not in (answer_of(after) or ""):
         yield "the answer would not be shown any more"
     if is_finished(before, dialect):
-        completed = before.get("status") == "completed"
-        if after.get("status") != before.get("status") and (completed or not is_finished(after, dialect)):
-            yield f"the end {before['status']!r} would be replaced by {after.get('status')!r}"
+        completed, ends = is_completed(before, dialect), (status_of(before, dialect), status_of(after, dialect))
+        if ends[0] != ends[1] and (completed or not is_finished(after, dialect)):
+            yield f"the end {ends[0]!r} would be replaced by {ends[1]!r}"
         message = text_of(before, "errorMessage") or ""
-        replaced = is_orphan_message(before) if completed else after.get("status") == "completed"
+        replaced = is_orphan_message(before) if completed else is_completed(after, dialect)
         if message not in (text_of(after, "errorMessage") or "") and not replaced:
             yield "the error message would not be shown any more"
     for key in ("threadId", "turnId"):
         if text_of(before, key) is not None and text_of(after, key) is None:
             yield f"{key} would be lost"
-    may_change = _MAY_CHANGE | dialect.orphan.keys() | {*dialect.orphan_time, *dialect.pids}
+    may_change = _MAY_CHANGE | ending_keys(dialect)
     for key, value in before.items():
         if key not in may_change and value is not None and not (key in after and same(value, after[key])):
             yield f"{key} would be changed"
@@ -104,7 +105,7 @@ def index_loss(before: Json, after: Json, dialect: Dialect = CODEX) -> tuple[str
             continue
         shown = max(entries, key=lambda entry: text_of(entry, "updatedAt") or "")
         if len(entries) > 1:  # which of them the reader shows, and which it updates, was chance
-            shown = {key: shown[key] for key in ("id", *ENDING, "threadId") if key in shown}
+            shown = {key: shown[key] for key in ("id", *ending_keys(dialect), "threadId") if key in shown}
         loss = record_loss(shown, now[ident][0], dialect)
         if loss is not None:
             return loss, ident

@@ -6,17 +6,28 @@ Field guide sections 3 and 5.
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 
 from stateheal.diagnosis.job import Job, Record
 from stateheal.diagnosis.view import View
 from stateheal.formats.jsontext import Json
 from stateheal.formats.times import format_time, parse_time
+from stateheal.model.claims import names_pid
 from stateheal.model.dialect import CODEX, Dialect
 from stateheal.model.disk import JOBS
-from stateheal.model.layout import log_name
+from stateheal.model.layout import log_name, status_of
 from stateheal.model.liveness import Liveness, Verdict
 from stateheal.model.plan import GONE, Change, Gone, Patch
-from stateheal.model.records import entries_of, is_active, pid_of, text_of, time_of
+from stateheal.model.records import (
+    FAILED,
+    entries_of,
+    is_active,
+    is_completed,
+    is_failed,
+    pid_of,
+    text_of,
+    time_of,
+)
 from stateheal.model.request import Closing
 from stateheal.text import printable
 
@@ -34,8 +45,8 @@ PHASES = {"completed": "done", "failed": "failed", "cancelled": "cancelled"}
 
 def ending(source: Record, target: Record, dialect: Dialect = CODEX) -> Patch:
     """What ``target`` must change to end as ``source`` does. A thread or turn it knows is never forgotten."""
-    status = str(source.get("status"))
-    wanted: dict[str, Json | Gone] = {"status": status, "pid": None}
+    status, completed = str(status_of(source, dialect)), is_completed(source, dialect)
+    wanted: dict[str, Json | Gone] = {**_status_as_in(source, target, dialect), **no_process(target, dialect)}
     if "phase" in source or "phase" in target:
         wanted["phase"] = text_of(source, "phase") or PHASES.get(status, status)
     if parse_time(source.get("completedAt")) is not None:
@@ -44,21 +55,37 @@ def ending(source: Record, target: Record, dialect: Dialect = CODEX) -> Patch:
         if text_of(source, key) is not None:
             wanted[key] = source[key]
     message = text_of(source, "errorMessage")
-    if message is not None and not (status == "completed" and message.startswith(ORPHANED)):
+    if message is not None and not (completed and message.startswith(ORPHANED)):
         wanted["errorMessage"] = message
-    elif "errorMessage" in target and (status == "completed" or is_orphan_message(target)):
+    elif "errorMessage" in target and (completed or is_orphan_message(target)):
         wanted["errorMessage"] = GONE
     missing = object()
     return {key: value for key, value in wanted.items() if value is GONE or target.get(key, missing) != value}
+
+
+def _status_as_in(source: Record, target: Record, dialect: Dialect) -> Patch:
+    """The fields that say how a job stands; one that the source does not have would outrank what it says."""
+    said: dict[str, Json | Gone] = {key: source[key] for key in dialect.status if text_of(source, key) is not None}
+    return {**said, **{key: GONE for key in dialect.status if key in target and key not in said}}
+
+
+def no_process(side: Record, dialect: Dialect, living: Collection[int] = ()) -> Patch:
+    """What a record that has ended says of processes: none, as its companion's own code leaves it.
+
+    A further process that lives on stays named.
+    """
+    own = (key for key in dialect.pids if key in side or key in CODEX.pids)
+    further = (key for key in dialect.clears if key in side and not (names_pid(key) and pid_of(side[key]) in living))
+    return dict.fromkeys((*own, *further), None)
 
 
 def is_orphan_message(side: Record) -> bool:
     return (text_of(side, "errorMessage") or "").startswith(ORPHANED)
 
 
-def is_closed_by_us(side: Record) -> bool:
+def is_closed_by_us(side: Record, dialect: Dialect) -> bool:
     """Whether a heal, or a person by ``close``, has ended this record: then no worker will write the other one."""
-    return side.get("status") == "failed" and (text_of(side, "errorMessage") or "").startswith((ORPHANED, CLOSED))
+    return is_failed(side, dialect) and (text_of(side, "errorMessage") or "").startswith((ORPHANED, CLOSED))
 
 
 def orphan_change(view: View, job: Job) -> Change:
@@ -80,10 +107,10 @@ def terminated_by(view: View, job: Job) -> Closing | None:
     closing = view.settings.closing
     if closing is None or closing.message is None:
         return None
-    pids = {pid_of(side.get("pid")) for side in job.sides if is_active(side, job.dialect)}
+    named = [{pid_of(side.get(key)) for key in job.dialect.pids} - {None} for side in job.active_sides]
     started = [time_of(side, key, view.now) for side in job.sides for key in ("startedAt", "createdAt")]
     own = all(moment is None or moment >= closing.began - _CLOCK for moment in started)
-    return closing if pids <= closing.pids and own else None
+    return closing if own and all(pids and pids <= closing.pids for pids in named) else None
 
 
 def _message(view: View, job: Job, verdict: Verdict) -> str:
@@ -103,15 +130,25 @@ def _orphaned(view: View, job: Job, side: Record | None, text: str) -> Patch:
     return closed(side, phase, text, closing.ended if closing else ended, job.dialect)
 
 
-def closed(side: Record | None, phase: str, text: str, ended: float, dialect: Dialect = CODEX) -> Patch:
-    """What ends one side of a job as failed; an earlier message is kept behind the new one (field guide section 3)."""
+def closed(
+    side: Record | None,
+    phase: str,
+    text: str,
+    ended: float,
+    dialect: Dialect = CODEX,
+    living: Collection[int] = (),
+) -> Patch:
+    """What ends one side of a job as failed; an earlier message is kept behind the new one (field guide section 3).
+
+    ``living``: further processes that live on, and stay named.
+    """
     if side is None or not is_active(side, dialect):
         return {}
     before, moment = text_of(side, "errorMessage"), format_time(ended)
     return {
-        "status": "failed",
+        dialect.status[-1]: FAILED,
         "phase": phase,
-        **dict.fromkeys((key for key in dialect.pids if key in side or key == "pid"), None),
+        **no_process(side, dialect, living),
         "completedAt": moment,
         "errorMessage": f"{text} (before: {before})" if before else text,
         **dialect.orphan,
@@ -121,7 +158,7 @@ def closed(side: Record | None, phase: str, text: str, ended: float, dialect: Di
 
 def log_line(view: View, side: Record, text: str) -> str:
     """What a job's log is told of a repair: when, why, and what its record said before (field guide section 3)."""
-    return printable(f"[{format_time(view.now)}] {text} (was {side.get('status')}/{side.get('phase')})")
+    return printable(f"[{format_time(view.now)}] {text} (was {status_of(side, view.dialect)}/{side.get('phase')})")
 
 
 def may_live(view: View, job: Job) -> bool:

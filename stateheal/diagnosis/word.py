@@ -7,6 +7,7 @@ from stateheal.diagnosis.repairs import closed, log_line
 from stateheal.diagnosis.rule import Diagnosed, Rule, job_finding
 from stateheal.diagnosis.view import View
 from stateheal.model.findings import Severity
+from stateheal.model.layout import status_of
 from stateheal.model.plan import Change
 from stateheal.model.records import is_active
 from stateheal.values import NamedTuple
@@ -32,14 +33,16 @@ class Word(NamedTuple):
 
 def closed_on_word(view: View, job: Job, word: Word) -> Diagnosed:
     """The closing of every active side of a job, as data. One side at least must be active."""
+    life = view.evidence.life().by_pid
     active = next(side for side in job.sides if is_active(side, job.dialect))
-    message = f"recorded as {active.get('status')}; {word.message}"
+    living = {pid for each in job.others for _, pid in each if (seen := life.get(pid)) and not seen.zombie}
+    message = f"recorded as {status_of(active, job.dialect)}; {word.message}"
     finding = job_finding(view, job, ON_REQUEST, message, repair=f"mark it failed/{word.phase}")
     change = Change(
         position=job.position,
-        entry=closed(job.entry, word.phase, word.message, word.ended, job.dialect),
+        entry=closed(job.entry, word.phase, word.message, word.ended, job.dialect, living),
         stem=job.id,
-        record=closed(job.record, word.phase, word.message, word.ended, job.dialect),
+        record=closed(job.record, word.phase, word.message, word.ended, job.dialect, living),
         log=None if _is_told(view, job, word) else log_line(view, active, word.message),
         owners_to_recheck=view.owners(job),
     )

@@ -17,6 +17,7 @@ SENDBIRD = Dialect(
     cap=None,
     active=frozenset({"queued", "running", "cancelling"}),
     finished=frozenset({"completed", "failed", "cancelled", "cancel_failed", "unknown"}),
+    clears=("pidIdentity",),
     identities={"pidIdentity": "pid"},
     argv=(Argv(r"claude-companion.*"),),
     broker=None,

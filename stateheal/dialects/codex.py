@@ -28,8 +28,11 @@ ALANJWONG = Dialect(
     indexes_all=False,
     status=("runStatus", "status"),
     active=frozenset({"QUEUED", "RUNNING", "CANCEL_REQUESTED", "queued", "running"}),
+    waiting=frozenset({"QUEUED", "queued"}),
     finished=frozenset({"FINISHED", "FAILED", "CANCELLED", "INTERRUPTED", "completed", "failed", "cancelled"}),
+    completed=frozenset({"FINISHED", "completed"}),
     orphan={"runStatus": "INTERRUPTED", "outcomeStatus": "NEEDS_RECONCILIATION"},
+    answered={"runStatus": "FINISHED", "outcomeStatus": "UNCLASSIFIED"},
     locks=(
         Lock(
             r"state\.json\.lock|broker\.ensure\.lock",

@@ -7,15 +7,18 @@ from stateheal.model.dialect import Argv, Dialect, Launch, Lock, Marks
 _ARGV = (Argv(r"grok-bridge.*", ("run", "review", "critique")),)
 _COMMANDS = ("run", "review", "critique")
 _READERS = ("runs", "show", "stop")
+_CLEARS = ("bridgePid", "agentPid", "companionPid")
 _SLASH = ("check", "review", "critique", "delegate", "import", "runs", "show", "stop")
 
 # state.json.lock is an empty file, waited for 100 times 20 ms and never broken (state.mjs): with one left behind every
-# run and stop fails, measured on one two days old. A terminal status is final. Read back: no file changed.
+# run and stop fails, measured on one two days old. A terminal status is final; with it go all pids, companionPid being
+# bridgePid's older name (state.mjs:160-230, tracked-jobs.mjs:151). Read back: no file changed.
 XAI = Dialect(
     name="grok-build",
     read=("xai-org/grok-build-plugin-cc@92b76a6 0.2.1",),
     plugins=r"grok-build.*",
     marks=Marks(fields=("bridgePid", "agentPid"), ids=r"run-[0-9a-z]{6,12}-[0-9a-z]{4,8}"),
+    clears=_CLEARS,
     argv=_ARGV,
     broker=None,
     locks=(Lock(r"state\.json\.lock", "an empty file, held for milliseconds and never broken"),),
@@ -34,6 +37,11 @@ DANMSHEETS = Dialect(
         {"completed", "failed", "cancelled", "completed-unverified", "completed-truncated", "completed-noop"}
         | {"completed-blind", "completed-with-failed-children", "timed-out", "isolation-breached"}
     ),
+    completed=frozenset(
+        {"completed", "completed-unverified", "completed-truncated", "completed-noop", "completed-blind"}
+        | {"completed-with-failed-children"}
+    ),
+    clears=_CLEARS,
     argv=_ARGV,
     broker=None,
     temp=("grok-cc-runs",),

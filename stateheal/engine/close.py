@@ -121,7 +121,7 @@ def why_not_closed(view: View, job: Job) -> str | None:
         return f"nothing of this workspace is touched: {view.hands_off}"
     if not job.any_active:
         return "its record is closed already"
-    if any(is_finished(side, job.dialect) and not is_closed_by_us(side) for side in job.sides):
+    if any(is_finished(side, job.dialect) and not is_closed_by_us(side, job.dialect) for side in job.sides):
         return "one of its two records has ended, the other has not: 'stateheal heal' brings them together"
     return why_alive(view, job)
 

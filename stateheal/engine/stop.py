@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from stateheal.commit.ending import Ended, end, held
+from stateheal.diagnosis.case import job_id_in
 from stateheal.diagnosis.job import Job
 from stateheal.diagnosis.proof import has_identity, names_job, works_in
 from stateheal.diagnosis.view import View
@@ -21,9 +22,10 @@ from stateheal.engine.commands import heal_found
 from stateheal.errors import JournalError, Refused, StatehealError
 from stateheal.evidence.groups import ancestors_of, command_lines, directory_of, group_of, members_of, user_of
 from stateheal.model.disk import Place
+from stateheal.model.layout import status_of
 from stateheal.model.liveness import ProcessFacts
 from stateheal.model.problems import Problem, ProblemKind
-from stateheal.model.records import is_finished, pid_of, text_of
+from stateheal.model.records import is_finished, text_of
 from stateheal.model.report import Report
 from stateheal.model.request import Request
 from stateheal.text import quoted
@@ -54,21 +56,26 @@ class Stopped(NamedTuple):
 
 
 def targets_of(chosen: Chosen, view: View, job: Job) -> list[Target]:
-    """The processes that are proven to be the job's own, wherever its records name them."""
+    """The processes that are proven to be the job's own, wherever its records name them.
+
+    An agent comes before the worker that started it: once that has ended, nothing proves any more whose it is.
+    """
     found = []
-    for pid in dict.fromkeys((*_recorded(job), *_naming(job))):
+    for pid in dict.fromkeys((*_further(job), *_recorded(job), *_naming(job))):
         why = _proof(chosen, view, job, pid)
         if why is not None:
             facts = chosen.world.processes.facts(pid)
             found.append(Target(pid, facts.argv or (), why, tuple(sorted(others_in_group(pid)))))
-    return found
+    return sorted(found, key=lambda target: target.pid not in _further(job) or target.pid in _recorded(job))
+
+
+def _further(job: Job) -> dict[int, str]:
+    """The further processes that its records name, and in which field."""
+    return {pid: name for each in job.others for name, pid in each}
 
 
 def _recorded(job: Job) -> Iterator[int]:
-    for side in job.sides:
-        pid = pid_of(side.get("pid"))
-        if pid is not None and pid > 0:
-            yield pid
+    yield from (pid for pid in job.pids if pid is not None and pid > 0)
 
 
 def _naming(job: Job) -> Iterator[int]:
@@ -81,15 +88,26 @@ def _proof(chosen: Chosen, view: View, job: Job, pid: int) -> str | None:
     if not facts.exists or facts.zombie or not same_user(pid, chosen.place):
         return None
     if facts.argv and names_job(facts.argv, job.id) and (pid in _recorded(job) or _works_there(facts, view, job)):
-        return f"its command line says --job-id {job.id}"
+        option = "--job-id " if job_id_in(facts.argv) else ""
+        return f"its command line says {option}{job.id}"
     if any(has_identity(facts, owner, view.evidence.host) for owner in view.owners(job)):
         return "its record identifies it: same boot, same start"
-    return None
+    return _as_child(chosen, view, job, pid)
+
+
+def _as_child(chosen: Chosen, view: View, job: Job, pid: int) -> str | None:
+    """Of a further process that a record names: that it was started by one that is proven to be the job's own."""
+    named, own = _further(job).get(pid), frozenset(_recorded(job)) - {pid}
+    parent = next((each for each in ancestors_of(pid) if each in own), None) if named and own else None
+    if parent is None or _proof(chosen, view, job, parent) is None:
+        return None
+    return f"its record names it as {named}, and pid {parent}, the job's own, has started it"
 
 
 def _works_there(facts: ProcessFacts, view: View, job: Job) -> bool:
     """Whether it works in the job's project: of a process that no record names, a job's id alone proves nothing."""
-    homes = {view.evidence.home, *(text_of(side, "workspaceRoot") for side in job.sides)} - {None}
+    named = {text_of(side, key) for side in job.sides for key in ("workspaceRoot", "cwd")}
+    homes = {view.evidence.home, *named} - {None}
     return works_in(facts.argv or (), directory_of(facts.pid), {home for home in homes if home})
 
 
@@ -110,12 +128,12 @@ def why_none(view: View, job: Job) -> str:
         return f"it is recorded as {_status(job)}, and no process works on it"
     verdict = view.judge(job).verdict
     helps = {"dead": "'stateheal heal' closes it", "unsure": f"to close its record: stateheal close {quoted(job.id)}"}
-    told = helps.get(verdict.state.value, "end it where it was started, or by /codex:cancel")
+    told = helps.get(verdict.state.value, f"end it where it was started, or by {job.dialect.launch.cancel}")
     return f"no process here is proven to be its own ({verdict.reason}); {told}"
 
 
 def _status(job: Job) -> str:
-    return next((text for side in job.sides if (text := text_of(side, "status"))), "unknown")
+    return next((text for side in job.sides if (text := status_of(side, job.dialect))), "unknown")
 
 
 def stop_job(chosen: Chosen, targets: list[Target], grace: float) -> tuple[list[Stopped], Report | None, str]:

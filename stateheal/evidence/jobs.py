@@ -78,7 +78,7 @@ def read_jobs(
                     with folder_of(jobs, base) as (folder, base):
                         found = kept(read_twice(folder, base, name), problems)
                         strays += stray_names(folder, folder.listing(), f"{JOBS}/{stem}/")
-                if found and (stem in known or is_record(found, stem)):
+                if found and (stem in known or is_record(found, stem, dialect)):
                     records[stem] = found
             pids = {stem: read_pid(jobs, f"{stem}.pid") for stem in known | records.keys() if f"{stem}.pid" in names}
             sidecars = {stem: pid for stem, pid in pids.items() if pid is not None}

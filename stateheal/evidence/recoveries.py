@@ -30,7 +30,7 @@ def turns_of(sides: Sequence[Record], rollouts: Rollouts, dialect: Dialect) -> d
         if (
             thread
             and turn
-            and (is_active(side, dialect) or is_lost(side))
+            and (is_active(side, dialect) or is_lost(side, dialect))
             and side.get("jobClass") == "task"
             and (thread, turn) not in found
         ):
@@ -54,7 +54,7 @@ def recoveries_of(
     found: dict[str, Recovery] = {}
     for ident, record in whole.items():
         if text_of(record, "threadId") is not None and (
-            is_active(record, dialect) or is_lost(record) or lacks_answer(record)
+            is_active(record, dialect) or is_lost(record, dialect) or lacks_answer(record, dialect)
         ):
             found[ident] = recovery_of(record, whole.values(), logs.get(ident), now, rollouts, choose_turn)
     return found

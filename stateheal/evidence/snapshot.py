@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from functools import cache
 
 from stateheal.errors import UsageError
 from stateheal.formats.jsontext import ParseFailure, parse
 from stateheal.fs.directory import Directory, ensure_regular, file_stat
+from stateheal.model.dialect import CODEX, Dialect
 from stateheal.model.disk import FileStat, LogFacts, Snapshot, Unreadable
 from stateheal.model.records import is_companion_id
 
@@ -122,11 +124,12 @@ def _last_with(lines: Sequence[str], word: str) -> int:
     return next((n for n in range(len(lines) - 1, -1, -1) if word in lines[n]), -1)
 
 
-def is_record(found: Snapshot, stem: str) -> bool:
+def is_record(found: Snapshot, stem: str, dialect: Dialect = CODEX) -> bool:
     """A file that the index does not name is a record if it says so itself, or is torn and named like one.
 
     Forks put other things into ``jobs/``; those are not looked at any further.
     """
     if isinstance(found.document, ParseFailure):
-        return is_companion_id(stem)
-    return isinstance(found.value, dict) and found.value.get("id") == stem and "status" in found.value
+        return is_companion_id(stem) or bool(dialect.marks.ids and re.fullmatch(dialect.marks.ids, stem))
+    value = found.value
+    return isinstance(value, dict) and value.get("id") == stem and any(key in value for key in dialect.status)

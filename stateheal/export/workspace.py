@@ -91,7 +91,7 @@ class _Parcel:
         if stem in self.named or is_companion_id(stem):
             return True
         record = self._snapshot(record_name(stem, self.dialect))
-        return isinstance(record, Snapshot) and is_record(record, stem)
+        return isinstance(record, Snapshot) and is_record(record, stem, self.dialect)
 
     def _is_wanted(self, each: DirEntry | Unreadable) -> bool:
         """Whether it belongs to the jobs that were asked for, or to the workspace as such."""
@@ -175,7 +175,7 @@ class _Parcel:
         if not isinstance(found, Snapshot):
             return found
         if stem is not None:
-            if stem not in self.named and not is_record(found, stem):
+            if stem not in self.named and not is_record(found, stem, self.dialect):
                 return None
             self.records.add(stem)
         return self._redacted(found, self.kinds.get(each.name, "record"))

@@ -30,7 +30,7 @@ _NO_PROCESSES = ("request", "result")
 _HOLDERS = (dict, list)
 _LAST = frozenset("dDsS")
 """How a field's name ends that may hold a pid by it."""
-_NONE = frozenset(["id", "kind", "threadId", "turnId", "sessionId", "jobClass", "status", "pid"])
+_NONE = frozenset(["id", "kind", "threadId", "turnId", "sessionId", "jobClass", "status"])
 """Fields that most records have and whose names end so, but tell no further process."""
 
 
@@ -59,7 +59,7 @@ def created_of(record: Mapping[str, Json]) -> float | None:
     return parse_time(owner.get("processCreatedAt"))
 
 
-def fork_ticks_of(record: Mapping[str, Json], dialect: Dialect = CODEX, pid: str = "pid") -> int | None:
+def fork_ticks_of(record: Mapping[str, Json], dialect: Dialect, pid: str) -> int | None:
     """The start ticks that forks record as ``linux:<ticks>``; any other format is unknown and ignored.
 
     Of a field that a companion is known to keep for this ``pid`` field, bare digits are ticks as well.
@@ -84,13 +84,17 @@ def _dotted(record: Mapping[str, Json], path: str) -> Json:
     return inner.get(rest) if rest and isinstance(inner, dict) else None if rest else inner
 
 
-def other_pids(record: Mapping[str, Json]) -> Iterator[tuple[str, int]]:
-    """The further processes that forks name (``childPid agentPid owner.pid children.0.pid pids`` …), by field."""
+def other_pids(record: Mapping[str, Json], dialect: Dialect = CODEX) -> Iterator[tuple[str, int]]:
+    """The further processes that forks name (``childPid agentPid owner.pid children.0.pid pids`` …), by field.
+
+    Of several fields for a job's owner the most telling alone is none of them: the others may outlive it.
+    """
+    own = dialect.pids[0]
     for key, value in record.items():
         if isinstance(value, _HOLDERS):
             if key not in _NO_PROCESSES:
-                yield from _pids_in(key, value, _names_pid(key), _DEEPEST)
-        elif key[-1:] in _LAST and key not in _NONE and _names_pid(key):
+                yield from _pids_in(key, value, names_pid(key), _DEEPEST)
+        elif key[-1:] in _LAST and key not in _NONE and key != own and names_pid(key):
             yield from _pids_in(key, value, True, 0)
 
 
@@ -100,7 +104,7 @@ def _pids_in(path: str, value: Json, is_pid: bool, depth: int) -> Iterator[tuple
         for key, inner in members if depth else ():
             # A list of pids holds pids; what is called a process (``process``, ``childProcess``) may have an id.
             of_process = key == "id" and path[-7:].lower() == "process"
-            named = is_pid if isinstance(value, list) else of_process or _names_pid(str(key))
+            named = is_pid if isinstance(value, list) else of_process or names_pid(str(key))
             yield from _pids_in(f"{path}.{key}", inner, named, depth - 1)
         return
     pid = pid_of(value) if is_pid else None
@@ -108,7 +112,7 @@ def _pids_in(path: str, value: Json, is_pid: bool, depth: int) -> Iterator[tuple
         yield path, pid
 
 
-def _names_pid(key: str) -> bool:
+def names_pid(key: str) -> bool:
     """Whether a field holds a pid by its name; the last letter is looked at first, since most fields end otherwise."""
     if key[-3:] in _PID:
         word = _LAST_WORD.search(key)

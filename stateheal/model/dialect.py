@@ -120,9 +120,15 @@ class Dialect(NamedTuple):
     status: tuple[str, ...] = ("status",)
     """The fields that say how a job stands, the one that outranks the others first."""
     active: frozenset[str] = frozenset({"queued", "running"})
+    waiting: frozenset[str] = frozenset({"queued"})
+    """Those of the active ones in which nothing has begun."""
     finished: frozenset[str] = frozenset({"completed", "failed", "cancelled"})
+    completed: frozenset[str] = frozenset({"completed"})
+    """Those of the finished ones that say that there is an answer."""
     orphan: Mapping[str, Json] = {}
     """Fields that an orphan's record gets besides those of every orphan, so that its own readers see the end."""
+    answered: Mapping[str, Json] = {}
+    """Fields that a recovered job's record gets besides those of every completed one."""
     orphan_time: tuple[str, ...] = ()
     """Further fields that hold when a job ended."""
     spares: tuple[str, ...] = ()
@@ -130,6 +136,8 @@ class Dialect(NamedTuple):
     # processes
     pids: tuple[str, ...] = ("pid",)
     """Fields that name the process that owns a job, the most telling first."""
+    clears: tuple[str, ...] = ()
+    """Further fields about processes that its own code sets to null with a job's end."""
     identities: Mapping[str, str] = {}
     """Fields that tell a process apart, and which pid field each belongs to."""
     argv: tuple[Argv, ...] = (Argv(),)

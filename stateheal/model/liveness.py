@@ -59,6 +59,7 @@ class Owner(NamedTuple):
 
     job: str
     status: str
+    """``running`` or ``queued``, whatever its companion calls that."""
     pid: Json
     created_at: float | None = None
     started_at: float | None = None

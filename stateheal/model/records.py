@@ -35,8 +35,9 @@ def pid_of(value: Json) -> int | None:
 
 NOT_RECORDS = (".request.json",)
 """How forks end the names of files that they keep beside the records; some hold secrets, so they are not opened."""
-ENDING = ("status", "phase", "pid", "completedAt", "errorMessage", "cancelledAt")
-"""Keys that say how a job ended: they are taken from one source, never mixed."""
+COMPLETED, FAILED = "completed", "failed"
+"""What the plainest of its status fields says of a job that was recovered, or closed: every companion knows both."""
+_ENDING = ("phase", "completedAt", "errorMessage", "cancelledAt")
 IDENTITY = ("jobClass", "kind", "title", "workspaceRoot", "sessionId", "logFile", "createdAt")
 """Keys that an entry has as long as its job file has them: without them it is a stub."""
 LOST_PHASES = ("orphaned", "terminated")
@@ -91,15 +92,34 @@ def is_finished(record: Json, dialect: Dialect = CODEX) -> bool:
     return status_of(record, dialect) in dialect.finished
 
 
-def is_lost(record: Json) -> bool:
+def is_completed(record: Json, dialect: Dialect = CODEX) -> bool:
+    """Whether the record says that its job has come to an answer."""
+    return status_of(record, dialect) in dialect.completed
+
+
+def is_failed(record: Json, dialect: Dialect = CODEX) -> bool:
+    """Whether the record says that its job has failed, in the words of a heal or of the companion itself."""
+    plain = record.get(dialect.status[-1]) if isinstance(record, dict) else None
+    return plain == FAILED and is_finished(record, dialect) and not is_completed(record, dialect)
+
+
+def is_lost(record: Json, dialect: Dialect = CODEX) -> bool:
     """Whether the record was closed because its process had died or was ended: there may be more than it tells."""
-    return isinstance(record, dict) and record.get("status") == "failed" and record.get("phase") in LOST_PHASES
+    return isinstance(record, dict) and record.get("phase") in LOST_PHASES and is_failed(record, dialect)
 
 
-def lacks_answer(record: Mapping[str, Json]) -> bool:
+def lacks_answer(record: Json, dialect: Dialect = CODEX) -> bool:
     """Whether a task is completed without any answer in its records: its file was rebuilt after it had been cut."""
+    if not isinstance(record, dict) or record.get("jobClass") != "task":
+        return False
     held = record.get("result") is not None or record.get("rendered") is not None
-    return record.get("status") == "completed" and record.get("jobClass") == "task" and not held
+    return not held and is_completed(record, dialect)
+
+
+def ending_keys(dialect: Dialect = CODEX) -> frozenset[str]:
+    """Keys that say how a job ended: they are taken from one source, never mixed."""
+    processes = (*dialect.pids, *dialect.clears)
+    return frozenset([*_ENDING, *dialect.status, *processes, *dialect.orphan, *dialect.orphan_time])
 
 
 def time_of(record: Mapping[str, Json], key: str, now: float) -> float | None:

@@ -360,6 +360,7 @@ TABLE: list[tuple[Any, ...]] = [
     ("recycled while queued", owner(**QUEUED), process(created=LATE), DEAD, "late-stranger"),
     ("worker of another job", owner(), process((*WORKER, "task-10")), DEAD, "another-job"),
     ("worker of a job with a longer name", owner(job="task-10"), process((*WORKER, "task-1")), DEAD, "another-job"),
+    ("a fork's own process, a zombie", owner(fork_ticks=555), process((), zombie=True, ticks=555), DEAD, "zombie"),
     ("a fork's ticks differ", owner(fork_ticks=555), process(ticks=556), DEAD, "fork-identity-differs"),
     ("a rival has it", owner(rivals=(NOW - HOUR + 1,)), process(FOREGROUND, LATE), DEAD, "rival"),
     ("older than the job, silent for a day", owner(**SILENT), process(created=-3 * DAY), DEAD, "senior-silent"),

@@ -17,7 +17,7 @@ from stateheal.model.findings import Finding, Severity
 from stateheal.model.layout import status_of
 from stateheal.model.liveness import Liveness, Owner
 from stateheal.model.plan import GONE, Change, Patch
-from stateheal.model.records import is_active, is_finished, text_of
+from stateheal.model.records import is_active, is_completed, is_failed, is_finished, text_of
 
 _NO_PROCESS = ("no-pid", "no-pid-yet", "unrecorded-process")
 """Rows of the liveness table for a job that records no process."""
@@ -42,7 +42,7 @@ def find_file_behind(view: View) -> Iterator[Diagnosed]:
 def _behind(view: View, job: Job, rule: Rule, message: str) -> Iterator[Diagnosed]:
     judgement = view.judge(job)
     verdict = judgement.verdict
-    if verdict.row in _NO_PROCESS and any(map(is_closed_by_us, job.sides)):
+    if verdict.row in _NO_PROCESS and any(is_closed_by_us(side, job.dialect) for side in job.sides):
         settled, reason = True, "no process is recorded, and stateheal closed one of the records"
     elif verdict.row in _NO_PROCESS:
         # The worker clears its pid with its end, and writes the second file at once.
@@ -66,7 +66,9 @@ def _missing_log_line(view: View, job: Job) -> str | None:
     """The line about a closing that a run, interrupted between job file and index, has not come to write."""
     log = view.evidence.logs.get(job.id)
     message = text_of(job.record or {}, "errorMessage")
-    if log is None or not message or not is_closed_by_us(job.record or {}) or message.split(" (")[0] in log.last_line:
+    if log is None or not message or not is_closed_by_us(job.record or {}, job.dialect):
+        return None
+    if message.split(" (")[0] in log.last_line:
         return None
     return log_line(view, job.entry or {}, message.split(" (before: ")[0])
 
@@ -95,17 +97,18 @@ def find_ending_conflict(view: View) -> Iterator[Diagnosed]:
 
 
 def _conflict(view: View, job: Job, entry: Record, record: Record) -> Iterator[Diagnosed]:
-    ends = (entry.get("status"), record.get("status"))
+    dialect = job.dialect
     has_result = record.get("result") is not None
-    if ends == ("failed", "completed") and has_result:
+    ends = [status_of(side, dialect) for side in (entry, record)]
+    if is_failed(entry, dialect) and is_completed(record, dialect) and has_result:
         message = "the index says failed, but the job file is completed and holds its result"
         leftover: Patch = {"errorMessage": GONE} if is_orphan_message(record) else {}
-        change = Change(job.position, ending(record, entry, job.dialect), job.id, leftover, requires_record=job.id)
+        change = Change(job.position, ending(record, entry, dialect), job.id, leftover, requires_record=job.id)
         yield Diagnosed(_finding(view, job, message, "the index takes over the job file's ending"), change)
-    elif ends == ("completed", "failed") and has_result and is_orphan_message(record):
+    elif is_completed(entry, dialect) and is_failed(record, dialect) and has_result and is_orphan_message(record):
         message = "the job file was marked orphaned, but it holds a result and the index says completed"
         leftover = {"errorMessage": GONE} if is_orphan_message(entry) else {}
-        change = Change(job.position, leftover, job.id, ending(entry, record, job.dialect), requires_index=True)
+        change = Change(job.position, leftover, job.id, ending(entry, record, dialect), requires_index=True)
         yield Diagnosed(_finding(view, job, message, "the job file takes over the index's ending"), change)
     elif ends[0] != ends[1]:
         message = f"the index says {ends[0]}, the job file {ends[1]}; neither can be proven, so both are left"
@@ -117,7 +120,7 @@ def _conflict(view: View, job: Job, entry: Record, record: Record) -> Iterator[D
 def _leftover(view: View, job: Job) -> Iterator[Diagnosed]:
     """A completed job that still carries an orphan's message: the plugin would show it as an error."""
     sides = (job.entry, job.record)
-    if any(side is not None and side.get("status") != "completed" for side in sides):
+    if any(side is not None and not is_completed(side, job.dialect) for side in sides):
         return
     if all(side is None or side.get("errorMessage") is None for side in sides):
         return

@@ -55,7 +55,7 @@ def _lost_turn(job: Job) -> tuple[str, str] | None:
         thread, turn = text_of(side, "threadId"), text_of(side, "turnId")
         if side.get("jobClass") != "task":
             continue  # a review's thread is never resumed, and has no rollout
-        if thread and turn and is_lost(side):
+        if thread and turn and is_lost(side, job.dialect):
             return thread, turn
     return None
 

@@ -11,9 +11,12 @@ from stateheal.diagnosis.job import Job, Record
 from stateheal.diagnosis.repairs import orphan_change, terminated_by
 from stateheal.diagnosis.rule import Diagnosed, Rule, job_finding
 from stateheal.diagnosis.view import View
+from stateheal.formats.jsontext import Json
 from stateheal.formats.times import MINUTE, describe_activity, describe_age
+from stateheal.model.claims import names_pid
 from stateheal.model.dialect import Dialect
 from stateheal.model.findings import Severity
+from stateheal.model.layout import status_of
 from stateheal.model.liveness import Liveness, Verdict
 from stateheal.model.plan import Change, Patch
 from stateheal.model.records import is_finished, pid_of
@@ -50,7 +53,7 @@ def find_unsafe(view: View) -> Iterator[Diagnosed]:
         entry = _nulled(job.entry, job.dialect)
         record = _nulled(job.record, job.dialect)
         if entry or record:
-            shown = next(side["pid"] for side in job.sides if _nulled(side, job.dialect))
+            shown = next(side[key] for side in job.sides for key in _nulled(side, job.dialect))
             yield Diagnosed(
                 job_finding(
                     view,
@@ -58,23 +61,27 @@ def find_unsafe(view: View) -> Iterator[Diagnosed]:
                     UNSAFE_PID,
                     f"this finished job still names {shown!r} as its process",
                     "the plugin may signal recorded pids, and this one stands for no single process",
-                    "set pid to null",
+                    f"set {', '.join(sorted({*entry, *record}))} to null",
                 ),
                 Change(position=job.position, entry=entry, stem=job.id, record=record),
             )
 
 
 def _nulled(side: Record | None, dialect: Dialect) -> Patch:
-    if side is None or side.get("pid") is None or not is_finished(side, dialect):
+    named = [key for key in (*dialect.pids, *dialect.clears) if side is not None and side.get(key) is not None]
+    if side is None or not named or not is_finished(side, dialect):
         return {}
-    pid = pid_of(side["pid"])
-    sound = pid is not None and pid > 1 and not isinstance(side["pid"], str)
-    return {} if sound else {"pid": None}
+    return dict.fromkeys((key for key in named if names_pid(key) and not _is_sound(side[key])), None)
+
+
+def _is_sound(value: Json) -> bool:
+    pid = pid_of(value)
+    return pid is not None and pid > 1 and not isinstance(value, str)
 
 
 def _rule_of(job: Job, verdict: Verdict) -> str:
     """A pid that is there but is no number makes the job one without a pid, and the damage ``unsafe-pid``."""
-    named = any(side.get("pid") is not None for side in job.sides)
+    named = any(side.get(key) is not None for side in job.sides for key in job.dialect.pids)
     return "unsafe-pid" if verdict.rule == "missing-pid" and named else verdict.rule
 
 
@@ -86,7 +93,7 @@ def _diagnose(view: View, job: Job, rule: Rule) -> Iterator[Diagnosed]:
     evidence = "no sign of life is recorded" if last is None else f"last sign of life {describe_age(last, view.now)}"
     if log is not None and recorded is not None and abs(log.mtime - recorded) > MINUTE:
         evidence = describe_activity(recorded, log.mtime, view.now)
-    status = str(job.sides[0].get("status"))
+    status = str(status_of(job.sides[0], job.dialect))
     if verdict.state is Liveness.UNSURE:
         message = f"{status}, and whether its process lives cannot be told: {verdict.reason}"
         evidence = "; ".join(filter(None, [evidence, verdict.settles]))

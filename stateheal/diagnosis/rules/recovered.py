@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stateheal.diagnosis.job import Job, Record
-from stateheal.diagnosis.repairs import ending, log_line
+from stateheal.diagnosis.repairs import ending, log_line, no_process
 from stateheal.diagnosis.rule import Diagnosed, Rule, job_finding
 from stateheal.diagnosis.view import View
+from stateheal.formats.jsontext import Json
 from stateheal.formats.times import format_time
+from stateheal.model.dialect import Dialect
 from stateheal.model.findings import Severity
 from stateheal.model.jobs import resume_of
 from stateheal.model.liveness import Liveness
-from stateheal.model.plan import GONE, Change, Patch
-from stateheal.model.records import is_active, is_lost, lacks_answer, text_of
+from stateheal.model.plan import GONE, Change, Gone, Patch
+from stateheal.model.records import COMPLETED, is_active, is_completed, is_lost, lacks_answer, text_of
 from stateheal.model.turns import Recovery, TurnEnd
 from stateheal.text import quoted
 from stateheal.version import __version__
@@ -36,7 +38,7 @@ def find_recovered(view: View) -> Iterator[Diagnosed]:
             yield _finishing(view, job)
             continue
         recovery = view.evidence.recoveries.get(job.id)
-        unanswered = job.record is not None and lacks_answer({**(job.entry or {}), **job.record})
+        unanswered = job.record is not None and lacks_answer({**(job.entry or {}), **job.record}, job.dialect)
         if recovery is None or not (unanswered or _is_lost(view, job)):
             continue
         if recovery.message is None or job.record is None:
@@ -72,7 +74,7 @@ def _is_lost(view: View, job: Job) -> bool:
         return view.judge(job).verdict.state is Liveness.DEAD
     return (
         bool(job.sides)
-        and all(is_lost(side) or is_active(side, job.dialect) for side in job.sides)
+        and all(is_lost(side, job.dialect) or is_active(side, job.dialect) for side in job.sides)
         and (not job.any_active or view.judge(job).verdict.state is Liveness.DEAD)
     )
 
@@ -80,11 +82,11 @@ def _is_lost(view: View, job: Job) -> bool:
 def _is_half_recovered(view: View, job: Job) -> bool:
     """Whether a recovery was killed between the two records: the job file has its answer, the index its old end."""
     entry, record = job.entry, job.record
-    if entry is None or record is None or record.get("status") != "completed" or not _recovered_here(record):
+    if entry is None or record is None or not (is_completed(record, job.dialect) and _recovered_here(record)):
         return False
     if is_active(entry, job.dialect):
         return view.judge(job).verdict.state is Liveness.DEAD
-    return is_lost(entry)
+    return is_lost(entry, job.dialect)
 
 
 def _recovered_here(record: Record) -> bool:
@@ -113,8 +115,8 @@ def _finishing(view: View, job: Job) -> Diagnosed:
 
 def _change(view: View, job: Job, recovery: Recovery) -> Change:
     ended = recovery.ended_at
-    both: dict[str, object] = {"status": "completed", "phase": "done", "pid": None}
-    if all(side.get("status") == "completed" for side in job.sides):
+    both: dict[str, Json | Gone] = {job.dialect.status[-1]: COMPLETED, "phase": "done", **job.dialect.answered}
+    if all(is_completed(side, job.dialect) for side in job.sides):
         both = {}  # its end is told already; only the answer is missing
     elif ended is not None and ended <= view.now:
         both["completedAt"] = format_time(ended)
@@ -124,18 +126,18 @@ def _change(view: View, job: Job, recovery: Recovery) -> Change:
     result = {"status": 0, "rawOutput": recovery.message, "recoveredFrom": source}
     return Change(
         position=job.position,
-        entry=_patch(job.entry, both, recovery),
+        entry=_patch(job.entry, both, recovery, job.dialect),
         stem=job.id,
-        record={**_patch(job.record, both, recovery), "result": result, "rendered": recovery.message},
+        record={**_patch(job.record, both, recovery, job.dialect), "result": result, "rendered": recovery.message},
         log=log_line(view, job.sides[0], _LINE),
         owners_to_recheck=view.judge(job).owners if job.any_active else (),
     )
 
 
-def _patch(side: Record | None, both: Patch, recovery: Recovery) -> Patch:
+def _patch(side: Record | None, both: Patch, recovery: Recovery, dialect: Dialect) -> Patch:
     if side is None:
         return {}
-    patch = dict(both)
+    patch = {**both, **(no_process(side, dialect) if both else {})}
     if "errorMessage" in side:
         patch["errorMessage"] = GONE
     if text_of(side, "turnId") is None and recovery.turn_id is not None:

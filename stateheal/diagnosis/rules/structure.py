@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stateheal.diagnosis.job import Job, Record
-from stateheal.diagnosis.repairs import CAP, ending, is_unsafe_log, may_live, orphan_change
+from stateheal.diagnosis.repairs import ending, is_unsafe_log, may_live, orphan_change
 from stateheal.diagnosis.rule import Diagnosed, Rule, file_finding, job_finding
 from stateheal.diagnosis.view import View
 from stateheal.formats.jsontext import Json
@@ -22,9 +22,9 @@ from stateheal.model.layout import status_of
 from stateheal.model.liveness import Liveness
 from stateheal.model.plan import Change
 from stateheal.model.records import (
-    ENDING,
     ENTRY_LACKS,
     IDENTITY,
+    ending_keys,
     entries_of,
     is_active,
     is_file_name,
@@ -34,8 +34,6 @@ from stateheal.model.records import (
     text_of,
 )
 
-_TOLD = ("status", *IDENTITY)
-"""What an entry says of its job as long as its job file does."""
 ROOM = 40
 """Entries up to which one may be added: the plugin's next tasks need the rest."""
 
@@ -115,7 +113,7 @@ def _doubled(view: View, jobs: list[Job]) -> Iterator[Diagnosed]:
     missing: Record = {}
     for loser in jobs:
         if loser is not winner:
-            missing |= _only_in(loser.entry or {}, {**(winner.entry or {}), **missing})
+            missing |= _only_in(loser.entry or {}, {**(winner.entry or {}), **missing}, view.dialect)
     repair = "keep the finished or newer one, with the fields that only the other has"
     finding = job_finding(view, winner, DUPLICATE_ID, message, repair=repair)
     owners = [owner for job in jobs if is_active(job.entry, job.dialect) for owner in view.judge(job).owners]
@@ -127,10 +125,11 @@ def _weight(job: Job) -> tuple[bool, str]:
     return is_finished(job.entry, job.dialect), str((job.entry or {}).get("updatedAt") or "")
 
 
-def _only_in(loser: Record, winner: Record) -> Record:
+def _only_in(loser: Record, winner: Record, dialect: Dialect) -> Record:
     """What the loser knows and the winner does not; how it ended is the winner's word alone."""
     known = {key for key, value in winner.items() if value is not None or key not in ("threadId", "turnId", "logFile")}
-    return {k: v for k, v in loser.items() if k not in known and k not in ENDING and v is not None}
+    left = known | ending_keys(dialect)
+    return {key: value for key, value in loser.items() if key not in left and value is not None}
 
 
 def find_stubs(view: View) -> Iterator[Diagnosed]:
@@ -138,7 +137,8 @@ def find_stubs(view: View) -> Iterator[Diagnosed]:
     for job in view.jobs if view.dialect.stubs else ():
         if job.entry is None or job.record is None:
             continue
-        lacking = [key for key in _TOLD if key not in job.entry and text_of(job.record, key)]
+        wanted = (job.dialect.status[-1], *IDENTITY)
+        lacking = [key for key in wanted if key not in job.entry and text_of(job.record, key)]
         if not lacking:
             continue
         message = f"its index entry lacks {', '.join(lacking)}: an update of a row that was lost already"
@@ -159,7 +159,7 @@ def find_stubs(view: View) -> Iterator[Diagnosed]:
 def _filling(entry: Record, record: Record, dialect: Dialect) -> Record:
     """What the entry lacks; one without a status also takes the file's end, or its process, over."""
     lacking = {key: value for key, value in record.items() if key not in entry and key not in ENTRY_LACKS}
-    if "status" in entry:
+    if status_of(entry, dialect) is not None:
         return {key: value for key, value in lacking.items() if key in IDENTITY and text_of(record, key)}
     if is_finished(record, dialect):
         return {**lacking, **{k: v for k, v in ending(record, entry, dialect).items() if isinstance(k, str)}}
@@ -191,7 +191,7 @@ def find_unindexed(view: View) -> Iterator[Diagnosed]:
                 yield Diagnosed(job_finding(view, job, UNINDEXED, message, "it may live", severity=Severity.UNSURE))
             continue  # a live one's worker will write its entry
         if room <= 0:
-            left = f"the index is too full to add it ({CAP} are kept): the file stays where it is"
+            left = f"the index is too full to add it ({view.dialect.cap} are kept): the file stays where it is"
             yield Diagnosed(job_finding(view, job, UNINDEXED, message, left, severity=Severity.NOTICE))
             continue
         room -= 1

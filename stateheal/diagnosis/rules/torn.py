@@ -16,16 +16,19 @@ from stateheal.diagnosis.rule import Diagnosed, Rule, file_finding, job_finding,
 from stateheal.diagnosis.view import View
 from stateheal.formats.jsontext import Json, ParseFailure
 from stateheal.formats.times import parse_time
+from stateheal.model.dialect import Dialect
 from stateheal.model.disk import INDEX, NEW_INDEX, Snapshot
 from stateheal.model.findings import Severity
+from stateheal.model.layout import status_of
 from stateheal.model.liveness import Liveness
 from stateheal.model.plan import Change
 from stateheal.model.records import (
-    ENDING,
     ENTRY_LACKS,
     TIME_FIELDS,
+    ending_keys,
     entries_of,
     is_active,
+    is_completed,
     is_finished,
     is_plain_id,
     text_of,
@@ -107,21 +110,24 @@ def _readable_entries(view: View, index: Snapshot, found: Salvage) -> list[Json]
     listed = entries_of({"jobs": index.value}) if isinstance(index.value, list) else []
     pieces = [entry for each in found.objects for entry in (entries_of(each) if "jobs" in each else [each])]
     entries: dict[str, Record] = {}
+    telling = {*view.dialect.status, "createdAt", "updatedAt"}
     for entry in [*listed, *pieces]:
         ident = text_of(entry, "id") if isinstance(entry, dict) else None
-        if ident is None or not is_plain_id(ident) or not ({"status", "createdAt", "updatedAt"} & entry.keys()):
+        if ident is None or not is_plain_id(ident) or not (telling & entry.keys()):
             continue
         known = entries.get(ident)
-        entries[ident] = entry if known is None else _better(known, entry)
-    rebuilt = [_corrected(entry, view.draft.records.get(ident)) for ident, entry in entries.items()]
-    cut = {str(each["id"]): each for each in found.fragments if _says_enough(each) and each["id"] not in entries}
-    return (rebuilt + [_completed(view, each) for each in cut.values()])[:50]
+        entries[ident] = entry if known is None else _better(known, entry, view.dialect)
+    dialect = view.dialect
+    rebuilt = [_corrected(entry, view.draft.records.get(ident), dialect) for ident, entry in entries.items()]
+    told = (each for each in found.fragments if _says_enough(each, dialect))
+    cut = {str(each["id"]): each for each in told if each["id"] not in entries}
+    return (rebuilt + [_completed(view, each) for each in cut.values()])[: dialect.cap]
 
 
-def _says_enough(cut: Mapping[str, Json]) -> bool:
+def _says_enough(cut: Mapping[str, Json], dialect: Dialect) -> bool:
     """A damaged entry is used where it tells what became of its job, or may name a process that lives."""
-    told = is_active(cut) and cut.get("pid") is not None
-    ended = is_finished(cut) and bool({"createdAt", "updatedAt"} & cut.keys())
+    told = is_active(cut, dialect) and any(cut.get(key) is not None for key in dialect.pids)
+    ended = is_finished(cut, dialect) and bool({"createdAt", "updatedAt"} & cut.keys())
     return is_plain_id(str(cut["id"])) and (told or ended)
 
 
@@ -132,23 +138,23 @@ def _completed(view: View, cut: Mapping[str, Json]) -> Record:
     return {**cut, **{key: value for key, value in rest.items() if key not in cut and key not in ENTRY_LACKS}}
 
 
-def _better(first: Record, second: Record) -> Record:
+def _better(first: Record, second: Record, dialect: Dialect) -> Record:
     """Of two entries of one job, the finished one, then the newer; with what only the other has."""
-    order = [(is_finished(each), str(each.get("updatedAt") or "")) for each in (first, second)]
+    order = [(is_finished(each, dialect), str(each.get("updatedAt") or "")) for each in (first, second)]
     winner, loser = (second, first) if order[1] > order[0] else (first, second)
     return {**winner, **{key: value for key, value in loser.items() if key not in winner and key != "errorMessage"}}
 
 
-def _corrected(entry: Record, record: Json) -> Record:
+def _corrected(entry: Record, record: Json, dialect: Dialect) -> Record:
     """Of an entry and its job file, the newer one, with what only the other has: field by field.
 
     The index is written last, so where the times are the same the entry counts: a finished entry's summary is its
     result, the job file's the prompt (field guide section 11). An active file never undoes an end.
     """
-    if not isinstance(record, dict) or (is_finished(entry) and is_active(record)):
+    if not isinstance(record, dict) or (is_finished(entry, dialect) and is_active(record, dialect)):
         return entry
     theirs = {key: value for key, value in record.items() if key not in ENTRY_LACKS and key != "id"}
-    ended = is_finished(record) and is_active(entry)
+    ended = is_finished(record, dialect) and is_active(entry, dialect)
     if ended or _newest(record) > _newest(entry):
         return {**entry, **theirs}
     return {**entry, **{key: value for key, value in theirs.items() if key not in entry}}
@@ -189,7 +195,7 @@ def _torn_job(view: View, job: Job, snapshot: Snapshot, reason: str) -> Iterator
     from stateheal.formats.jsonsalvage import Salvage, unread_process
 
     rebuilt = _rebuilt_record(job, view.evidence.salvage.get(name, Salvage()))
-    rebuilt, whence = _answered(rebuilt, view.evidence.answers.get(job.id))
+    rebuilt, whence = _answered(rebuilt, view.evidence.answers.get(job.id), job.dialect)
     message = f"{name} is {reason}: the plugin cannot show this job's result"
     if rebuilt is None:
         message += "; neither in it nor in the index can be read what became of the job"
@@ -209,23 +215,25 @@ def _torn_job(view: View, job: Job, snapshot: Snapshot, reason: str) -> Iterator
 
 def _rebuilt_record(job: Job, found: Salvage) -> Record | None:
     """The record as far as it can be read, completed from the index entry; ``None`` where nothing is known."""
-    whole = [each for each in found.objects if each.get("id") == job.id and "status" in each]
-    read = next(filter(is_finished, whole), whole[0] if whole else dict(found.members))
-    if read.get("id") not in (job.id, None) or not (job.entry or ("id" in read and "status" in read)):
+    dialect = job.dialect
+    whole = [each for each in found.objects if each.get("id") == job.id and status_of(each, dialect)]
+    ended = (each for each in whole if is_finished(each, dialect))
+    read = next(ended, whole[0] if whole else dict(found.members))
+    if read.get("id") not in (job.id, None) or not (job.entry or ("id" in read and status_of(read, dialect))):
         return None
     if "result" in read and not whole and not _shows_answer(read["result"]):
         del read["result"]  # cut inside: half an object must not pass for the answer
-    left_out = {"updatedAt", *(ENDING if is_finished(read) else ())}
+    left_out = {"updatedAt", *(ending_keys(dialect) if is_finished(read, dialect) else ())}
     base = {key: value for key, value in (job.entry or {}).items() if key not in left_out}
     rebuilt = {**read, **{key: value for key, value in base.items() if key not in read}}
-    if is_finished(base) and is_active(read):  # the index saw the end, the piece of the file did not
-        rebuilt = patched(rebuilt, ending(base, rebuilt))
-    return rebuilt if "status" in rebuilt else None
+    if is_finished(base, dialect) and is_active(read, dialect):  # the index saw the end, the piece of the file did not
+        rebuilt = patched(rebuilt, ending(base, rebuilt, dialect))
+    return rebuilt if status_of(rebuilt, dialect) else None
 
 
-def _answered(rebuilt: Record | None, answer: Recovery | None) -> tuple[Record | None, str]:
+def _answered(rebuilt: Record | None, answer: Recovery | None, dialect: Dialect) -> tuple[Record | None, str]:
     """A completed job's record with its answer from elsewhere, where it has lost its own; and whence that is."""
-    lost = rebuilt is not None and rebuilt.get("status") == "completed" and rebuilt.get("result") is None
+    lost = rebuilt is not None and is_completed(rebuilt, dialect) and rebuilt.get("result") is None
     if rebuilt is None or not lost or answer is None or answer.message is None:
         return rebuilt, ""
     kind = "log" if answer.of_log else "rollout"
