@@ -48,7 +48,7 @@ def _escape(match: re.Match[str]) -> str:
 
 def shorten(text: str) -> str:
     """A text on one line, as the plugin shortens prompts to summaries."""
-    line = re.sub(r"\s+", " ", text.strip())
+    line = " ".join(text.split())
     return line if len(line) <= _SUMMARY_LENGTH else line[: _SUMMARY_LENGTH - 3] + "..."
 
 

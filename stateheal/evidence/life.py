@@ -30,7 +30,7 @@ def _seen(pid: int, boot: float | None) -> Seen:
     created = created_at(stat.ticks, boot)
     if stat.kernel:  # it has no command line, and stands in no other namespace: a look is taken before every repair
         return Seen(pid, (), None, created, stat.kernel, stat.zombie)
-    argv = _argv(read_bytes(f"{_PROC}/{pid}/cmdline"))
+    argv = argv_of(pid)
     return Seen(pid, argv, _inner_pid(read_bytes(f"{_PROC}/{pid}/status")), created, stat.kernel, stat.zombie)
 
 
@@ -40,7 +40,9 @@ def _inner_pid(status: bytes) -> int | None:
     return int(pids[-1]) if len(pids) > 1 and pids[-1].isdigit() else None
 
 
-def _argv(data: bytes) -> tuple[str, ...]:
-    """Its elements; a program that has changed its title may have put spaces between them, and zeros behind it."""
-    words = data.decode("utf-8", "surrogateescape").rstrip("\0").split("\0")
+def argv_of(pid: int) -> tuple[str, ...]:
+    """A process's command line; a program that has changed its title may have put spaces between the elements, and
+    zeros behind them. Empty where it has none or will not be read.
+    """
+    words = read_bytes(f"{_PROC}/{pid}/cmdline").decode("utf-8", "surrogateescape").rstrip("\0").split("\0")
     return tuple(words[0].split() if len(words) == 1 else words)

@@ -3,7 +3,7 @@
 Field guide section 4: ``kill(pid, 0)`` saying ESRCH, or a Tgid other than the pid, is the only proof that a process is
 gone. psutil alone is none: under hidepid it says NoSuchProcess where kill says EPERM. A denied query is unknown.
 
-psutil is imported when it is first asked: of a process that is gone there is nothing to ask, and a hook is in a hurry.
+psutil is imported when it is first asked, and on Linux only where /proc does not tell: a hook is in a hurry.
 """
 
 from __future__ import annotations
@@ -201,23 +201,34 @@ def parent_by_psutil(pid: int) -> int:
         return 0
 
 
+def _details_by_psutil(pid: int) -> tuple[bool, tuple[str, ...] | None, float | None]:
+    """Whether it is a zombie, its command line, when it was created."""
+    import psutil
+
+    zombie, argv, created = False, None, None
+    try:
+        process = psutil.Process(pid)
+        created = float(process.create_time())
+        zombie = process.status() == psutil.STATUS_ZOMBIE
+        argv = tuple(process.cmdline()) or None
+    except (psutil.Error, OSError):
+        pass  # denied, or hidden: unknown, never a mismatch
+    return zombie, argv, created
+
+
 def _has_live_threads(pid: int) -> bool:
     match = re.search(r"^Threads:\s*(\d+)", read_text(_PROC / str(pid) / "status") or "", re.MULTILINE)
     return match is not None and int(match[1]) > 1
 
 
 def _details(pid: int) -> ProcessFacts:
-    import psutil
-
     stat = stat_of(pid)
-    zombie, argv, created = False, None, created_at(stat.ticks, boot_time())
-    try:
-        process = psutil.Process(pid)
-        created = float(process.create_time()) if created is None else created
-        zombie = process.status() == psutil.STATUS_ZOMBIE
-        argv = tuple(process.cmdline()) or None
-    except (psutil.Error, OSError):
-        pass  # denied, or hidden: unknown, never a mismatch
+    if stat.ticks is None:
+        zombie, argv, created = _details_by_psutil(pid)
+    else:  # /proc says it all, as it does in a look; psutil takes 20 ms to import, and then reads the same files
+        from stateheal.evidence.life import argv_of
+
+        zombie, argv, created = stat.zombie, argv_of(pid) or None, created_at(stat.ticks, boot_time())
     if zombie and _has_live_threads(pid):
         zombie = False  # only its first thread has ended
     return ProcessFacts(pid, True, zombie=zombie, argv=argv, created=created, ticks=stat.ticks, kernel=stat.kernel)

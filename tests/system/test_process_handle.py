@@ -89,7 +89,10 @@ def test_what_psutil_is_denied_is_unknown_and_no_mismatch(
     """macOS denies other users' command lines, Windows those of higher privileges."""
     import psutil
 
+    from stateheal.evidence import host, processes
     from stateheal.evidence.processes import SystemProcesses
+
+    monkeypatch.setattr(processes, "stat_of", lambda pid: host.Stat())  # on Linux: where /proc does not tell
 
     def denied(self: psutil.Process) -> None:
         raise psutil.AccessDenied(self.pid)
