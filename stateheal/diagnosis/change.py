@@ -12,19 +12,25 @@ from stateheal.model.records import entries_of
 
 def apply(draft: Draft, changes: Sequence[Change]) -> Draft:
     """The draft with the changes made. What is not changed stays the very same object."""
-    records, logs = dict(draft.records), dict(draft.logs)
+    records: dict[str, Json] = {}
     for change in changes:
         if change.stem is None:
             continue
         if change.rebuilt is not None:
             records[change.stem] = dict(change.rebuilt)
         elif change.record:
-            records[change.stem] = patched(records[change.stem], change.record)
-        if change.log:
-            logs[change.stem] = change.log
+            before = records[change.stem] if change.stem in records else draft.records[change.stem]
+            records[change.stem] = patched(before, change.record)
+    logs = {change.stem: change.log for change in changes if change.log and change.stem is not None}
     removed = draft.removed | {change.remove for change in changes if change.remove is not None}
     kept = [change.stem for change in changes if change.add is not None and change.stem is not None]
-    return Draft(_new_index(draft.index, changes), records, logs, removed, (*draft.keeps, *kept))
+    return Draft(
+        _new_index(draft.index, changes),
+        {**draft.records, **records} if records else draft.records,
+        {**draft.logs, **logs} if logs else draft.logs,
+        removed,
+        (*draft.keeps, *kept),
+    )
 
 
 def _new_index(index: Json, changes: Sequence[Change]) -> Json:

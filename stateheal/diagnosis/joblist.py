@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from stateheal.diagnosis.job import Job, Known
 from stateheal.formats.jsontext import Json
@@ -10,32 +10,27 @@ from stateheal.model.evidence import Evidence
 from stateheal.model.layout import record_name
 from stateheal.model.plan import Change, Draft
 from stateheal.model.records import entries_of
-from stateheal.values import NamedTuple
 
 
-class Unlisted(NamedTuple):
-    """What of a draft is no clean job's."""
-
-    entries: list[tuple[int, Json]]
-    """The entries of the index, each with its position."""
-    records: dict[str, Json]
-    """The job files, by stem."""
-
-
-def unlisted(draft: Draft, clean: frozenset[str]) -> Unlisted:
-    """What is to be looked at of a draft."""
-    entries = entries_of(draft.index)
+def entries_left(index: Json, clean: frozenset[str]) -> list[tuple[int, Json]]:
+    """The entries of an index that are not clean jobs', each with its position."""
+    entries = entries_of(index)
     ids = [entry.get("id") if type(entry) is dict else None for entry in entries]
-    left = [(n, entries[n]) for n, ident in enumerate(ids) if type(ident) is not str or ident not in clean]
-    return Unlisted(left, {stem: record for stem, record in draft.records.items() if stem not in clean})
+    return [(n, entries[n]) for n, ident in enumerate(ids) if type(ident) is not str or ident not in clean]
 
 
-def every_job(evidence: Evidence, to_check: Unlisted, draft: Draft, known: Known) -> Iterator[Job]:
+def every_job(
+    evidence: Evidence,
+    entries: Iterable[tuple[int, Json]],
+    records: Mapping[str, Json],
+    draft: Draft,
+    known: Known,
+) -> Iterator[Job]:
     """Every job that is not clean: the index's in its order, then the files that it does not name."""
     named: set[str] = set()
     broken = {problem.name for problem in evidence.unreadable}
     dialect = evidence.dialect
-    for position, entry in to_check.entries:
+    for position, entry in entries:
         ident = entry.get("id") if isinstance(entry, dict) else None
         if not isinstance(ident, str) or not ident:
             continue
@@ -43,7 +38,7 @@ def every_job(evidence: Evidence, to_check: Unlisted, draft: Draft, known: Known
         record = draft.records.get(ident)
         has_file = ident in evidence.records or (bool(broken) and record_name(ident, dialect) in broken)
         yield known.job(ident, position, entry, record if isinstance(record, dict) else None, has_file, dialect)
-    for stem, record in to_check.records.items():
+    for stem, record in records.items():
         if stem not in named and isinstance(record, dict):
             yield known.job(stem, None, None, record, True, dialect)
 

@@ -12,7 +12,7 @@ from stateheal.diagnosis.rule import Diagnosed
 from stateheal.diagnosis.rules.content import unknown_version
 from stateheal.diagnosis.rules.places import find_unread
 from stateheal.diagnosis.rules.torn import find_torn_index
-from stateheal.diagnosis.view import Validate, View, first_draft
+from stateheal.diagnosis.view import Validate, View, first_view
 from stateheal.formats.jsonedit import rewrite
 from stateheal.formats.jsontext import Document, Json, says, write
 from stateheal.model.dialect import CODEX, Dialect
@@ -66,7 +66,7 @@ def make_plan(evidence: Evidence, settings: Settings, validate: Validate, tells_
     spared: dict[str, str] = {}
     refused: list[Finding] = []
     while True:
-        view = View(evidence, first_draft(evidence), settings, validate, frozenset(spared), evidence.clean)
+        view = first_view(evidence, settings, validate, frozenset(spared))
         plan, culprit = _plan(view, tells_edits)
         if plan.refusal is None or culprit is None or culprit in spared or len(spared) >= _MOST_SPARED:
             problems = tuple(f"{job} is not repaired: {reason}" for job, reason in spared.items())
@@ -80,8 +80,14 @@ def make_plan(evidence: Evidence, settings: Settings, validate: Validate, tells_
 def _remembering(validate: Validate) -> Validate:
     """The same, each record once: the rules go by many times, and most records stay what they are."""
     known: dict[int, tuple[Json, tuple[Violation, ...]]] = {}
+    tops: dict[tuple[tuple[str, int], ...], tuple[Json, tuple[Violation, ...]]] = {}
 
     def remembered(schema: str, value: Json) -> tuple[Violation, ...]:
+        if schema == "state" and isinstance(value, dict) and value.get("jobs") == []:
+            key = tuple((name, id(each)) for name, each in value.items() if name != "jobs")
+            if key not in tops:  # with the value itself, so that no other can get the identities of what it holds
+                tops[key] = (value, validate(schema, value))
+            return tops[key][1]
         if schema != "job":
             return validate(schema, value)
         before = known.get(id(value))
@@ -214,7 +220,9 @@ def _check(
 ) -> tuple[str | None, str | None]:
     """Why the plan must not be carried out, and which job is to blame; ``again``: what is found in its own result."""
     draft = result.draft
-    values = {INDEX: draft.index, **{record_name(stem, view.dialect): value for stem, value in draft.records.items()}}
+    read = view.evidence.records
+    values = {read[stem].name: value for stem, value in draft.records.items() if value is not read[stem].value}
+    values[INDEX] = draft.index
     for change in files:
         if change.after is not None and not says(change.after, values[change.name]):
             return f"{change.name} would not read back as planned", None

@@ -158,7 +158,7 @@ def closed(
 
 def log_line(view: View, side: Record, text: str) -> str:
     """What a job's log is told of a repair: when, why, and what its record said before (field guide section 3)."""
-    return printable(f"[{format_time(view.now)}] {text} (was {status_of(side, view.dialect)}/{side.get('phase')})")
+    return printable(f"[{view.time}] {text} (was {status_of(side, view.dialect)}/{side.get('phase')})")
 
 
 def may_live(view: View, job: Job) -> bool:

@@ -6,18 +6,18 @@ rule decides on the work of the rules before it, and two findings on one job mak
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 
 from stateheal.diagnosis.case import Case
 from stateheal.diagnosis.change import apply
 from stateheal.diagnosis.faults import in_index, in_records
 from stateheal.diagnosis.job import Job, Judgement, Known
-from stateheal.diagnosis.joblist import Unlisted, every_job, jobs_after, keeps_places, unlisted
+from stateheal.diagnosis.joblist import entries_left, every_job, jobs_after, keeps_places
 from stateheal.diagnosis.liveness import LOOK_AGAIN, judge
 from stateheal.diagnosis.owners import owners_of
 from stateheal.formats.jsontext import Document, Json
-from stateheal.formats.times import DAY, MINUTE, parse_time
+from stateheal.formats.times import DAY, MINUTE, format_time, parse_time
 from stateheal.model.dialect import Dialect
 from stateheal.model.disk import INDEX, JOBS
 from stateheal.model.evidence import Evidence
@@ -32,6 +32,8 @@ from stateheal.values import dataclass, field, replace
 
 Validate = Callable[[str, Json], tuple[Violation, ...]]
 """Schema name and value to violations: the validator comes in as a parameter."""
+_OF_INDEX, _OF_RECORDS = ("entries_to_check", "index_violations"), ("records_to_check",)
+"""What is worked out of the draft's index alone, and of its records alone."""
 _STRENGTH = {Liveness.ALIVE: 2, Liveness.UNSURE: 1, Liveness.DEAD: 0}
 
 
@@ -53,18 +55,23 @@ class View:
 
     def after(self, changes: Sequence[Change]) -> View:
         """The workspace as these changes would leave it. Jobs that they leave alone stay the very same."""
-        draft, known = apply(self.draft, changes), self.known
-        after = View(self.evidence, draft, self.settings, self.validate, self.spared, self.clean, self.touched, known)
+        before, draft = self.draft, apply(self.draft, changes)
+        kept = [*_OF_INDEX] if draft.index is before.index else []
+        kept += [*_OF_RECORDS] if draft.records is before.records else []
+        after = self._with(draft, self.touched, kept)
         if all(map(keeps_places, changes)):
-            after.__dict__["every_job"] = tuple(jobs_after(self.every_job, changes, draft, known))
+            after.__dict__["every_job"] = tuple(jobs_after(self.every_job, changes, draft, self.known))
         return after
 
     def narrowed(self, touched: frozenset[str] | None) -> View:
         """The same, but that rules see only these jobs."""
-        same = replace(self, touched=touched)
-        kept = ("every_job", "_to_check", "index_violations", "_claims", "taken")
-        same.__dict__.update({key: self.__dict__[key] for key in kept if key in self.__dict__})
-        return same
+        return self._with(self.draft, touched, (*_OF_INDEX, *_OF_RECORDS, "every_job", "_claims", "taken"))
+
+    def _with(self, draft: Draft, touched: frozenset[str] | None, kept: Iterable[str]) -> View:
+        """The view of another draft, with what was worked out of this one and holds for that."""
+        heir = View(self.evidence, draft, self.settings, self.validate, self.spared, self.clean, touched, self.known)
+        heir.__dict__.update({key: self.__dict__[key] for key in ("as_read", *kept) if key in self.__dict__})
+        return heir
 
     @cached_property
     def dialect(self) -> Dialect:
@@ -111,6 +118,8 @@ class View:
         """
         if self.evidence.index is not None and not isinstance(self.draft.index, dict):
             return ()
+        if not self.spared and self.evidence.place.jobs is None and self.touched is None:
+            return self.every_job
         return tuple(job for job in self.every_job if self.wants(job.id))
 
     @cached_property
@@ -119,18 +128,15 @@ class View:
         return replace(self, draft=first_draft(self.evidence), spared=frozenset(), touched=None)
 
     @cached_property
-    def _to_check(self) -> Unlisted:
-        return unlisted(self.draft, self.clean)
-
-    @property
     def entries_to_check(self) -> list[tuple[int, Json]]:
         """The entries of the index that are not clean jobs', each with its position."""
-        return self._to_check.entries
+        return entries_left(self.draft.index, self.clean)
 
-    @property
+    @cached_property
     def records_to_check(self) -> dict[str, Json]:
         """The job files that are not clean jobs', by stem."""
-        return self._to_check.records
+        clean = self.clean
+        return {stem: record for stem, record in self.draft.records.items() if stem not in clean}
 
     def wants(self, job: str | None) -> bool:
         """Whether rules are to see this job: the user asked for it, or for all, and it may have changed."""
@@ -140,7 +146,7 @@ class View:
     @cached_property
     def every_job(self) -> tuple[Job, ...]:
         """Every job that is not clean, whether rules are to see it or not."""
-        return tuple(every_job(self.evidence, self._to_check, self.draft, self.known))
+        return tuple(every_job(self.evidence, self.entries_to_check, self.records_to_check, self.draft, self.known))
 
     def signs(self, job: Job) -> list[float]:
         """Every sign of life: the times of both its records, and when its log was last written."""
@@ -248,6 +254,11 @@ class View:
         return any(self.judge(job).verdict.row == LOOK_AGAIN for job in jobs)
 
     @cached_property
+    def time(self) -> str:
+        """Now, as the plugin spells it."""
+        return format_time(self.now)
+
+    @cached_property
     def index_violations(self) -> tuple[Violation, ...]:
         """Every schema violation of the draft's index."""
         return tuple(in_index(self))
@@ -261,6 +272,14 @@ class View:
 def _is_alike(owner: Owner, other: Owner) -> bool:
     """Whether two sides claim the same, as they mostly do. ``True`` equals 1, and is no pid."""
     return owner == other and type(owner.pid) is type(other.pid) and isinstance(owner.pid, (int, str, type(None)))
+
+
+def first_view(evidence: Evidence, settings: Settings, validate: Validate, spared: frozenset[str]) -> View:
+    """The workspace as it was read, without the jobs of which there is nothing to find."""
+    view = View(evidence, first_draft(evidence), settings, validate, spared, evidence.clean)
+    if not spared:
+        view.__dict__["as_read"] = view
+    return view
 
 
 def first_draft(evidence: Evidence) -> Draft:

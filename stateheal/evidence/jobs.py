@@ -120,7 +120,11 @@ def read_logs(
     try:
         with directory.sub(JOBS) as folder:
             for stem in wanted:
-                with folder_of(folder, log_name(stem, dialect).removeprefix(f"{JOBS}/")) as (place, name):
+                base = log_name(stem, dialect).removeprefix(f"{JOBS}/")
+                if "/" not in base:
+                    found[stem] = read_log(folder, base)
+                    continue
+                with folder_of(folder, base) as (place, name):
                     found[stem] = read_log(place, name)
     except OSError as error:  # it was there a moment ago
         problems.append(Unreadable(JOBS, why_unreadable(error)))
