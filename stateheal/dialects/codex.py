@@ -129,6 +129,7 @@ CONDUCTOR = Dialect(
     name="codex (wotjr1649)",
     read=("wotjr1649/codex-conductor-cc@cdac43e 0.2.0",),
     plugins=r".*conductor.*",
+    published=("codex-codex-conductor",),
     marks=Marks(fields=("controller",)),
     broker=None,
     temp=("cxc-{uid}/state",),

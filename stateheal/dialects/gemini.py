@@ -47,16 +47,18 @@ BBINGZ = Dialect(
     ),
 )
 
-# Codex's layout; not run. Some keep only their configuration in state.json: a tree without a list of jobs is not read.
-OTHERS = Dialect(
+# Codex's layout and loader (state.mjs is Codex's but for its temp root). Others keep only their configuration in
+# state.json: a tree without a list of jobs is not read. Read back: no file changed.
+YESONGH = Dialect(
     name="gemini",
-    read=("yesongh/gemini-plugin-cc@1ff5100 1.0.1 (not run)",),
+    read=("yesongh/gemini-plugin-cc@1ff5100 1.0.1",),
     plugins=r"gemini.*",
     directory=SLUG_16,
-    heals=False,
+    argv=(Argv(r"gemini-companion.*"),),
+    broker=None,
     temp=("gemini-companion",),
     variables=("GEMINI_COMPANION_DATA", "GEMINI_PLUGIN_DATA"),
-    launch=_LAUNCH,
+    launch=_LAUNCH._replace(slash_commands=(*_LAUNCH.slash_commands, "task")),
 )
 
-DIALECTS = (SAKIB, BBINGZ, OTHERS)
+DIALECTS = (SAKIB, BBINGZ, YESONGH)

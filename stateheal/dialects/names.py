@@ -21,19 +21,20 @@ NAMED = ("companion", *(script for script in SCRIPTS if "companion" not in scrip
 """What stands in every such name: enough to tell whether a text speaks of one."""
 COMMANDS = (
     *("task", "review", "adversarial-review", "deep-review", "implement", "run", "critique", "rescue", "ask"),
-    *("research", "analyse-plan", "continue", "resume"),
+    *("research", "analyse-plan", "continue", "resume", "plan"),
     *("status", "result", "cancel", "reconcile", "runs", "show", "stop"),
     "task-resume-candidate",
 )
 """Subcommands that start a job, read the state or end a job."""
 SLASH = (
     *("codex", "gemini", "grok-build", "turbo-build-plugin", "agy", "opencode", "antigravity"),
-    *("agy-cli", "glm", "qwen", "kimi", "copilot"),
+    *("agy-cli", "glm", "ollama", "qwen", "kimi", "copilot"),
 )
 """What slash commands begin with."""
 SLASH_COMMANDS = (
     *("rescue", "review", "adversarial-review", "deep-review", "implement", "send", "status", "result", "cancel"),
-    *("check", "critique", "delegate", "import", "runs", "show", "stop", "task", "research", "analyse-plan", "ask"),
+    *("check", "critique", "delegate", "import", "runs", "show", "stop", "task", "research", "analyse-plan"),
+    *("ask", "continue", "resume", "plan"),
 )
 TEMP = (
     *("codex-companion", "codex-companion-{uid}", "codex-companion-{uid}/state", "codex-companion-{uid}/*"),

@@ -40,15 +40,28 @@ KIM = TASICT._replace(
     variables=("OPENCODE_COMPANION_DATA",),
 )
 
-# Codex's layout; read, not run.
-OTHERS = Dialect(
-    name="opencode (turygo)",
-    read=("turygo/opencode-plugin-cc (not run)", "victalejo/opencode-plugin-cc (not run)"),
+# Codex's layout and loader (state.mjs is Codex's but for its temp root). Read back: no file changed.
+VICTALEJO = Dialect(
+    name="opencode (victalejo)",
+    read=("victalejo/opencode-plugin-cc@91938ba 0.1.4",),
     plugins=r"opencode.*",
-    heals=False,
     argv=(Argv(r"opencode-companion.*"),),
+    broker=None,
     temp=("opencode-companion",),
     launch=_LAUNCH,
 )
 
-DIALECTS = (KIM, TASICT, OTHERS)
+# As above, but its worker is `_watch`, the answer stands in jobs/<id>.stdout alone, and it deletes the stdoutFile and
+# the stderrFile of what it prunes, too. Read back: no file changed.
+TURYGO = VICTALEJO._replace(
+    name="opencode (turygo)",
+    by_name=False,
+    read=("turygo/opencode-plugin-cc@e11f1d6 0.1.0",),
+    marks=Marks(fields=("stdoutFile",)),
+    finished=frozenset({"completed", "failed", "canceled"}),
+    answer_file="jobs/{id}.stdout",
+    argv=(Argv(r"opencode-companion.*", ("task", "_watch")),),
+    launch=_LAUNCH._replace(slash_commands=("delegate", "status", "result", "cancel")),
+)
+
+DIALECTS = (KIM, TASICT, TURYGO, VICTALEJO)

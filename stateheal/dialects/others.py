@@ -20,13 +20,26 @@ def _of(name: str, *read: str, variables: tuple[str, ...] = (), commands: tuple[
             (f"{name}-companion",),
             ("task", "review", "adversarial-review", *commands),
             slash=(name,),
+            slash_commands=(*Launch().slash_commands, *commands),
             cancel=f"/{name}:cancel",
         ),
     )
 
 
-# It throws on an index or a job file that does not parse; reviews stand without pid or job file until their end.
-GLM = _of("glm", "sky-zhang01/glm-plugin-cc@bebec14 0.4.8 (not run)", commands=("rescue",))
+# Codex under another name, its script's name as well; its Codex has a home of its own, ~/.codex-glm. Read back: no file
+# changed.
+TONNICAI = Dialect(
+    name="glm (tonnicai)",
+    read=("tonnicai/glm-plugin-cc@28b7386 1.1.0",),
+    plugins=r"(?:glm|ollama)-tonnicai.*",
+    published=("glm-tonnicai", "ollama-tonnicai"),
+    titled_codex=True,
+    launch=Launch(slash=("glm", "ollama"), cancel="/glm:cancel"),
+)
+
+# It throws on an index or a job file that does not parse. Everything runs in the foreground, and no running job names a
+# pid or has a job file: nothing tells a dead one from one that waits for its model. So nothing is written.
+GLM = _of("glm", "sky-zhang01/glm-plugin-cc@bebec14 0.4.8", commands=("rescue",))._replace(record_at_end=True)
 
 # The index is the record; jobs/<id>.json repeats it. In the background nobody waits for qwen itself, whose pid is
 # recorded: its answer stands in the log until `status` or `result` is asked, which then ends the job. So one with a log
@@ -56,6 +69,8 @@ KIMI = _of(
     commands=("ask", "continue", "resume"),
 )._replace(record=None, answer="response", rebuilds=False, below=("kimi/state",))
 
-COPILOT = _of("copilot", "warischa/copilot-plugin-cc (not run)")
+# Codex's layout and loader; its own reader closes a dead one as failed, and one that runs for six hours. Read back: no
+# file changed.
+COPILOT = _of("copilot", "warischa/copilot-plugin-cc@49ae495 0.8.1", commands=("rescue", "plan"))._replace(heals=True)
 
-DIALECTS = (GLM, QWEN, KIMI, COPILOT)
+DIALECTS = (TONNICAI, GLM, QWEN, KIMI, COPILOT)

@@ -104,16 +104,24 @@ def _answer(view: View, job: Job, world: World) -> JobAnswer:
     recovery = _recovery(evidence, job, world)
     if recovery.message is not None:
         return base._replace(text=recovery.message, source="rollout", where=recovery.path or "")
+    partly = "it still runs, so this may not be the end" if alive else "its end was not recorded: perhaps not all"
+    alone = job.dialect.answer_file.format(id=job.id)
+    if alone and (text := _text_of(evidence.place, alone)):
+        note = "" if base.status == "completed" else partly
+        return base._replace(text=text, source="job file", where=str(evidence.place.directory / alone), note=note)
     log = log_name(job.id, job.dialect)
-    with open_directory(evidence.place.directory) as directory:
-        data = read_bytes(directory, log)
-    said = last_answer(data.decode("utf-8", "replace")) if isinstance(data, bytes) else None
+    said = last_answer(_text_of(evidence.place, log))
     if said is not None:
-        partly = said.title.startswith("Assistant")
-        note = "it still runs, so this may not be the end" if alive else "its end was not recorded: perhaps not all"
-        where = str(evidence.place.directory / log)
-        return base._replace(text=said.text, source="log", where=where, note=note if partly else "")
+        note = partly if said.title.startswith("Assistant") else ""
+        return base._replace(text=said.text, source="log", where=str(evidence.place.directory / log), note=note)
     return base._replace(note=_why_none(sides, alive, recovery.reason))
+
+
+def _text_of(place: Place, name: str) -> str:
+    """What a file beside the records holds; nothing where it is not there."""
+    with open_directory(place.directory) as directory:
+        data = read_bytes(directory, name)
+    return data.decode("utf-8", "replace") if isinstance(data, bytes) else ""
 
 
 def _stored(evidence: Evidence, job: Job) -> tuple[str, str, str] | None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from stateheal.dialects.names import SLASH
-from stateheal.dialects.table import kin_of
+from stateheal.dialects.table import DIALECTS, kin_of
 from stateheal.evidence.hashes import workspace_hash
 from stateheal.export.pseudonyms import OF_A_JOB, Pseudonyms
 from stateheal.export.redact_rules import KNOWN_KEYS, LONGEST_PID
@@ -22,7 +22,9 @@ from stateheal.values import replace
 TOP = "stateheal-export"
 UNPACK_IN = "/tmp"
 """Where the archive is to be unpacked for the paths in its records to fit."""
-_KNOWN_PLUGINS = frozenset({"codex-openai-codex", "codex-inline", "codex-companion"})
+_KNOWN_PLUGINS = frozenset({"codex-openai-codex", "codex-inline", "codex-companion"}).union(
+    *(each.published for each in DIALECTS)
+)
 
 
 def _family(plugin: str) -> str:

@@ -91,6 +91,8 @@ class Dialect(NamedTuple):
     """The sources that were read: repository, commit, version."""
     plugins: str = r".*codex.*"
     """Pattern of the plugin's directory name."""
+    published: tuple[str, ...] = ()
+    """Directories of its plugin as its own marketplace names it, where that name alone tells it from its kin."""
     marks: Marks = Marks()
     by_name: bool = True
     """Where its tree shows nothing, the plugin's name is enough; without it only its marks tell it from its kin."""
@@ -105,9 +107,13 @@ class Dialect(NamedTuple):
     """Versions of the index; ``None`` where it writes none."""
     record: str | None = "jobs/{id}.json"
     """Where a job's record stands; ``None`` where the index alone holds it."""
+    record_at_end: bool = False
+    """A job file is written when its job ends: of one that runs none is missing."""
     log: str = "jobs/{id}.log"
     answer: str = "rawOutput"
     """The key under which it keeps the answer's text where ``result`` holds none."""
+    answer_file: str = ""
+    """Where it keeps the answer's text alone, if not in a record."""
     rebuilds: bool = True
     """A torn index may be rebuilt from what can be read: its loader takes such an index."""
     indexes_all: bool = True
@@ -119,6 +125,8 @@ class Dialect(NamedTuple):
     # words
     status: tuple[str, ...] = ("status",)
     """The fields that say how a job stands, the one that outranks the others first."""
+    titled_codex: bool = False
+    """Under another plugin's name its jobs are titled as the Codex companion's."""
     active: frozenset[str] = frozenset({"queued", "running"})
     waiting: frozenset[str] = frozenset({"queued"})
     """Those of the active ones in which nothing has begun."""

@@ -20,12 +20,8 @@ def log_name(stem: str, dialect: Dialect = CODEX) -> str:
 
 def is_laid_out_as_codexs(dialect: Dialect) -> bool:
     """Whether its files have the names, and its records say how a job stands, as those of the Codex companion."""
-    return (dialect.has_index, dialect.record, dialect.log, dialect.status) == (
-        CODEX.has_index,
-        CODEX.record,
-        CODEX.log,
-        CODEX.status,
-    )
+    ways = ("has_index", "record", "log", "answer_file", "status")
+    return all(getattr(dialect, way) == getattr(CODEX, way) for way in ways)
 
 
 def status_of(record: Json, dialect: Dialect) -> str | None:

@@ -173,6 +173,34 @@ FORKS_OF: dict[str, Fork] = {
         worker=("_stream-worker", "ID", ".", "x.config.json"),
         records=False,
     ),
+    "yesongh-gemini": Fork(
+        "gemini-yesongh-gemini",
+        checkout="yesongh+gemini-plugin-cc",
+        script="plugins/gemini/scripts/gemini-companion.mjs",
+        moves=True,
+    ),
+    "victalejo-opencode": Fork(
+        "opencode-opencode-plugin-cc", checkout="victalejo+opencode-plugin-cc", script=OPENCODE, moves=True
+    ),
+    "turygo-opencode": Fork(
+        "opencode-opencode-plugin-cc",
+        checkout="turygo+opencode-plugin-cc",
+        script=OPENCODE,
+        worker=("_watch", "--job-id", "ID", "--workspace", "."),
+    ),
+    "tonnicai-glm": Fork(
+        "glm-tonnicai",
+        checkout="tonnicai+glm-plugin-cc",
+        script="plugins/glm/scripts/codex-companion.mjs",
+        moves=True,
+    ),
+    "warischa-copilot": Fork(
+        "copilot-claude-copilot",
+        checkout="warischa+copilot-plugin-cc",
+        script="plugins/copilot/scripts/copilot-companion.mjs",
+        moves=True,
+    ),
+    "sky-zhang01-glm": Fork("glm-glm-plugin-cc", heals=False, script="scripts/glm-companion.mjs", worker=()),
     "sendbird": Fork(
         "cc",
         "12",

@@ -19,7 +19,7 @@ from tests.support import NATIVE_HOST, FakeProcesses, files_in, journal_in, worl
 
 
 @pytest.mark.parametrize("created", [WRITTEN - 40 * 86400, WRITTEN - 1, WRITTEN + 3600], ids=["old", "then", "late"])
-@pytest.mark.parametrize("name", sorted(FORKS_OF))
+@pytest.mark.parametrize("name", sorted(set(FORKS_OF) - {"sky-zhang01-glm"}))  # whose records name no process
 def test_its_own_worker_is_never_called_dead(name: str, created: float, tmp_path: Path) -> None:
     fork, laid = FORKS_OF[name], lay_out(name, "killed", tmp_path)
     if created > WRITTEN and "ID" not in fork.worker:

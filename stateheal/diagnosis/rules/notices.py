@@ -117,7 +117,7 @@ def _is_temp(root: str) -> bool:
 def find_foreign_plugin(view: View) -> Iterator[Diagnosed]:
     """Codex jobs in the data directory of another plugin: the last plugin to export CLAUDE_PLUGIN_DATA won."""
     place = view.evidence.place
-    if place.of_codex:
+    if place.of_codex or view.dialect.titled_codex:
         return
     codex = [job.id for job in view.jobs if any(str(side.get("title", "")).startswith("Codex ") for side in job.sides)]
     if codex:

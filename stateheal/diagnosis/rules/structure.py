@@ -229,6 +229,8 @@ def find_missing_files(view: View) -> Iterator[Diagnosed]:
         message = "its job file is not there: the plugin has nothing to show but the index entry"
         if is_finished(job.entry, job.dialect):
             yield Diagnosed(job_finding(view, job, MISSING_FILE, message, severity=Severity.NOTICE))
+        elif view.dialect.record_at_end:
+            continue
         elif job.active and view.judge(job).verdict.state is Liveness.DEAD:
             verdict = view.judge(job).verdict
             finding = job_finding(
