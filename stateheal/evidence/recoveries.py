@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from stateheal.evidence.rollouts import Rollouts
 from stateheal.formats.jsontext import Json
@@ -73,12 +73,13 @@ def answers_of(
 ) -> dict[str, Recovery]:
     """For every job whose file does not parse, its answer from elsewhere: from the rollout, else from its log."""
     torn = {stem: salvaged[each.name] for stem, each in records.items() if each.name in salvaged}
-    whole = whole_records(entries, records) if torn else {}
+    by_id = {ident: entry for entry in entries if (ident := text_of(entry, "id"))} if torn else {}
     found: dict[str, Recovery] = {}
     for ident, salvage in torn.items():
-        record = {**whole.get(ident, {}), **salvage.members, **(salvage.objects[0] if salvage.objects else {})}
+        record = {**by_id.get(ident, {}), **salvage.members, **(salvage.objects[0] if salvage.objects else {})}
         record.pop("result", None)  # half of one must not pass for an answer
-        found[ident] = recovery_of(record, whole.values(), logs.get(ident), now, rollouts, choose_turn)
+        others = _of_thread(text_of(record, "threadId"), by_id, records)
+        found[ident] = recovery_of(record, others, logs.get(ident), now, rollouts, choose_turn)
         log = log_name(ident, dialect)
         if found[ident].message is None and (text := _logged_answer(directory, log)):
             found[ident] = Recovery("", text, text_of(record, "turnId"), log, of_log=True)
@@ -92,6 +93,15 @@ def _logged_answer(directory: Directory, name: str) -> str | None:
     data = read_bytes(directory, name)
     said = last_answer(data.decode("utf-8", "replace")) if isinstance(data, bytes) else None
     return said.text if said else None
+
+
+def _of_thread(thread: str | None, by_id: Mapping[str, Record], records: Mapping[str, Snapshot]) -> Iterator[Record]:
+    """Both sides in one, as ``whole_records`` gives them, of each job that may have worked in a thread."""
+    files = {stem: each.value for stem, each in records.items() if isinstance(each.value, dict)}
+    for ident in {*by_id, *files} if thread is not None else ():
+        sides = (by_id.get(ident, {}), files.get(ident, {}))
+        if any(side.get("threadId") == thread for side in sides):
+            yield {**sides[0], **sides[1]}
 
 
 def whole_records(entries: Sequence[Record], records: Mapping[str, Snapshot]) -> dict[str, Record]:

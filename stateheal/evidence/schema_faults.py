@@ -28,6 +28,9 @@ _TYPES: dict[str, Callable[[Json], bool]] = {
     "object": lambda value: isinstance(value, dict),
 }
 
+_PLAIN: dict[type, str] = {type(None): "null", bool: "boolean", str: "string", list: "array", dict: "object"}
+"""What a value is for certain, told without asking for each kind."""
+
 
 class Fault(NamedTuple):
     """One way in which a value breaks a schema."""
@@ -78,7 +81,8 @@ def faults(documents: Documents, schema: Schema, value: Json, path: tuple[str, .
 
 def _breaks(keyword: str, limit: Any, value: Json) -> bool:
     if keyword == "type":
-        return not any(_TYPES[kind](value) for kind in ([limit] if isinstance(limit, str) else limit))
+        kinds = (limit,) if isinstance(limit, str) else limit
+        return _PLAIN.get(type(value)) not in kinds and not any(_TYPES[kind](value) for kind in kinds)
     if keyword == "const":
         return isinstance(value, bool) is not isinstance(limit, bool) or value != limit
     return keyword == "pattern" and isinstance(value, str) and re.search(limit, value) is None
