@@ -5,6 +5,7 @@ All new files are written and synced first, then put in place one after the othe
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +27,7 @@ from stateheal.values import NamedTuple
 Confirm = Callable[[tuple[Owner, ...]], "str | None"]
 """Judges owners afresh: why one of them may live after all, or ``None``."""
 Stop = Callable[[], bool]
+_NO_LOG_OF_OURS = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ELOOP)
 LARGEST_COPY = 16 << 20
 """Bytes of a file that is kept although it does not change; of a larger one, length and digest are noted."""
 
@@ -43,7 +45,8 @@ def carry_out(
     run.start()
     with Folders(directory) as folders, ExitStack() as stack:
         stamp, already = time.time_ns(), len(written)
-        logs = list(_logs(plan, folders))
+        unread: list[WriteError] = []
+        logs = list(_logs(plan, folders, unread))
         with named_errors(plan.place.name):
             items = [*(_item(change, folders, stamp) for change in plan.files), *(log.item for log in logs)]
             swaps = [stack.enter_context(_swap(change, folders, run.id, stamp)) for change in plan.files]
@@ -63,8 +66,8 @@ def carry_out(
                 run.leave_open()  # the next run finishes the lines
             elif archive is not None:
                 run.finish(archive, {*written[already:]} & {item.name for item in items})
-    if trouble or left:
-        raise [*trouble, *left][0]
+    if trouble or left or unread:
+        raise [*trouble, *left, *unread][0]
     return whole
 
 
@@ -195,12 +198,20 @@ class _Log(NamedTuple):
     info: FileStat
 
 
-def _logs(plan: Plan, folders: Folders) -> Iterator[_Log]:
-    """What will be appended to which log. One that is no plain file of one name, or not ours, is left alone."""
+def _logs(plan: Plan, folders: Folders, unread: list[WriteError]) -> Iterator[_Log]:
+    """What will be appended to which log. One that is no plain file of one name, or not ours, is left alone.
+
+    One that the disk does not give keeps nobody from healing its record, but is told: it is added to ``unread``.
+    """
     for line in plan.logs:
         try:
             found = _log(folders, line)
-        except (OSError, StatehealError):
+        except StatehealError:
+            continue
+        except OSError as error:
+            if error.errno in _NO_LOG_OF_OURS:
+                continue
+            unread.append(WriteError(f"{line.name} cannot be read, and gets no line: {error.strerror or error}"))
             continue
         if found is not None:
             yield found

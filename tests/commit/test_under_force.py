@@ -100,6 +100,14 @@ def test_system_calls_that_fail_or_are_the_last(tmp_path: Path, case: every_call
     assert looked and not [each for each in looked if each[2]]
 
 
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+@pytest.mark.parametrize("case", every_call.CASES, ids=lambda case: case.name)
+def test_reads_that_fail(tmp_path: Path, case: every_call.Case) -> None:
+    """A few of them; ``python -m tests.stress.every_call --reads`` goes through them all."""
+    looked = list(every_call.every_point(case, tmp_path, slice(5, None, 61), ("EIO",), reads=True))
+    assert looked and not [each for each in looked if each[2]]
+
+
 @pytest.mark.leases("without them a window of microseconds is left")
 def test_a_live_writer_loses_nothing(tmp_path: Path) -> None:
     whole, alone = heal_beside(tmp_path, 300, 0.01), replace_beside(tmp_path, 600, 0.004)

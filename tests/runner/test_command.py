@@ -131,6 +131,17 @@ def test_a_lot_of_output_is_passed_on_whole_and_kept_in_part() -> None:
     assert done.stdout in log.read_text()
 
 
+@pytest.mark.parametrize("count", [70_000, 100_000, 150_000, 190_000])
+def test_a_reader_that_is_slower_than_the_command_gets_the_rest_after_its_end(count: int) -> None:
+    """What fits into both pipes and between them is still on its way when the command has ended."""
+    text = f"import sys; sys.stdout.write('x' * {count - 1} + 'y'); sys.stdout.flush(); open('done', 'w')"
+    child = subprocess.Popen([*RUN, "--", sys.executable, "-c", text], stdout=subprocess.PIPE, text=True)
+    until(lambda: Path("done").exists(), "the command's end")
+    time.sleep(1)
+    out, _ = child.communicate(timeout=30)
+    assert child.returncode == 0 and len(out) == count and out.endswith("y")
+
+
 def test_a_reader_that_goes_away_ends_the_command_as_ever() -> None:
     child = subprocess.Popen([*RUN, "--", "yes"], stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None

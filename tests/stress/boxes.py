@@ -20,6 +20,7 @@ from stateheal.__main__ import main as main_of_stateheal
 from stateheal.evidence import roots
 from stateheal.evidence.processes import SystemProcesses
 from stateheal.formats.times import format_time
+from stateheal.fs.directory import TEMP_PREFIX
 from stateheal.model.liveness import ProcessFacts
 from tests.support import Tree, at, done, entry_of, files_in, job, settle, write_json
 from tests.workers import worker
@@ -137,9 +138,10 @@ class Box:
         return {**files_in(self.claude), **{f"{OUTPUTS}/{name}": data for name, data in outputs}}
 
     def let_time_pass(self) -> None:
-        """For what is left among the user's own files: it is removed once nobody can be writing it."""
-        for path in (self.path / OUTPUTS).iterdir():
-            os.utime(path, (path.stat().st_atime, path.stat().st_mtime - 120))
+        """For what is left of the writing of a file: it is removed once nobody can be writing it."""
+        left = (path for path in self.claude.rglob("*") if TEMP_PREFIX in path.name)
+        for path in (*(self.path / OUTPUTS).iterdir(), *left):
+            os.utime(path, (path.stat().st_atime, path.stat().st_mtime - 2 * 3600))
 
 
 # --- what commands are run on --------------------------------------------------------------------------------------

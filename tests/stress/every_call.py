@@ -8,9 +8,12 @@ killed there), and what is left is looked at:
 * the commands that end its work (the same again, and a heal) end as if nothing had been, and leave nothing lying about;
 * repeated undo returns every byte.
 
+With ``--reads`` it is the calls that read a file of the box that fail: what can be read is then healed, the rest told.
+
 By hand, for all commands; the suite runs a few positions:
 
     python -m tests.stress.every_call
+    python -m tests.stress.every_call --reads
 """
 
 from __future__ import annotations
@@ -40,10 +43,25 @@ CALLS = (
     *("fdatasync", "ftruncate", "fchmod", "fchmodat", "fchown", "utimensat", "mkdir", "mkdirat", "rmdir"),
     *("setxattr", "fsetxattr", "fremovexattr", "sendfile", "copy_file_range"),
 )
+READS = (
+    "openat",
+    "read",
+    "pread64",
+    "getdents64",
+    "newfstatat",
+    "fstat",
+    "statx",
+    "lseek",
+    "readlink",
+    "readlinkat",
+    "flock",
+)
 ARCHIVE = ".tar.gz"
 FAULTS = ("EIO", "ENOSPC", "EACCES", "KILL")
 _CALL = re.compile(r"^(?:\d+ +)?(\w+)\((.*)")
 _WRITING = re.compile(r"O_CREAT|O_WRONLY|O_RDWR")
+_STARTING_POINT = re.compile(r"AT_FDCWD<[^>]*>")
+"""As ``strace -y`` shows the directory that a path is not relative to, mostly."""
 _TO_A_FILE = re.compile(r"\d+</(?!dev/)")
 """As ``strace -y`` shows a descriptor: pipes and sockets are no files."""
 
@@ -58,11 +76,11 @@ class Point(NamedTuple):
 # --- one point -----------------------------------------------------------------------------------------------------
 
 
-def points_of(case: Case, pristine: Box, work: Path) -> list[Point]:
-    """Every call of an undisturbed run that changes a file, told from its trace."""
+def points_of(case: Case, pristine: Box, work: Path, reads: bool = False) -> list[Point]:
+    """Every call of an undisturbed run that changes a file, or that reads one of the box, told from its trace."""
     box = copy_of(pristine, work)
     log = work.with_suffix(".trace")
-    tracing = ("strace", "-y", "-o", str(log), "-e", "trace=" + ",".join(CALLS))
+    tracing = ("strace", "-y", "-o", str(log), "-e", "trace=" + ",".join(READS if reads else CALLS))
     with case.beside(box):
         box.command(*case.arguments, stdin=case.stdin, tracing=tracing)
     counts: Counter[str] = Counter()
@@ -73,7 +91,10 @@ def points_of(case: Case, pristine: Box, work: Path) -> list[Point]:
             continue
         call, rest = match.groups()
         counts[call] += 1
-        if not (call == "openat" and not _WRITING.search(rest)) and not (
+        if reads:
+            if f"{work}/" in _STARTING_POINT.sub("", rest) and not (call == "openat" and _WRITING.search(rest)):
+                found.append(Point(call, counts[call]))
+        elif not (call == "openat" and not _WRITING.search(rest)) and not (
             call == "write" and not _TO_A_FILE.match(rest)
         ):
             found.append(Point(call, counts[call]))
@@ -123,8 +144,12 @@ def undo_all(box: Box) -> None:
         assert report.exit_status == 0, [each.refusal for each in report.restored] + [str(e) for e in report.errors]
 
 
-def one_point(case: Case, pristine: Box, work: Path, ends: Ends, point: Point, fault: str) -> None:
-    """Fail, or die, there; raises ``AssertionError`` where a promise was broken."""
+def one_point(case: Case, pristine: Box, work: Path, ends: Ends, point: Point, fault: str, reads: bool = False) -> None:
+    """Fail, or die, there; raises ``AssertionError`` where a promise was broken.
+
+    Of what cannot be read the rest is done, and it is told: then a file may be neither old nor new, and a log that
+    cannot be read gets no line.
+    """
     box = copy_of(pristine, work)
     how = "signal=KILL" if fault == "KILL" else f"error={fault}"
     where = ("-e", f"trace={point.call}", "-e", f"inject={point.call}:{how}:when={point.number}")
@@ -133,7 +158,7 @@ def one_point(case: Case, pristine: Box, work: Path, ends: Ends, point: Point, f
         said = box.command(*case.arguments, stdin=case.stdin, tracing=tracing)
     assert "Traceback" not in said.text and "internal error" not in said.text, said.text
     now = box.files()
-    if case.same_end:
+    if case.same_end and not reads:
         check_old_or_new(now, ends)
     else:
         check_readable(now)
@@ -144,8 +169,10 @@ def one_point(case: Case, pristine: Box, work: Path, ends: Ends, point: Point, f
     finished = box.files()
     if case.same_end:
         differ = [name for name in finished.keys() | ends.finished.keys() if not _alike(name, finished, ends.finished)]
+        differ = [name for name in differ if not (reads and f"{name.rpartition('/')[2]} cannot be read" in said.text)]
         assert not differ, f"the next run ends otherwise: {differ}; {again.text}"
-    ours = [name for name in finished if TEMP_PREFIX in name]
+    kept = "" if case.undone else ".old"  # what is in no journal may hold a writer's last update
+    ours = [name for name in finished if TEMP_PREFIX in name and not (kept and name.endswith(kept))]
     assert not ours, f"left lying about: {ours}"
     if case.undone:
         undo_all(box)
@@ -199,7 +226,7 @@ def check_readable(now: Mapping[str, bytes]) -> None:
 
 
 def every_point(
-    case: Case, folder: Path, chosen: slice, faults: tuple[str, ...] = FAULTS
+    case: Case, folder: Path, chosen: slice, faults: tuple[str, ...] = FAULTS, reads: bool = False
 ) -> Iterator[tuple[Point, str, str]]:
     """Each point with each fault, and what is bad about what came of it; an empty text for nothing."""
     place = folder / case.name
@@ -212,10 +239,10 @@ def every_point(
     shutil.rmtree(pristine.path)
     origin, work = Box(kept), place / "box"
     ends = ends_of(case, origin, work)
-    for point in points_of(case, origin, work)[chosen]:
+    for point in points_of(case, origin, work, reads)[chosen]:
         for fault in faults:
             try:
-                one_point(case, origin, work, ends, point, fault)
+                one_point(case, origin, work, ends, point, fault, reads)
             except AssertionError as error:
                 yield point, fault, str(error)
             else:
@@ -227,8 +254,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("cases", nargs="*", help="commands; all by default")
     parser.add_argument("--step", type=int, default=1, help="every N-th call only")
-    parser.add_argument("--faults", default=",".join(FAULTS))
+    parser.add_argument("--faults", help=f"default: {','.join(FAULTS)}; EIO where calls that read are made to fail")
+    parser.add_argument("--reads", action="store_true", help="the calls that read in place of those that change")
     given = parser.parse_args()
+    faults = tuple(given.faults.split(",")) if given.faults else ("EIO",) if given.reads else FAULTS
     bad = 0
     for case in CASES:
         if given.cases and case.name not in given.cases:
@@ -237,7 +266,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             os.environ["STATEHEAL_STATE_DIR"] = folder
             for point, fault, why in every_point(
-                case, Path(folder), slice(None, None, given.step), tuple(given.faults.split(","))
+                case, Path(folder), slice(None, None, given.step), faults, given.reads
             ):
                 counts[point.call] += 1
                 if why:

@@ -92,9 +92,13 @@ class Plumbing:
     def drain(self, stop: Callable[[], object]) -> None:
         """Pass on what is still on its way, until ``stop`` says so. Whoever keeps a pipe open is not waited for."""
         self._streams = [stream for stream in self._streams if not isinstance(stream, Keyboard)]
-        waiting = False
-        while (self.pass_on(PAUSE if waiting else 0.0) or waiting) and not stop():
-            waiting = any(stream.writes is not None for stream in self._streams)
+        while (self.pass_on(PAUSE if self._is_waiting else 0.0) or self._is_waiting) and not stop():
+            pass
+
+    @property
+    def _is_waiting(self) -> bool:
+        """Whether something was taken that its reader has not taken yet."""
+        return any(stream.writes is not None for stream in self._streams)
 
     def resize(self) -> None:
         """The terminal has another size."""
