@@ -76,7 +76,7 @@ def test_a_library_has_one_owner(path: Path) -> None:
             assert any(relative == owner or relative.startswith(owner + "/") for owner in owners), f"{relative}: {name}"
 
 
-DEAR = {"typing", "dataclasses", "inspect", "orjson", "hashlib", "datetime", "tempfile", "shutil", "uuid", "copy"}
+DEAR = {"typing", "dataclasses", "inspect", "orjson", "hashlib", "tempfile", "shutil", "uuid", "copy"}
 """What no module imports when it is imported: every command would pay for it. Type checkers may."""
 
 

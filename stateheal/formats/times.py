@@ -7,6 +7,7 @@ seconds since the epoch, UTC.
 from __future__ import annotations
 
 import re
+from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 
 from stateheal.patterns import pattern
@@ -35,12 +36,18 @@ def _parse(text: str) -> float | None:
     if match is None:
         return None
     year, month, day, hour, minute, second = (int(match[i]) for i in range(1, 7))
-    if not (year and 1 <= month <= 12 and 1 <= day <= _length(year, month) and hour < 24 and minute < 60 > second):
-        return None
     micro = int((match[7] or "0").ljust(6, "0")[:6])
-    minutes = hour * 60 + minute - (int(match[9] or 0) * 60 + int(match[10] or 0)) * (-1 if match[8] == "-" else 1)
-    moment = (_day(year, month, day) * 86400 + minutes * 60 + second) * 1_000_000 + micro
-    return moment / 1_000_000 if _FIRST * 1000 <= moment < (_LAST + 1) * 1000 else None
+    offset = timedelta(hours=int(match[9] or 0), minutes=int(match[10] or 0))
+    try:
+        moment = datetime(year, month, day, hour, minute, second, micro, timezone.utc)
+        return (moment + (offset if match[8] == "-" else -offset)).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_FIRST = (datetime.min.replace(tzinfo=timezone.utc) - _EPOCH) // timedelta(milliseconds=1)
+_LAST = (datetime.max.replace(tzinfo=timezone.utc) - _EPOCH) // timedelta(milliseconds=1)
 
 
 def format_time(seconds: float) -> str:
@@ -49,44 +56,8 @@ def format_time(seconds: float) -> str:
     Of a time before the year 1 or after 9999, which a file's mtime may hold, the first or the last that can be spelt.
     """
     whole = min(max(_FIRST, round(min(max(seconds, -1e12), 1e12) * 1000)), _LAST)
-    days, rest = divmod(whole, 86_400_000)
-    year, month, day = _date(days)
-    minutes, rest = divmod(rest, 60_000)
-    hour, minute = divmod(minutes, 60)
-    return f"{year:04d}-{month:02d}-{day:02d}T{hour:02d}:{minute:02d}:{rest // 1000:02d}.{rest % 1000:03d}Z"
-
-
-# --- the calendar: datetime, whose import takes a millisecond, would do no more ------------------------------------
-
-_YEARS = 146_097
-"""Days of four centuries, after which the calendar repeats itself."""
-
-
-def _length(year: int, month: int) -> int:
-    """Days of a month."""
-    leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
-    return 29 if month == 2 and leap else (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)[month - 1]
-
-
-def _day(year: int, month: int, day: int) -> int:
-    """Days since 1970-01-01. Counted from March, so that a leap day is a year's last."""
-    year, month = (year, month - 3) if month > 2 else (year - 1, month + 9)
-    return year * 365 + year // 4 - year // 100 + year // 400 + (153 * month + 2) // 5 + day - 719_469
-
-
-def _date(days: int) -> tuple[int, int, int]:
-    """The inverse of ``_day``: year, month, day."""
-    era, days = divmod(days + 719_468, _YEARS)
-    year = (days - days // 1460 + days // 36_524 - days // 146_096) // 365
-    days -= year * 365 + year // 4 - year // 100
-    month = (5 * days + 2) // 153
-    day = days - (153 * month + 2) // 5 + 1
-    year += era * 400
-    return (year, month + 3, day) if month < 10 else (year + 1, month - 9, day)
-
-
-_FIRST = _day(1, 1, 1) * 86_400_000
-_LAST = (_day(9999, 12, 31) + 1) * 86_400_000 - 1
+    moment = _EPOCH + timedelta(milliseconds=whole)
+    return f"{moment.isoformat('T', 'milliseconds')[:-6]}Z"
 
 
 def parse_duration(text: str) -> float:

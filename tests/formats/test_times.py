@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -82,40 +80,3 @@ def test_a_duration_is_written_in_the_largest_unit_that_says_it_whole(text: str,
 @given(st.integers(0, 10**9))
 def test_a_written_duration_reads_back_as_itself(milliseconds: int) -> None:
     assert parse_duration(write_duration(milliseconds / 1000)) == pytest.approx(milliseconds / 1000)
-
-
-EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-
-
-def by_datetime(text: str) -> float | None:
-    """What the standard library makes of a time in the one form that is one."""
-    try:
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%f%z").timestamp()
-    except (ValueError, OverflowError):
-        return None
-
-
-@given(
-    st.tuples(st.integers(0, 9999), *(st.integers(0, top) for top in (13, 32, 24, 60, 59))),
-    st.integers(0, 999_999),
-    st.sampled_from(["Z", "+00:00", "-00:30", "+14:00", "-23:59"]),
-)
-def test_a_time_is_read_as_datetime_reads_it(moment: tuple[int, ...], micro: int, zone: str) -> None:
-    text = "{:04d}-{:02d}-{:02d}T{:02d}:{:02d}:{:02d}".format(*moment) + f".{micro:06d}{zone}"
-    assert parse_time(text) == by_datetime(text)
-
-
-@given(st.datetimes(timezones=st.just(timezone.utc)))
-def test_a_time_is_written_as_datetime_writes_it(moment: datetime) -> None:
-    milliseconds = (moment - EPOCH) // timedelta(milliseconds=1)
-    whole = EPOCH + timedelta(milliseconds=milliseconds)
-    assert format_time(milliseconds / 1000) == whole.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-@pytest.mark.parametrize("year", [1, 4, 100, 400, 1600, 1899, 1900, 1904, 1970, 2000, 2024, 2100, 9999])
-def test_every_day_of_a_year_is_the_calendars(year: int) -> None:
-    day, last = datetime(year, 1, 1, tzinfo=timezone.utc), datetime(year, 12, 31, tzinfo=timezone.utc)
-    for number in range((last - day).days + 1):
-        each = day + timedelta(days=number)
-        assert format_time(each.timestamp()) == f"{each:%Y-%m-%d}T00:00:00.000Z".zfill(24)
-        assert parse_time(f"{each:%Y-%m-%d}T00:00:00Z".zfill(20)) == each.timestamp()
