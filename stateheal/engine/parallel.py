@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 
 from stateheal.engine.collect import WorkspaceSummary
+from stateheal.formats.jsontext import expect_much
 from stateheal.fs.output import write_all
 from stateheal.model.disk import Place
 from stateheal.model.problems import Problem
@@ -59,7 +60,8 @@ def spread(
 
     In this process alone where the system has no further process to give.
     """
-    children = _started([places[number::workers] for number in range(workers)], go)
+    expect_much()
+    children = _started(_shares(places, workers), go)
     if not children:
         yield from go(places)
         return
@@ -77,6 +79,15 @@ def spread(
                 if place not in told:
                     message = "it was not looked at: the process that was to do it has ended"
                     yield WorkspaceSummary(place, (Problem(str(place.directory), message),), looked=False)
+
+
+def _shares(places: Sequence[Place], workers: int) -> list[Sequence[Place]]:
+    """Dealt to and fro: whatever comes around at every second, or every tenth, falls to all alike."""
+    round_trip = (*range(workers), *reversed(range(workers)))
+    shares: list[list[Place]] = [[] for _ in range(workers)]
+    for number, place in enumerate(places):
+        shares[round_trip[number % len(round_trip)]].append(place)
+    return [*shares]
 
 
 def _started(

@@ -107,6 +107,11 @@ class _Quick:
         return cls.module is not None
 
 
+def expect_much() -> None:
+    """There is much to read: what makes that quick is loaded now, before the process is forked."""
+    _Quick.pays(_PAYS)
+
+
 def parse(data: bytes) -> Document | ParseFailure:
     """Read one JSON document as the plugin does. Never raises for bad input."""
     return (_parse_plain(data) if _Quick.pays(len(data)) else None) or parse_carefully(data)
