@@ -106,6 +106,24 @@ LANTICEE = Dialect(
     ),
 )
 
+# No index: jobs/*.json are all there is, beside a request, which goes when it is taken, and what agy printed: the
+# answer stands in jobs/<id>.stdout alone. The hash is that of the raw path. Read back: no file changed.
+YELLOWVITA = Dialect(
+    name="agy (YellowVita)",
+    read=("YellowVita/agy-claude-plugin@a7ba01a 0.1.1",),
+    plugins=r"agy.*",
+    by_name=False,
+    marks=Marks(job_names=r"agy-[0-9a-z]+-[0-9a-f]{6}\.(?:json|stdout)", ids=r"agy-[0-9a-z]+-[0-9a-f]{6}"),
+    has_index=False,
+    answer_file="jobs/{id}.stdout",
+    rebuilds=False,
+    cap=None,
+    argv=(Argv(r"agy-companion.*"),),
+    broker=None,
+    temp=("agy-companion",),
+    launch=_LAUNCH._replace(slash_commands=("run", "continue", "rescue", "status", "result", "cancel")),
+)
+
 # An MCP server, without subcommands: its jobs are its own children, and only those in the background name a pid. One in
 # the foreground has none for as long as it runs, however long: so nothing is written. The index is the record.
 WUBQ511 = Dialect(
@@ -150,4 +168,4 @@ ANTIGRAVITY = Dialect(
     launch=Launch(scripts=("antigravity-companion",), slash=("antigravity",), cancel="/antigravity:cancel"),
 )
 
-DIALECTS = (UNLIKELYZERO, HANDONG66, HANDONG66_OPENCODE, LANTICEE, AGY, WUBQ511, ANTIGRAVITY)
+DIALECTS = (UNLIKELYZERO, HANDONG66, HANDONG66_OPENCODE, LANTICEE, AGY, WUBQ511, YELLOWVITA, ANTIGRAVITY)

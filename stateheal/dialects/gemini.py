@@ -10,6 +10,8 @@ _LAUNCH = Launch(
     cancel="/gemini:cancel",
 )
 
+_ID_10 = r"[a-z-]+-[0-9a-z]{8,9}-[0-9a-f]{10}"
+
 # Directory <slug>-<12 hex>, the slug cut at 48 characters and perhaps empty; the worker's argv is `task-worker ID`, and
 # a record has no pid before it runs. An index entry is a projection of 25 keys. A cancelled record keeps its pid. Read
 # back: no file changed.
@@ -61,4 +63,18 @@ YESONGH = Dialect(
     launch=_LAUNCH._replace(slash_commands=(*_LAUNCH.slash_commands, "task")),
 )
 
-DIALECTS = (SAKIB, BBINGZ, YESONGH)
+# No index: jobs/*.json are all there is, and state.json holds the configuration. Of an index of older versions it makes
+# job files. A job file that does not parse is read as a failed one. Read back: no file changed.
+ARCOBALENO64 = YESONGH._replace(
+    name="gemini (arcobaleno64)",
+    by_name=False,
+    read=("arcobaleno64/gemini-plugin-cc@22b93a7 0.22.2",),
+    marks=Marks(job_names=rf"{_ID_10}\.json", ids=_ID_10),
+    has_index=False,
+    rebuilds=False,
+    cap=None,
+    variables=("GEMINI_COMPANION_DATA",),
+    launch=_LAUNCH,
+)
+
+DIALECTS = (SAKIB, BBINGZ, ARCOBALENO64, YESONGH)

@@ -34,7 +34,7 @@ SLASH = (
 SLASH_COMMANDS = (
     *("rescue", "review", "adversarial-review", "deep-review", "implement", "send", "status", "result", "cancel"),
     *("check", "critique", "delegate", "import", "runs", "show", "stop", "task", "research", "analyse-plan"),
-    *("ask", "continue", "resume", "plan"),
+    *("ask", "continue", "resume", "plan", "run"),
 )
 TEMP = (
     *("codex-companion", "codex-companion-{uid}", "codex-companion-{uid}/state", "codex-companion-{uid}/*"),

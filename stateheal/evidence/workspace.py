@@ -92,6 +92,8 @@ def gather(place: Place, directory: Directory, sources: Sources) -> Evidence:
     listed = names_in(directory)
     recognition = recognised(place, directory, index, listed)
     dialect = recognition.dialect if recognition else CODEX
+    if not dialect.has_index:  # what has the name of one holds something else
+        index, salvaged, entries = None, {}, []
     jobs = read_jobs(directory, entries, problems, dialect, listed.jobs)
     records = jobs.records
     salvaged |= _salvage(records.values())

@@ -30,7 +30,7 @@ class Marks(NamedTuple):
     fields: tuple[str, ...] = ()
     """Fields of an index entry."""
     ids: str = ""
-    """Pattern of a job's id."""
+    """Pattern of a job's id; a torn file so named is a record, besides those named as Codex's are."""
 
 
 class Lock(NamedTuple):
@@ -102,7 +102,7 @@ class Dialect(NamedTuple):
     """Its own code was seen to take a healed record; without that its state is audited and nothing is written."""
     # files
     has_index: bool = True
-    """It keeps a ``state.json``."""
+    """It keeps its jobs in ``state.json``, too; without it a file of that name is something else."""
     versions: tuple[int | None, ...] = (1,)
     """Versions of the index; ``None`` where it writes none."""
     record: str | None = "jobs/{id}.json"

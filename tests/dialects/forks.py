@@ -201,6 +201,13 @@ FORKS_OF: dict[str, Fork] = {
         moves=True,
     ),
     "sky-zhang01-glm": Fork("glm-glm-plugin-cc", heals=False, script="scripts/glm-companion.mjs", worker=()),
+    "YellowVita-agy": Fork("agy-antigravity-agy", checkout="YellowVita+agy-claude-plugin", script=AGY, rebuilds=False),
+    "arcobaleno64-gemini": Fork(
+        "gemini-gemini-plugin-cc",
+        checkout="arcobaleno64+gemini-plugin-cc",
+        script="plugins/gemini/scripts/gemini-companion.mjs",
+        rebuilds=False,
+    ),
     "sendbird": Fork(
         "cc",
         "12",
