@@ -81,8 +81,9 @@ def _check(tmp_path: Path, home: str, found: Absence, why: str | None, host: Any
 
 
 @pytest.mark.posix("namespaces")
-def test_from_inside_a_sandbox_nothing_is_gone(tmp_path: Path) -> None:
+def test_from_inside_a_sandbox_nothing_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is outside it cannot be seen."""
+    monkeypatch.setattr("stateheal.evidence.workspace.on_shared_storage", lambda directory: False)  # nor a tmpfs be one
     inside = HOST._replace(initial_namespace=False)
     said = why_not_vanished(view_of(tmp_path, "/srv/projects/shop", THERE, host=inside))
     assert "sandbox" in str(said)
