@@ -11,12 +11,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from stateheal.engine.commands import heal_found
 from stateheal.engine.world import World
 from stateheal.evidence.discover import Discovery, discover_in
+from stateheal.evidence.jobs import read_jobs
+from stateheal.evidence.recognition import recognised
 from stateheal.evidence.snapshot import read_snapshot
 from stateheal.formats.jsontext import Json
 from stateheal.fs.directory import Directory, open_directory
-from stateheal.model.disk import INDEX, JOBS, Place, Snapshot, Unreadable
+from stateheal.model.dialect import CODEX, Dialect
+from stateheal.model.disk import INDEX, Place, Snapshot, Unreadable
 from stateheal.model.problems import Problem
-from stateheal.model.records import entries_of, is_active, pid_of
+from stateheal.model.records import entries_of, is_active, pid_of, text_of
 from stateheal.model.report import Report
 from stateheal.model.request import Closing, Request, Settings
 from stateheal.values import replace
@@ -61,23 +64,16 @@ def _narrowed(places: Iterable[Place], closing: Closing, errors: list[Problem]) 
 
 def _jobs_of(place: Place, workspace: Directory, index: Read, closing: Closing, errors: list[Problem]) -> Iterator[str]:
     """Ids of the active jobs that name one of the pids, in the index or in their file, and of files torn meanwhile."""
-    for entry in entries_of(index.value if isinstance(index, Snapshot) else None):
-        if _names(entry, closing.pids) and isinstance(entry.get("id"), str):
-            yield entry["id"]
-    try:
-        with workspace.sub(JOBS) as jobs:
-            for name in jobs.names():
-                found = read_snapshot(jobs, name, name) if name.endswith(".json") else None
-                if isinstance(found, Unreadable):
-                    errors.append(Problem(str(place.directory / JOBS / name), found.reason))
-                if isinstance(found, Snapshot) and (
-                    _names(found.value, closing.pids) or (_is_torn(found) and _is_of(found, closing))
-                ):
-                    yield name.removesuffix(".json")
-    except FileNotFoundError:
-        return  # no job has a file yet
-    except OSError as error:
-        errors.append(Problem(str(place.directory / JOBS), f"cannot be opened: {error.strerror or error}"))
+    recognition = recognised(place, workspace, index if isinstance(index, Snapshot) else None)
+    dialect = recognition.dialect if recognition else CODEX
+    listed = entries_of(index.value if isinstance(index, Snapshot) else None)
+    entries = [entry for entry in listed if isinstance(entry, dict)]
+    yield from (str(entry["id"]) for entry in entries if text_of(entry, "id") and _names(entry, closing.pids, dialect))
+    problems: list[Unreadable] = []
+    for stem, found in read_jobs(workspace, entries, problems, dialect).records.items():
+        if _names(found.value, closing.pids, dialect) or (_is_torn(found) and _is_of(found, closing)):
+            yield stem
+    errors += [Problem(str(place.directory / each.name), each.reason) for each in problems]
 
 
 def _is_torn(found: Read) -> bool:
@@ -89,5 +85,5 @@ def _is_of(found: Read, closing: Closing) -> bool:
     return isinstance(found, Snapshot) and found.stat.mtime >= closing.began - _ROUNDING
 
 
-def _names(record: Json, pids: frozenset[int]) -> bool:
-    return is_active(record) and pid_of(record.get("pid")) in pids
+def _names(record: Json, pids: frozenset[int], dialect: Dialect) -> bool:
+    return is_active(record, dialect) and any(pid_of(record.get(key)) in pids for key in dialect.pids)

@@ -22,13 +22,14 @@ from stateheal.engine.explain import explain
 from stateheal.engine.stop import stop_job, targets_of
 from stateheal.errors import Refused
 from stateheal.evidence.host import start_ticks
-from stateheal.formats.times import format_time
+from stateheal.formats.times import format_time, parse_time
 from stateheal.model.claims import names_pid
 from stateheal.model.dialect import Dialect
 from stateheal.model.findings import Outcome, Severity
 from stateheal.model.layout import status_of
-from stateheal.model.records import COMPLETED, FAILED, is_active, is_completed, is_failed, is_finished, is_lost
-from stateheal.model.request import Request
+from stateheal.model.records import COMPLETED, FAILED, is_active, is_completed, is_failed, is_finished, is_lost, pid_of
+from stateheal.model.request import Closing, Request
+from stateheal.runner.close_records import close_jobs
 from tests.dialects.forks import FORKS_OF, HEALED
 from tests.dialects.layout import FORKS, NOW, Laid, ask, lay_out, sides
 from tests.support import NATIVE_HOST, FakeProcesses, files_in, journal_in, world
@@ -159,6 +160,28 @@ def test_an_unsafe_pid_is_found_in_whatever_field_it_stands(name: str, field: st
     (found,) = laid.report(heal).findings
     assert (found.rule, found.outcome, found.repair) == ("unsafe-pid", Outcome.HEALED, f"set {field} to null")
     assert json.loads(path.read_text())[field] is None
+
+
+@pytest.mark.parametrize("name", HEALED)
+def test_the_record_of_a_command_that_was_ended_says_so(name: str, tmp_path: Path) -> None:
+    """``stateheal run --no-record -- node …-companion.mjs task``: its own record is closed when it has ended."""
+    laid = lay_out(name, "killed", tmp_path)
+    job = job_of(laid)
+    dialect = dialect_of(laid, job)
+    pids = {pid_of(side.get(key)) for side in sides(laid.state, job) for key in dialect.pids} - {None}
+    if not pids:
+        return  # it names the agent alone, and tells by itself that it is gone
+    began = parse_time(next(each["createdAt"] for each in sides(laid.state, job))) or 0.0
+    closing = Closing(frozenset(pid for pid in pids if pid), began - 1, began + 60, "Terminated by SIGTERM")
+    told = close_jobs(closing, [str(laid.data)], [str(laid.project)], world(table()))
+    assert not told.errors and [each.outcome for each in told.findings if each.job == job][:1] == [Outcome.HEALED]
+    for side in sides(laid.state, job):
+        assert (side["phase"], side["errorMessage"]) == ("terminated", "Terminated by SIGTERM")
+        assert is_lost(side, dialect) and not named_pids(side, dialect)
+    other = lay_out(name, "killed", tmp_path / "other")
+    before = files_in(other.state)
+    close_jobs(Closing(frozenset({1}), began - 1, began + 60, None), [str(other.data)], [str(other.project)])
+    assert files_in(other.state) == before
 
 
 # --- stop ----------------------------------------------------------------------------------------------------------
