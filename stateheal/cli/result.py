@@ -14,7 +14,7 @@ from stateheal.cli.recover import write_answer
 from stateheal.engine.result import answers
 from stateheal.engine.world import World
 from stateheal.errors import UsageError
-from stateheal.model.jobs import JobAnswer, resume_command
+from stateheal.model.jobs import JobAnswer
 from stateheal.model.report import Report
 from stateheal.model.request import Request
 from stateheal.report.paint import folded
@@ -99,9 +99,8 @@ def _show(job: str, found: list[JobAnswer], saved: list[tuple[JobAnswer, Path | 
             f"{best.job} ({best.status}), from the {best.source}: {best.where}"
             + (f"; {best.note}" if best.note else "")
         )
-    resume = resume_command(best.thread)
-    if resume and best.source not in ("job file", "index entry"):
-        say(f"to go on with it: {resume}")
+    if best.resume and best.source not in ("job file", "index entry"):
+        say(f"to go on with it: {best.resume}")
 
 
 def _saved_lines(saved: list[tuple[JobAnswer, Path | None]], quiet: bool, width: int) -> Iterator[str]:
@@ -130,5 +129,5 @@ def _as_json(answer: JobAnswer) -> dict[str, Any]:
         "source": answer.source,
         "path": answer.where or None,
         "note": answer.note,
-        "resume": resume_command(answer.thread),
+        "resume": answer.resume,
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
+from stateheal.dialects.table import kin_of
 from stateheal.formats.jsontext import Json
 from stateheal.model.claims import other_pids
 from stateheal.model.dialect import CODEX, Dialect
@@ -42,7 +43,9 @@ def clean_jobs(
     dialect: Dialect = CODEX,
 ) -> frozenset[str]:
     """The jobs of a workspace of which there is nothing to find: their records are valid, and ``_is_clean`` says so."""
-    if not place.of_codex or dialect.record is None or index is None or not isinstance(index.value, dict):
+    if dialect.record is None or index is None or not isinstance(index.value, dict):
+        return frozenset()
+    if CODEX.name not in kin_of(place.plugin):
         return frozenset()
     broken = {violation.position for violation in violations.get(INDEX, ())}
     directories = {each.name for each in names if each.is_directory}
@@ -78,8 +81,8 @@ def _is_clean(ident: str, entry: dict[str, Json], record: dict[str, Json], log: 
         and all(index_field(key) is None and file_field(key) is None for key in dialect.pids)
         and index_field("logFile") in (None, log)
         and file_field("logFile") in (None, log)
-        and index_field("title") != GATE_TITLE
-        and file_field("title") != GATE_TITLE
+        and not str(index_field("title")).endswith(GATE_TITLE)
+        and not str(file_field("title")).endswith(GATE_TITLE)
         and not (completed and (index_field("errorMessage") is not None or file_field("errorMessage") is not None))
         and (index_field("phase") not in LOST_PHASES and file_field("phase") not in LOST_PHASES)
         and (entry.keys() >= _IDENTITY or not any(file_field(key) and key not in entry for key in IDENTITY))

@@ -16,7 +16,15 @@ from stateheal.model.disk import INDEX
 from stateheal.model.evidence import Evidence
 from stateheal.model.layout import status_of
 from stateheal.model.plan import Draft
-from stateheal.model.records import ending_keys, entries_of, is_completed, is_file_name, is_finished, text_of
+from stateheal.model.records import (
+    ending_keys,
+    entries_of,
+    is_completed,
+    is_file_name,
+    is_finished,
+    raw_answer,
+    text_of,
+)
 
 Record = dict[str, Json]
 _MAY_CHANGE = frozenset({"threadId", "turnId", "logFile", "result", "rendered"})
@@ -45,15 +53,9 @@ def _is_out_of_reach(document: object) -> bool:
     return isinstance(document, ParseFailure) and document.too_deep
 
 
-def answer_of(record: Record) -> str | None:
+def answer_of(record: Record, dialect: Dialect = CODEX) -> str | None:
     """The text that the plugin prints as a job's result."""
-    result = record.get("result")
-    if isinstance(result, dict):
-        codex = result.get("codex")
-        raw = text_of(result, "rawOutput") or (text_of(codex, "stdout") if isinstance(codex, dict) else None)
-        if raw is not None:
-            return raw
-    return text_of(record, "rendered")
+    return raw_answer(record.get("result"), dialect) or text_of(record, "rendered")
 
 
 def record_loss(before: Json, after: Json, dialect: Dialect = CODEX) -> str | None:
@@ -66,8 +68,8 @@ def record_loss(before: Json, after: Json, dialect: Dialect = CODEX) -> str | No
 
 
 def _losses(before: Record, after: Record, dialect: Dialect) -> Iterator[str]:
-    answer = answer_of(before)
-    if answer is not None and answer not in (answer_of(after) or ""):
+    answer = answer_of(before, dialect)
+    if answer is not None and answer not in (answer_of(after, dialect) or ""):
         yield "the answer would not be shown any more"
     if is_finished(before, dialect):
         completed, ends = is_completed(before, dialect), (status_of(before, dialect), status_of(after, dialect))

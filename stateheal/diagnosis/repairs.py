@@ -118,8 +118,8 @@ def _message(view: View, job: Job, verdict: Verdict) -> str:
     if closing is not None and closing.message is not None:
         return closing.message
     log = view.evidence.logs.get(job.id)
-    quote = log.codex_error if log and verdict.rule == "missing-pid" else None
-    return f"{verdict.message}; Codex error: {quote}" if quote else verdict.message
+    quote = log.error if log and verdict.rule == "missing-pid" else None
+    return f"{verdict.message}; {job.dialect.drives.name} error: {quote}" if quote else verdict.message
 
 
 def _orphaned(view: View, job: Job, side: Record | None, text: str) -> Patch:

@@ -64,7 +64,8 @@ def job_finding(
         pid=_first_pid(view, job),
         title=job.label,
         last_sign=view.last_sign(job),
-        resume=resume_of(*job.sides) if repair and rule.hook_reason else None,  # of what is closed, or was
+        # Of what is closed, or was.
+        resume=resume_of(*job.sides, dialect=job.dialect) if repair and rule.hook_reason else None,
     )
 
 

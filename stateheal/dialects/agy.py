@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from stateheal.model.dialect import Argv, Dialect, Launch, Lock, Marks
+from stateheal.model.dialect import Agent, Argv, Dialect, Launch, Lock, Marks
 
+_AGENT = Agent("agy", "", False, ("agy", "Antigravity"))
+_ANTIGRAVITY = Agent("Antigravity", "agy --conversation {thread}", False, ("antigravity",))
 _LAUNCH = Launch(scripts=("agy-companion",), slash=("agy",), cancel="/agy:cancel")
 _COMMANDS = ("task", "review", "adversarial-review", "research", "analyse-plan")
 
@@ -23,6 +25,7 @@ UNLIKELYZERO = Dialect(
     broker=None,
     temp=("agy-companion",),
     launch=_LAUNCH,
+    drives=_AGENT,
 )
 
 # The index is the record; jobs/<id>.json is the answer's payload, written at the end, never to be made. The owner's pid
@@ -46,10 +49,12 @@ HANDONG66 = Dialect(
     temp=("agy-companion",),
     variables=("AGY_COMPANION_DATA_DIR",),
     launch=_LAUNCH,
+    drives=_AGENT,
 )
 
 # The same code under another name; only its agy twin could be run.
 HANDONG66_OPENCODE = HANDONG66._replace(
+    drives=Agent("OpenCode", "", False, ("opencode",)),
     name="opencode (handong66)",
     read=("handong66/opencode-plugin-cc@2826ed3 0.3.0 (not run)",),
     plugins=r"opencode.*",
@@ -80,6 +85,7 @@ AGY = Dialect(
         commands=_COMMANDS,
         slash_commands=(*Launch().slash_commands, "research", "analyse-plan"),
     ),
+    drives=_AGENT,
 )
 
 # The index is the record; jobs/<id>.json is the answer's payload, written at the end. `result` shows the summary, of an
@@ -104,6 +110,7 @@ LANTICEE = Dialect(
         slash_commands=("task", "review", "adversarial-review", "status", "result", "cancel"),
         cancel="/agy-cli:cancel",
     ),
+    drives=_AGENT,
 )
 
 # No index: jobs/*.json are all there is, beside a request, which goes when it is taken, and what agy printed: the
@@ -138,6 +145,7 @@ WUBQ511 = Dialect(
     broker=None,
     temp=("agy-companion",),
     launch=_LAUNCH._replace(slash_commands=()),
+    drives=_AGENT,
 )
 
 # Codex's layout, further homes. kozaksv's has one slot file for each job that may run, and throws on a state.json that
@@ -166,6 +174,7 @@ ANTIGRAVITY = Dialect(
     variables=("CODEX_PLUGIN_DATA",),
     homes=("$XDG_STATE_HOME/antigravity-companion", "~/.local/state/antigravity-companion"),
     launch=Launch(scripts=("antigravity-companion",), slash=("antigravity",), cancel="/antigravity:cancel"),
+    drives=_ANTIGRAVITY,
 )
 
 DIALECTS = (UNLIKELYZERO, HANDONG66, HANDONG66_OPENCODE, LANTICEE, AGY, WUBQ511, YELLOWVITA, ANTIGRAVITY)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from stateheal.model.dialect import HEX_12, Argv, Dialect, Launch, Marks
+from stateheal.model.dialect import HEX_12, Agent, Argv, Dialect, Launch, Marks
 
+_CLAUDE = Agent("Claude Code", "claude --resume {thread}", False)
 # Directory: the bare hash, 12 digits. No index: jobs/*.json are all there is. The recorded pid is the worker's first,
 # then that of the claude it drives. The parent's patch of a queued record may swallow the worker's: it stays queued for
 # ever then, without a reaper. <id>.json.lock breaks by itself. Read back: `result` adds resultViewedAt, nothing else.
@@ -24,6 +25,7 @@ SENDBIRD = Dialect(
     temp=("cc-plugin-codex",),
     homes=("$CODEX_HOME/plugins/data/cc/state", "~/.codex/plugins/data/cc/state"),
     launch=Launch(scripts=("claude-companion",), slash=(), cancel="$cc:cancel"),
+    drives=_CLAUDE,
 )
 
 # Its descendant names the worker beside the claude that it drives. Read back likewise.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from stateheal.model.dialect import SLUG_12, SLUG_16, Argv, Dialect, Launch, Marks
+from stateheal.model.dialect import SLUG_12, SLUG_16, Agent, Argv, Dialect, Launch, Marks
 
+_GEMINI = Agent("Gemini", "gemini --resume {thread}", False, ("gemini",))
 _LAUNCH = Launch(
     scripts=("gemini-companion",),
     slash=("gemini",),
@@ -26,6 +27,7 @@ SAKIB = Dialect(
     broker="broker-session.json",
     temp=("gemini-companion",),
     launch=_LAUNCH,
+    drives=_GEMINI,
 )
 
 # Directory <slug>-<16 hex>. The index is the record; jobs/<id>.json is the answer alone, written at the end, of a job
@@ -47,6 +49,7 @@ BBINGZ = Dialect(
     launch=_LAUNCH._replace(
         commands=("task", "review", "adversarial-review", "ask"), slash_commands=(*_LAUNCH.slash_commands, "ask")
     ),
+    drives=_GEMINI,
 )
 
 # Codex's layout and loader (state.mjs is Codex's but for its temp root). Others keep only their configuration in
@@ -61,6 +64,7 @@ YESONGH = Dialect(
     temp=("gemini-companion",),
     variables=("GEMINI_COMPANION_DATA", "GEMINI_PLUGIN_DATA"),
     launch=_LAUNCH._replace(slash_commands=(*_LAUNCH.slash_commands, "task")),
+    drives=_GEMINI,
 )
 
 # No index: jobs/*.json are all there is, and state.json holds the configuration. Of an index of older versions it makes

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from stateheal.model.dialect import Argv, Dialect, Launch, Lock, Marks
+from stateheal.model.dialect import Agent, Argv, Dialect, Launch, Lock, Marks
 
+_GROK = Agent("Grok Build", "grok -r {thread}", False, ("grok",))
 _ARGV = (Argv(r"grok-bridge.*", ("run", "review", "critique")),)
 _COMMANDS = ("run", "review", "critique")
 _READERS = ("runs", "show", "stop")
@@ -24,6 +25,7 @@ XAI = Dialect(
     locks=(Lock(r"state\.json\.lock", "an empty file, held for milliseconds and never broken"),),
     temp=("grok-cc-runs",),
     launch=Launch(("grok-bridge",), _COMMANDS, _READERS, ("grok-build",), _SLASH, "/grok-build:stop"),
+    drives=_GROK,
 )
 
 # As above, but its hash is that of the git common directory, its lock names its holder and breaks by itself, and it
@@ -46,6 +48,7 @@ DANMSHEETS = Dialect(
     broker=None,
     temp=("grok-cc-runs",),
     launch=Launch(("grok-bridge",), _COMMANDS, _READERS, ("turbo-build-plugin",), _SLASH, "/turbo-build-plugin:stop"),
+    drives=_GROK,
 )
 
 DIALECTS = (DANMSHEETS, XAI)

@@ -31,11 +31,15 @@ SLASH = (
     *("agy-cli", "glm", "ollama", "qwen", "kimi", "copilot"),
 )
 """What slash commands begin with."""
+SLASH_PARTS = ("codex",)
+"""What stands in the names of forks' plugins, with which their slash commands begin."""
 SLASH_COMMANDS = (
     *("rescue", "review", "adversarial-review", "deep-review", "implement", "send", "status", "result", "cancel"),
     *("check", "critique", "delegate", "import", "runs", "show", "stop", "task", "research", "analyse-plan"),
     *("ask", "continue", "resume", "plan", "run"),
 )
+PLUGINS = ("codex-openai-codex", "codex-inline", "codex-companion")
+"""Names of plugins' directories that tell nothing of who uses them."""
 TEMP = (
     *("codex-companion", "codex-companion-{uid}", "codex-companion-{uid}/state", "codex-companion-{uid}/*"),
     *("gemini-companion", "grok-cc-runs", "agy-companion", "opencode-companion", "antigravity-companion"),

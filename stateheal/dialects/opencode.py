@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from stateheal.model.dialect import HEX_16, Argv, Dialect, Launch, Marks
+from stateheal.model.dialect import HEX_16, Agent, Argv, Dialect, Launch, Marks
 
+_OPENCODE = Agent("OpenCode", "", False, ("opencode",))
 _LAUNCH = Launch(scripts=("opencode-companion",), slash=("opencode",), cancel="/opencode:cancel")
 
 # Directory: the bare hash. No version; the index is the record, with the answer in it; jobs/<id>.json is the answer's
@@ -26,6 +27,7 @@ TASICT = Dialect(
     broker=None,
     temp=("opencode-companion",),
     launch=_LAUNCH,
+    drives=_OPENCODE,
 )
 
 # As above, with workspace.json and a request file beside it. A dead worker's turn may end on the OpenCode server, and
@@ -49,6 +51,7 @@ VICTALEJO = Dialect(
     broker=None,
     temp=("opencode-companion",),
     launch=_LAUNCH,
+    drives=_OPENCODE,
 )
 
 # As above, but its worker is `_watch`, the answer stands in jobs/<id>.stdout alone, and it deletes the stdoutFile and

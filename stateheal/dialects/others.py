@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stateheal.model.dialect import Argv, Dialect, Launch
+from stateheal.model.dialect import Agent, Argv, Dialect, Launch
 
 
 def _of(name: str, *read: str, variables: tuple[str, ...] = (), commands: tuple[str, ...] = ()) -> Dialect:
@@ -23,6 +23,7 @@ def _of(name: str, *read: str, variables: tuple[str, ...] = (), commands: tuple[
             slash_commands=(*Launch().slash_commands, *commands),
             cancel=f"/{name}:cancel",
         ),
+        drives=Agent(name, "", False, (name,)),
     )
 
 

@@ -5,11 +5,13 @@ To add one: its entry beside its family, a line in ``DIALECTS``, and a directory
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from functools import cache, lru_cache
 
 from stateheal.dialects import agy, claude, codex, gemini, grok, opencode, others
+from stateheal.dialects.names import TEMP
 from stateheal.formats.jsontext import Json
 from stateheal.model.dialect import SLUG_16, Dialect
 from stateheal.model.recognition import Recognition
@@ -73,9 +75,17 @@ def _is_plugin(dialect: Dialect, plugin: str | None) -> bool:
     return _goes_by(dialect.plugins, dialect.temp, plugin)
 
 
-def kin_of(plugin: str) -> frozenset[str]:
-    """The companions whose plugin goes by this name."""
+@cache
+def kin_of(plugin: str | None) -> frozenset[str]:
+    """The companions whose plugin goes by this name; ``None``: those that a directory alone may be of."""
     return frozenset(each.name for each in DIALECTS if _is_plugin(each, plugin))
+
+
+@cache
+def is_temp_root(root: str) -> bool:
+    """Whether a state root is one that a companion falls back to, in a temp directory."""
+    tails = (re.escape(each).replace(r"\{uid\}", r"[0-9a-z]+").replace(r"\*", "[^/]+") for each in TEMP)
+    return any(re.search(f"(?:^|/){tail}$", root.replace(os.sep, "/")) for tail in tails)
 
 
 @lru_cache(1000)  # it is asked of every workspace, and there are few plugins

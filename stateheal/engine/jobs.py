@@ -20,7 +20,7 @@ from stateheal.formats.times import HOUR
 from stateheal.model.disk import Place
 from stateheal.model.evidence import Evidence
 from stateheal.model.findings import Finding
-from stateheal.model.jobs import JobRow
+from stateheal.model.jobs import JobRow, resume_of
 from stateheal.model.layout import status_of
 from stateheal.model.liveness import Liveness, Verdict
 from stateheal.model.records import is_active, own_times, pid_of, text_of, time_of
@@ -105,6 +105,7 @@ def _row(view: View, job: Job, torn: bool) -> JobRow:
         last,
         job.entry is not None and is_active(job.entry, job.dialect) and job.entry.get("jobClass") == "task",
         thread,
+        resume_of(*job.sides, dialect=job.dialect),
         _needs(verdict, None if last is None else view.now - last),
     )
 

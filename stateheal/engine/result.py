@@ -24,13 +24,14 @@ from stateheal.formats.joblog import last_answer
 from stateheal.formats.jsonsalvage import salvage
 from stateheal.formats.jsontext import Json
 from stateheal.fs.directory import folder_of, open_directory
+from stateheal.model.dialect import Dialect
 from stateheal.model.disk import INDEX, JOBS, Place, Snapshot
 from stateheal.model.evidence import Evidence
-from stateheal.model.jobs import JobAnswer
+from stateheal.model.jobs import JobAnswer, resume_of
 from stateheal.model.layout import log_name, status_of
 from stateheal.model.liveness import Liveness
 from stateheal.model.problems import Problem
-from stateheal.model.records import entries_of, text_of
+from stateheal.model.records import entries_of, raw_answer, text_of
 from stateheal.model.request import Request
 from stateheal.model.turns import Recovery
 from stateheal.text import count_of
@@ -95,7 +96,7 @@ def _answer(view: View, job: Job, world: World) -> JobAnswer:
         job.id,
         next((text for side in sides if (text := status_of(side, job.dialect))), "unknown"),
         next((text for side in sides if (text := text_of(side, "title"))), None),
-        next((text for side in sides if side.get("jobClass") == "task" and (text := text_of(side, "threadId"))), None),
+        resume_of(*sides, dialect=job.dialect),
     )
     stored = _stored(evidence, job)
     if stored is not None:
@@ -130,9 +131,9 @@ def _stored(evidence: Evidence, job: Job) -> tuple[str, str, str] | None:
     Of a torn job file, what stands whole in it.
     """
     for piece in _in_file(evidence, job):
-        if (text := _shown(piece, job.dialect.answer)) is not None:
+        if (text := _shown(piece, job.dialect)) is not None:
             return text, "job file", job.file
-    text = None if job.entry is None else _shown(job.entry, job.dialect.answer)
+    text = None if job.entry is None else _shown(job.entry, job.dialect)
     return None if text is None else (text, "index entry", INDEX)
 
 
@@ -160,14 +161,12 @@ def _answer_file(place: Place, name: str) -> Snapshot | None:
     return found if isinstance(found, Snapshot) else None
 
 
-def _shown(record: Mapping[str, Json], key: str) -> str | None:
+def _shown(record: Mapping[str, Json], dialect: Dialect) -> str | None:
     result = record.get("result")
     if isinstance(result, str) and result:
         return result
     held = result if isinstance(result, dict) else {}
-    codex = held.get("codex")
-    raw = text_of(held, "rawOutput") or (text_of(codex, "stdout") if isinstance(codex, dict) else None)
-    raw = raw or text_of(held, key) or text_of(record, key)
+    raw = raw_answer(result, dialect) or text_of(held, dialect.answer) or text_of(record, dialect.answer)
     rendered = text_of(record, "rendered")
     return rendered if rendered and ("result" in held or "parseError" in held) else raw or rendered
 
@@ -177,7 +176,7 @@ def _recovery(evidence: Evidence, job: Job, world: World) -> Recovery:
     whole = whole_records(entries, evidence.records)
     record = whole.get(job.id, {})
     log = evidence.logs.get(job.id)
-    return recovery_of(record, whole.values(), log, evidence.host.now, world.rollouts, choose_turn)
+    return recovery_of(record, whole.values(), log, evidence.host.now, world.rollouts, choose_turn, job.dialect)
 
 
 def _why_none(sides: tuple[dict[str, Json], ...], alive: bool, of_rollout: str) -> str:

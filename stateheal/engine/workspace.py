@@ -18,6 +18,7 @@ from stateheal.diagnosis.clean import clean_jobs
 from stateheal.diagnosis.liveness import judge
 from stateheal.diagnosis.plan import make_plan
 from stateheal.diagnosis.turns import choose_turn
+from stateheal.dialects.table import kin_of
 from stateheal.engine.collect import WorkspaceResult
 from stateheal.engine.retry import until_agreed
 from stateheal.engine.world import World, never
@@ -56,9 +57,9 @@ class Auditor:
         self.originals = journal.originals
         self.life: Callable[[], Look] = cache(world.processes.look)
         """The process table as it was at the run's first doubt."""
-        self.by_hash: dict[str, list[str]] = {}
-        for place in filter(lambda place: place.of_codex, found.places):
-            self.by_hash.setdefault(place.hash, []).append(str(place.directory))
+        self.by_hash: dict[str, list[Place]] = {}
+        for place in found.places:
+            self.by_hash.setdefault(place.hash, []).append(place)
 
     def afresh(self) -> Auditor:
         """The same, but that it looks at the process table anew: for what is judged once more before a write."""
@@ -88,8 +89,7 @@ class Auditor:
         self, place: Place, directory: Directory, earlier: Evidence | None, runs: frozenset[str]
     ) -> WorkspaceResult:
         """Gather and diagnose. A visit is postponed once for files that may be on their way."""
-        places = self.by_hash.get(place.hash, ()) if place.of_codex else ()
-        twins = tuple(other for other in places if other != str(place.directory))
+        twins = tuple(str(other.directory) for other in self.by_hash.get(place.hash, ()) if _are_twins(place, other))
         world = self.world
         evidence = gather(
             place,
@@ -191,6 +191,12 @@ def _confirmer(
         return None
 
     return confirm
+
+
+def _are_twins(place: Place, other: Place) -> bool:
+    """Whether both hold the state of one project that the same companion may have written."""
+    alike = (place.name == place.hash) == (other.name == other.hash)
+    return other.directory != place.directory and alike and not kin_of(place.plugin).isdisjoint(kin_of(other.plugin))
 
 
 def _lasting(look: Callable[[], Look], seconds: float) -> Callable[[], Look]:

@@ -122,10 +122,10 @@ def read_logs(
             for stem in wanted:
                 base = log_name(stem, dialect).removeprefix(f"{JOBS}/")
                 if "/" not in base:
-                    found[stem] = read_log(folder, base)
+                    found[stem] = read_log(folder, base, dialect.drives.name)
                     continue
                 with folder_of(folder, base) as (place, name):
-                    found[stem] = read_log(place, name)
+                    found[stem] = read_log(place, name, dialect.drives.name)
     except OSError as error:  # it was there a moment ago
         problems.append(Unreadable(JOBS, why_unreadable(error)))
     return {stem: log for stem, log in found.items() if log}

@@ -25,7 +25,7 @@ ChooseTurn = Callable[[LostJob, Callable[[], Sequence[RolloutTurn]]], "RolloutTu
 def turns_of(sides: Sequence[Record], rollouts: Rollouts, dialect: Dialect) -> dict[tuple[str, str], TurnFacts]:
     """What rollouts say about the turns of task jobs that are active or ended without a result."""
     found: dict[tuple[str, str], TurnFacts] = {}
-    for side in sides:
+    for side in sides if dialect.drives.rollouts else ():
         thread, turn = text_of(side, "threadId"), text_of(side, "turnId")
         if (
             thread
@@ -50,13 +50,13 @@ def recoveries_of(
     dialect: Dialect,
 ) -> dict[str, Recovery]:
     """What the rollouts come to for every job that is active, or was closed without a result."""
-    whole = whole_records(entries, records)
+    whole = whole_records(entries, records) if dialect.drives.rollouts else {}
     found: dict[str, Recovery] = {}
     for ident, record in whole.items():
         if text_of(record, "threadId") is not None and (
             is_active(record, dialect) or is_lost(record, dialect) or lacks_answer(record, dialect)
         ):
-            found[ident] = recovery_of(record, whole.values(), logs.get(ident), now, rollouts, choose_turn)
+            found[ident] = recovery_of(record, whole.values(), logs.get(ident), now, rollouts, choose_turn, dialect)
     return found
 
 
@@ -79,7 +79,7 @@ def answers_of(
         record = {**by_id.get(ident, {}), **salvage.members, **(salvage.objects[0] if salvage.objects else {})}
         record.pop("result", None)  # half of one must not pass for an answer
         others = _of_thread(text_of(record, "threadId"), by_id, records)
-        found[ident] = recovery_of(record, others, logs.get(ident), now, rollouts, choose_turn)
+        found[ident] = recovery_of(record, others, logs.get(ident), now, rollouts, choose_turn, dialect)
         log = log_name(ident, dialect)
         if found[ident].message is None and (text := _logged_answer(directory, log)):
             found[ident] = Recovery("", text, text_of(record, "turnId"), log, of_log=True)
@@ -118,8 +118,11 @@ def recovery_of(
     now: float,
     rollouts: Rollouts,
     choose_turn: ChooseTurn,
+    dialect: Dialect,
 ) -> Recovery:
     """What the rollouts come to for one job; ``others``: all jobs of its workspace, whose turns are not its own."""
+    if not dialect.drives.rollouts:
+        return Recovery(f"{dialect.drives.name} keeps none")
     thread = text_of(record, "threadId")
     if thread is None:
         return Recovery("its record names no Codex thread")

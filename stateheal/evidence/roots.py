@@ -12,12 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from stateheal.dialects.names import BELOW, HOMES, TEMP, VARIABLES
+from stateheal.model.dialect import CODEX
 from stateheal.model.places import Looked
 from stateheal.model.problems import Problem
 from stateheal.system.paths import config_dir
 from stateheal.values import NamedTuple
 
-FALLBACK = "codex-companion"
+FALLBACK = CODEX.temp[0]
 DATA = Path("plugins") / "data"
 _SANDBOX = "claude-{uid}"
 """Below the shared temp directory: what sandboxed commands of Claude Code are given as theirs."""

@@ -87,8 +87,9 @@ def why_unreadable(error: OSError | ValueError) -> str:
     return f"cannot be read: {error.strerror or error}"
 
 
-def read_log(directory: Directory, name: str) -> LogFacts | None:
-    """When the log was last written, and its last ``Codex error:`` line. ``None`` where there is none.
+def read_log(directory: Directory, name: str, agent: str) -> LogFacts | None:
+    """When the log was last written, and its last ``Codex error:`` line, or what its ``agent`` is called. ``None``
+    where there is none.
 
     Of a log that cannot be read the age still counts as a sign of life.
     """
@@ -104,8 +105,9 @@ def read_log(directory: Directory, name: str) -> LogFacts | None:
         except OSError:
             return None
     lines = tail.splitlines()
-    error = _last_with(lines, "] Codex error:") if "] Codex error:" in tail else -1
-    said = None if error < 0 else lines[error].partition("Codex error:")[2].strip()[:300]
+    word = f"] {agent} error:"
+    error = _last_with(lines, word) if word in tail else -1
+    said = None if error < 0 else lines[error].partition(word)[2].strip()[:300]
     begun, ended = (_last_with(lines, word) if word in tail else -1 for word in _TURN_WORDS)
     last = lines[-1][:1000] if lines else ""
     return LogFacts(info.mtime, said, last, ended > begun, info.size)

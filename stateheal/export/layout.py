@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from stateheal.dialects.names import SLASH
+from stateheal.dialects.names import PLUGINS, SLASH
 from stateheal.dialects.table import DIALECTS, kin_of
 from stateheal.evidence.hashes import workspace_hash
 from stateheal.export.pseudonyms import OF_A_JOB, Pseudonyms
@@ -22,9 +22,7 @@ from stateheal.values import replace
 TOP = "stateheal-export"
 UNPACK_IN = "/tmp"
 """Where the archive is to be unpacked for the paths in its records to fit."""
-_KNOWN_PLUGINS = frozenset({"codex-openai-codex", "codex-inline", "codex-companion"}).union(
-    *(each.published for each in DIALECTS)
-)
+_KNOWN_PLUGINS = frozenset(PLUGINS).union(*(each.published for each in DIALECTS))
 
 
 def _family(plugin: str) -> str:
@@ -56,7 +54,7 @@ class Layout:
             return
         base = place.plugin or "codex-unknown"
         if self.pseudonyms is not None and base not in _KNOWN_PLUGINS:
-            base = "codex-plugin" if place.of_codex else _family(base)
+            base = _family(base)
         name, number = base, 1
         while name in self.roots.values():
             number += 1

@@ -12,7 +12,7 @@ import gc
 import os
 import sys
 
-from stateheal.dialects.names import COMMANDS, NAMED, SLASH, SLASH_COMMANDS
+from stateheal.dialects.names import COMMANDS, NAMED, SLASH, SLASH_COMMANDS, SLASH_PARTS
 from stateheal.hook.deadline import set_deadline
 
 TYPE_CHECKING = False
@@ -128,7 +128,7 @@ def _expanded_in(cwd: str, event: dict[str, object]) -> list[str]:
     """``/codex:rescue``, ``/gemini:status`` …, and what expands to such a call by itself."""
     name = event.get("command_name")
     plugin, _, command = name.partition(":") if isinstance(name, str) else ("", "", "")
-    if plugin in SLASH or "codex" in plugin:
+    if plugin in SLASH or any(part in plugin for part in SLASH_PARTS):
         return [cwd] if command in SLASH_COMMANDS or command in COMMANDS else []
     return _launched_in(cwd, event.get("prompt"))
 

@@ -82,6 +82,19 @@ class Launch(NamedTuple):
     """What a person types to end a job, its id behind it."""
 
 
+class Agent(NamedTuple):
+    """What a companion drives, and what its jobs tell of it."""
+
+    name: str = "Codex"
+    """How titles and log lines call it: ``Codex Task``, ``Codex error: …``."""
+    resume: str = "codex resume {thread}"
+    """What takes up a task's conversation, as the companion words it; empty where it names none."""
+    rollouts: bool = True
+    """Its threads leave rollouts (field guide section 7)."""
+    raw: tuple[str, ...] = ("codex",)
+    """The keys under which a review's result may hold what it said, as ``stdout``."""
+
+
 class Dialect(NamedTuple):
     """One companion's ways."""
 
@@ -160,7 +173,10 @@ class Dialect(NamedTuple):
     """State directories below its data directory, other than ``state``."""
     homes: tuple[str, ...] = ()
     """Further state directories: ``$VARIABLE/…`` or ``~/…``; ``{uid}`` as above."""
+    session: str = "CODEX_COMPANION_SESSION_ID"
+    """The environment variable that names the session."""
     launch: Launch = Launch()
+    drives: Agent = Agent()
 
 
 CODEX = Dialect()

@@ -31,8 +31,8 @@ JOBS = "jobs"
 BROKER = "broker.json"
 
 
-GATE_TITLE = "Codex Stop Gate Review"
-"""What the plugin calls a review that its stop hook asks for."""
+GATE_TITLE = " Stop Gate Review"
+"""How the title of a review ends that a companion's stop hook asks for."""
 
 
 NEW_INDEX: Mapping[str, Json] = {"version": 1, "config": {"stopReviewGate": False}, "jobs": []}
@@ -85,11 +85,6 @@ class Place:
         """Its ``jobs`` directory; asked for every record."""
         return str(self.directory / JOBS)
 
-    @property
-    def of_codex(self) -> bool:
-        """Whether the plugin is a codex companion, as far as the path tells."""
-        return self.plugin is None or "codex" in self.plugin.lower()
-
 
 class FileStat(NamedTuple):
     """What identifies one file at one moment."""
@@ -134,8 +129,8 @@ class LogFacts(NamedTuple):
     """What a job's log tells: ``<id>.log`` beside its record, never another path."""
 
     mtime: float
-    codex_error: str | None = None
-    """The text of the last ``Codex error:`` line among its last 64 KiB."""
+    error: str | None = None
+    """The text of the last line such as ``Codex error: …`` among its last 64 KiB."""
     last_line: str = ""
     turn_ended: bool = False
     """Whether its last 64 KiB say that a turn came to its end after the last one began."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from stateheal.formats.jsontext import Json
+from stateheal.model.dialect import Dialect
 from stateheal.model.disk import Place
 from stateheal.model.findings import Finding
 from stateheal.model.liveness import HostFacts, Liveness, Trial
@@ -16,18 +17,16 @@ from stateheal.values import NamedTuple
 _THREAD = pattern(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,79}")
 
 
-def resume_command(thread: str | None) -> str | None:
-    """What takes up a job's conversation in Codex, as the plugin words it; ``None`` where no thread is known.
+def resume_of(*sides: Mapping[str, Json], dialect: Dialect) -> str | None:
+    """What goes on with a task, of which these are the records, in its companion's words; ``None`` where none is known.
 
-    A thread that is no plain id is named in no command: it would be typed into a shell.
+    A review's conversation ends with its process. A thread that is no plain id is named in no command: it would be
+    typed into a shell.
     """
-    return f"codex resume {thread}" if thread is not None and _THREAD.fullmatch(thread) else None
-
-
-def resume_of(*sides: Mapping[str, Json]) -> str | None:
-    """What goes on with a task, of which these are the records; a review's conversation ends with its process."""
-    threads = (text_of(side, "threadId") for side in sides if side.get("jobClass") == "task")
-    return next(filter(None, map(resume_command, threads)), None)
+    tasks = (side for side in sides if (text_of(side, "jobClass") or text_of(side, "kind")) == "task")
+    threads = (text_of(side, "threadId") for side in tasks)
+    thread = next((each for each in threads if each is not None and _THREAD.fullmatch(each)), None)
+    return dialect.drives.resume.format(thread=thread) or None if thread else None
 
 
 class JobRow(NamedTuple):
@@ -60,6 +59,8 @@ class JobRow(NamedTuple):
     blocks: bool = False
     """Whether the plugin refuses to resume a task of its session because of this one."""
     thread: str | None = None
+    resume: str | None = None
+    """What goes on with it; a review's thread is gone with its process."""
     needs: str | None = None
     """The command of stateheal's that would help; ``None`` where none is called for."""
     notices: tuple[str, ...] = ()
@@ -75,11 +76,6 @@ class JobRow(NamedTuple):
         """Whether a list of what runs and hangs has it: recorded as active, or something of it lives on."""
         return self.active or bool(self.notices)
 
-    @property
-    def resume(self) -> str | None:
-        """What goes on with it in Codex; a review's thread is gone with its process."""
-        return None if self.kind is not None and "review" in self.kind else resume_command(self.thread)
-
 
 class JobAnswer(NamedTuple):
     """What is left of a job's answer, and where; or why there is none."""
@@ -88,7 +84,8 @@ class JobAnswer(NamedTuple):
     job: str
     status: str
     title: str | None
-    thread: str | None
+    resume: str | None
+    """What goes on with it."""
     text: str | None = None
     source: str | None = None
     """``job file``, ``index entry``, ``rollout`` or ``log``; ``None`` where there is no answer."""

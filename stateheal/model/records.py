@@ -116,6 +116,14 @@ def lacks_answer(record: Json, dialect: Dialect = CODEX) -> bool:
     return not held and is_completed(record, dialect)
 
 
+def raw_answer(result: Json, dialect: Dialect = CODEX) -> str | None:
+    """The text that a result holds as it was said: of a task, or of a review."""
+    if not isinstance(result, dict):
+        return None
+    reviews = (held for key in dialect.drives.raw if isinstance(held := result.get(key), dict))
+    return text_of(result, "rawOutput") or next((said for each in reviews if (said := text_of(each, "stdout"))), None)
+
+
 def ending_keys(dialect: Dialect = CODEX) -> frozenset[str]:
     """Keys that say how a job ended: they are taken from one source, never mixed."""
     processes = (*dialect.pids, *dialect.clears)

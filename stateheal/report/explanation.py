@@ -82,7 +82,7 @@ def _verdict_lines(explanation: Explanation) -> Iterator[str | Text]:
         kept_by = explanation.recognition
         leaves = step.state is Liveness.DEAD and (kept_by is None or not kept_by.dialect.heals)
         yield "  " + printable(_LEFT if leaves else _HELPS[step.state].format(job=quoted(explanation.job)))
-    resume = resume_of(*sides)
+    resume = resume_of(*sides, dialect=_dialect_of(explanation))
     if resume:
         yield f"  to go on with it: {resume}"
 

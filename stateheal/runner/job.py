@@ -15,6 +15,7 @@ from pathlib import Path
 from stateheal.errors import StatehealError
 from stateheal.evidence.host import boot_id, hostname, pid_namespace, start_ticks
 from stateheal.formats.jsontext import Json
+from stateheal.model.dialect import CODEX
 from stateheal.runner.place import workplace
 from stateheal.runner.record import Description, Ending, ProcessIdentity, completed, failed, job_id, running, terminated
 from stateheal.runner.signals import GUARD
@@ -25,7 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-SESSION = "CODEX_COMPANION_SESSION_ID"
+SESSION = CODEX.session
 """The variable in which the plugin hands its session's id to its jobs."""
 _FLUSH_PATIENCE = 2.0
 _logger = logging.getLogger("stateheal")

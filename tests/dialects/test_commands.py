@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import shutil
 import tarfile
@@ -155,3 +156,68 @@ def test_of_jobs_that_have_directories_one_alone_is_packed(tmp_path: Path) -> No
     pack(find(request_of([laid.data], job=folder.name), world=world()), out, world=world())
     names = [name for name in members_of(out.getvalue()) if "/jobs/" in name]
     assert sorted(name.rpartition("/")[2] for name in names) == ["job.json", "log.log", folder.name], names
+
+
+RESUMED = {
+    "openai": "codex resume thr_1",
+    "sakib-gemini": "gemini --resume sess-fake-1",
+    "xai-grok-build": "grok -r ",
+    "danmsheets-turbo": "grok -r ",
+    "sendbird": "claude --resume ",
+    "kozaksv-antigravity": "agy --conversation ",
+    "tasict-opencode": None,
+    "unlikelyzero-agy": None,
+}
+
+
+@pytest.mark.parametrize("name", sorted(RESUMED))
+def test_how_to_go_on_is_told_in_the_words_of_what_the_companion_drives(name: str, tmp_path: Path) -> None:
+    laid, wanted = lay_out(name, "healthy", tmp_path), RESUMED[name]
+    rows = list_jobs(Request((str(laid.data),)), world=world()).rows
+    told, _ = answers(None, Request((str(laid.data),)), world=world())
+    lines = [
+        str(line)
+        for row in rows
+        for each in explain(row.job, Request((str(laid.data),)), world=world()).jobs
+        for line in explanation_lines(each)
+    ]
+    threads = any('"threadId": "' in path.read_text() for path in laid.state.rglob("*.json"))
+    said = {each.resume for each in (*rows, *told)} | {line.partition("go on with it: ")[2] or None for line in lines}
+    assert all(each is None or (wanted and each.startswith(wanted)) for each in said), said
+    assert (said != {None}) == bool(wanted and threads), said
+
+
+@pytest.mark.parametrize(("name", "key"), [("xai-grok-build", "grok"), ("kozaksv-antigravity", "antigravity")])
+def test_a_reviews_answer_is_found_and_kept_where_its_companion_puts_it(name: str, key: str, tmp_path: Path) -> None:
+    laid = lay_out(name, "healthy", tmp_path)
+    (path, *_) = sorted(laid.state.glob("jobs/*.json"))
+    record = json.loads(path.read_text())
+    held = {"review": "Review", key: {"status": 0, "stdout": "All is well."}}
+    path.write_text(json.dumps({**record, "result": held, "rendered": None}, indent=2) + "\n")
+    (told, *_), _ = answers(record["id"], Request((str(laid.data),)), world=world())
+    assert (told.text, told.source) == ("All is well.", "job file")
+
+
+def test_a_gate_review_of_any_companion_is_known_by_its_title(tmp_path: Path) -> None:
+    laid = lay_out("unlikelyzero-agy", "healthy", tmp_path)
+    for path in laid.state.rglob("*.json"):
+        path.write_text(path.read_text().replace('"agy Task"', '"agy Stop Gate Review"'))
+    (found,) = laid.report(audit).findings
+    assert found.rule == "gate-lost" and found.evidence.endswith(": /agy:setup --enable-review-gate")
+
+
+@pytest.mark.parametrize(
+    ("name", "temp"), [("xai-grok-build", "grok-cc-runs"), ("tasict-opencode", "opencode-companion")]
+)
+def test_state_of_any_companion_in_two_roots_is_told(name: str, temp: str, tmp_path: Path) -> None:
+    laid = lay_out(name, "healthy", tmp_path)
+    other = tmp_path / "t" / temp / laid.state.name
+    shutil.copytree(laid.state, other)
+    foreign = tmp_path / "box" / "plugins/data/codex-openai-codex/state" / laid.state.name
+    shutil.copytree(laid.state, foreign)
+    given = [laid.data, other.parent, tmp_path / "box/plugins/data"]
+    report = audit(given, world=world(), journal=journal_in(tmp_path))
+    split = {each.root: each.evidence for each in report.findings if each.rule == "split-root"}
+    assert set(split) == {str(laid.state.parent), str(other.parent)}, split
+    moves = f"stateheal migrate --from {other.parent} --to {laid.state.parent}"
+    assert all((moves in each) == (name == "xai-grok-build") for each in split.values()), split

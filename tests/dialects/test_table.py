@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,57 @@ def test_nothing_else_names_a_companion(path: Path) -> None:
         return
     for text in strings(path):
         assert not any(family in text for family in FAMILIES), f"{text!r}: that is the table's to say"
+
+
+NAMES = {script.partition("-")[0] for each in DIALECTS for script in each.launch.scripts} - {"claude"}
+OWN = {"pid", "status", "summary", "logFile", "owner", "worker"}
+"""Fields of every companion's records and of our own runner's, and a word that is a command's as well."""
+FIELDS = {
+    field.partition(".")[0]
+    for each in DIALECTS
+    for fields in (each.marks.fields, each.marks.top, each.clears, each.pids, each.identities, each.status)
+    for field in (*fields, *each.orphan, *each.orphan_time, *each.answered)
+} - OWN
+MAY_KNOW_FIELDS = {
+    "model/claims.py": {"pidStartTime", "pidIdentity"},  # of forks that nobody knows, by the form of their values
+    "report/explanation.py": {"pidStartTime", "pidIdentity"},  # what is shown where it is there
+}
+
+
+def compared(path: Path) -> Iterator[str]:
+    """Every text that something is compared with, looked up by, or looked for in."""
+    asking = {"startswith", "endswith", "partition", "rpartition", "find", "index", "count", "get", "split", "pop"}
+    for node in ast.walk(ast.parse(path.read_text())):
+        held: list[ast.AST] = []
+        if isinstance(node, ast.Compare):
+            held = [node.left, *node.comparators]
+        elif isinstance(node, ast.Subscript):
+            held = [node.slice]
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in asking:
+            held = list(node.args)
+        texts = (each for one in held for each in ast.walk(one) if isinstance(each, ast.Constant))
+        yield from (each.value for each in texts if isinstance(each.value, str))
+
+
+@pytest.mark.parametrize(
+    "path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.relative_to(PACKAGE).as_posix().replace("/", ".")
+)
+def test_nothing_else_decides_by_a_companions_name_or_fields(path: Path) -> None:
+    name = path.relative_to(PACKAGE).as_posix()
+    if name.startswith(MAY_NAME):
+        return
+    for text in compared(path):
+        words = set(re.findall(r"[a-z]+", text.lower()))
+        assert not words & NAMES or text.isupper(), f"{text!r}: that is the table's to say"
+    if not name.startswith("export/"):  # which replaces what it does not know
+        assert not set(strings(path)) & FIELDS - MAY_KNOW_FIELDS.get(name, set())
+
+
+def test_what_would_decide_so_is_seen(tmp_path: Path) -> None:
+    path = tmp_path / "a.py"
+    path.write_text('x = plugin == "codex-x" or plugin.startswith("gemini") or side["agentPid"] or "Grok y" in title\n')
+    assert set(compared(path)) == {"codex-x", "gemini", "agentPid", "Grok y"}
+    assert {"codex", "gemini", "grok"} <= NAMES and {"agentPid", "runStatus", "childPid", "pidIdentity"} <= FIELDS
 
 
 def sight(plugin: str | None, directory: str, **more: object) -> Sight:

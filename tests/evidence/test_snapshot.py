@@ -117,10 +117,10 @@ def test_a_log_tells_its_age_and_its_last_error(tmp_path: Path) -> None:
     path.write_text("x" * 70000 + "\n[t] Codex error: one\n[t] Codex error: two\nsaid Codex error: no\n")
     os.utime(path, (5, 5))
     with open_directory(tmp_path) as directory:
-        facts = read_log(directory, "a.log")
-        assert facts is not None and (facts.mtime, facts.codex_error) == (5.0, "two")
+        facts = read_log(directory, "a.log", "Codex")
+        assert facts is not None and (facts.mtime, facts.error) == (5.0, "two")
         (tmp_path / "b.log").symlink_to("a.log")
-        unread = read_log(directory, "b.log")
-        assert unread is not None and unread.codex_error is None, "not followed, but its age counts"
+        unread = read_log(directory, "b.log", "Codex")
+        assert unread is not None and unread.error is None, "not followed, but its age counts"
         assert unread.mtime == (tmp_path / "b.log").lstat().st_mtime
-        assert read_log(directory, "c.log") is None
+        assert read_log(directory, "c.log", "Codex") is None

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from stateheal.diagnosis.job import Job
+from stateheal.diagnosis.job import Job, Record
 from stateheal.diagnosis.repairs import is_inside_jobs, is_unsafe_log
 from stateheal.diagnosis.rule import Diagnosed, Rule, file_finding, job_finding
 from stateheal.diagnosis.view import View
+from stateheal.dialects.table import is_temp_root, kin_of
 from stateheal.formats.times import HOUR, MINUTE, describe_age
+from stateheal.model.dialect import CODEX
 from stateheal.model.disk import GATE_TITLE, INDEX, JOBS
 from stateheal.model.evidence import Answer
 from stateheal.model.findings import Severity
 from stateheal.model.jobs import resume_of
+from stateheal.model.layout import is_laid_out_as_codexs
 from stateheal.model.liveness import Liveness
 from stateheal.model.records import entries_of, is_lost, text_of
 from stateheal.model.turns import TurnEnd
@@ -44,7 +47,7 @@ def find_turn_running(view: View) -> Iterator[Diagnosed]:
         older = bool(moved) and (began is None or began <= max(moved) + _ROUNDING)
         if older and view.now - max(moved) < _STILL_WARM:
             message = "its worker is dead, but its turn may still run in the workspace's broker"
-            resume = resume_of(*job.sides)
+            resume = resume_of(*job.sides, dialect=job.dialect)
             helps = "wait for it, or end the Claude session, before you resume" + (f": {resume}" if resume else " it")
             yield Diagnosed(job_finding(view, job, TURN_RUNNING, message, helps))
 
@@ -81,12 +84,17 @@ def find_gate_lost(view: View) -> Iterator[Diagnosed]:
     index = view.draft.index
     config = index.get("config") if isinstance(index, dict) else None
     gate = config.get("stopReviewGate", False) if isinstance(config, dict) else False
-    reviewed = [job.id for job in view.jobs if any(side.get("title") == GATE_TITLE for side in job.sides)]
+    reviewed = [job.id for job in view.jobs if any(map(_is_gate_review, job.sides))]
     if gate is False and reviewed and isinstance(index, dict):
         message = f"{reviewed[0]} is a stop gate review, but the review gate is off now"
-        helps = "if you did not turn it off: /codex:setup --enable-review-gate"
+        slash = next(iter(view.dialect.launch.slash), None)
+        helps = f"if you did not turn it off: /{slash}:setup --enable-review-gate" if slash else ""
         where = "/config/stopReviewGate"
         yield Diagnosed(file_finding(view, GATE_LOST, INDEX, message, helps, pointer=where))
+
+
+def _is_gate_review(side: Record) -> bool:
+    return str(side.get("title")).endswith(GATE_TITLE)
 
 
 def find_split_root(view: View) -> Iterator[Diagnosed]:
@@ -94,7 +102,8 @@ def find_split_root(view: View) -> Iterator[Diagnosed]:
     if view.evidence.twins:
         others = ", ".join(f"{twin} ({_size(view, twin)})" for twin in view.evidence.twins)
         message = f"this workspace's state ({_size(view, str(view.evidence.place.directory))}) is also in {others}"
-        helps = f"to bring it together: {_migration(view)}"
+        moves = view.dialect.heals and is_laid_out_as_codexs(view.dialect)
+        helps = f"to bring it together: {_migration(view)}" if moves else "both are left: 'migrate' does not know how"
         yield Diagnosed(file_finding(view, SPLIT_ROOT, "", message, helps))
 
 
@@ -105,23 +114,19 @@ def _size(view: View, directory: str) -> str:
 def _migration(view: View) -> str:
     """The command that would mend a split root: out of the temp directory, into the plugin's own."""
     places = (str(view.evidence.place.directory), *view.evidence.twins)
-    roots = sorted((os.path.dirname(place) for place in places), key=lambda root: (_is_temp(root), root))
+    roots = sorted((os.path.dirname(place) for place in places), key=lambda root: (is_temp_root(root), root))
     cwd = f" --cwd {quoted(view.evidence.home)}" if view.evidence.home else ""
     return f"stateheal migrate --from {quoted(roots[-1])} --to {quoted(roots[0])}{cwd} --archive"
 
 
-def _is_temp(root: str) -> bool:
-    return os.path.basename(root) == "codex-companion"
-
-
 def find_foreign_plugin(view: View) -> Iterator[Diagnosed]:
     """Codex jobs in the data directory of another plugin: the last plugin to export CLAUDE_PLUGIN_DATA won."""
-    place = view.evidence.place
-    if place.of_codex or view.dialect.titled_codex:
+    place, name = view.evidence.place, CODEX.drives.name
+    if CODEX.name in kin_of(place.plugin) or view.dialect.titled_codex:
         return
-    codex = [job.id for job in view.jobs if any(str(side.get("title", "")).startswith("Codex ") for side in job.sides)]
-    if codex:
-        jobs = "1 Codex job stands" if len(codex) == 1 else f"{len(codex)} Codex jobs stand"
+    theirs = [job for job in view.jobs if any(str(side.get("title")).startswith(f"{name} ") for side in job.sides)]
+    if theirs:
+        jobs = f"1 {name} job stands" if len(theirs) == 1 else f"{len(theirs)} {name} jobs stand"
         message = f"{jobs} in the data directory of {place.plugin}"
         helps = "the plugin that set CLAUDE_PLUGIN_DATA last got them; uninstalling it deletes them"
         yield Diagnosed(file_finding(view, FOREIGN_PLUGIN, INDEX, message, helps))

@@ -63,7 +63,7 @@ def _notice(view: View, job: Job) -> Iterator[Diagnosed]:
         if _is_lost(view, job):
             message = f"its worker died, but Codex finished the turn: the answer is in {facts.path}"
             where = quoted(str(view.evidence.place.directory))
-            resume = resume_of(*job.sides)
+            resume = resume_of(*job.sides, dialect=job.dialect)
             helps = f"stateheal recover --job {quoted(job.id)} {where}" + (f", or {resume}" if resume else "")
             yield Diagnosed(job_finding(view, job, RECOVERABLE, message, helps))
         return

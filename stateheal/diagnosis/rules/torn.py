@@ -31,6 +31,7 @@ from stateheal.model.records import (
     is_completed,
     is_finished,
     is_plain_id,
+    raw_answer,
     text_of,
 )
 from stateheal.model.turns import Recovery
@@ -221,7 +222,7 @@ def _rebuilt_record(job: Job, found: Salvage) -> Record | None:
     read = next(ended, whole[0] if whole else dict(found.members))
     if read.get("id") not in (job.id, None) or not (job.entry or ("id" in read and status_of(read, dialect))):
         return None
-    if "result" in read and not whole and not _shows_answer(read["result"]):
+    if "result" in read and not whole and raw_answer(read["result"], dialect) is None:
         del read["result"]  # cut inside: half an object must not pass for the answer
     left_out = {"updatedAt", *(ending_keys(dialect) if is_finished(read, dialect) else ())}
     base = {key: value for key, value in (job.entry or {}).items() if key not in left_out}
@@ -241,16 +242,6 @@ def _answered(rebuilt: Record | None, answer: Recovery | None, dialect: Dialect)
     source = {kind: answer.path, "turnId": answer.turn_id, "tool": "stateheal", "version": __version__}
     result = {"status": 0, "rawOutput": answer.message, "recoveredFrom": source}
     return {**rebuilt, "result": result, "rendered": text_of(rebuilt, "rendered") or answer.message}, whence
-
-
-def _shows_answer(result: Json) -> bool:
-    """Whether what is left of a result holds the text that the plugin prints (field guide section 2)."""
-    if not isinstance(result, dict):
-        return False
-    codex = result.get("codex")
-    return text_of(result, "rawOutput") is not None or (
-        isinstance(codex, dict) and text_of(codex, "stdout") is not None
-    )
 
 
 # --- shapes --------------------------------------------------------------------------------------------------------
