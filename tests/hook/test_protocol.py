@@ -584,9 +584,36 @@ def test_the_short_path_imports_next_to_nothing(command: str, project: Path, iso
     }
 
 
-def imported(command: list[str], stdin: bytes) -> set[str]:
+NEEDED = "import contextlib, datetime, enum, functools, json, pathlib, re"
+"""What the healing hook takes of the standard library, whatever that brings along in this version of Python."""
+DEAR = (
+    *("click", "rich", "jsonschema", "orjson", "platformdirs", "psutil", "referencing", "attr"),
+    *("dataclasses", "inspect", "typing", "uuid", "hashlib", "copy", "signal", "subprocess", "socket", "ctypes"),
+    *("tempfile", "shutil", "tarfile", "difflib", "tomllib", "tomli", "asyncio", "threading", "logging", "random"),
+)
+FOR_OTHERS = {
+    *("stateheal.cli", "stateheal.runner", "stateheal.migrate", "stateheal.export", "stateheal.report.diff"),
+    *("stateheal.formats.jsonsalvage", "stateheal.formats.jsondamage", "stateheal.evidence.schema_faults"),
+    *("stateheal.commit.creation", "stateheal.commit.removal", "stateheal.commit.undo", "stateheal.model.page"),
+    *("stateheal.diagnosis.vanished", "stateheal.diagnosis.proof", "stateheal.engine.parallel"),
+}
+
+
+@pytest.mark.processes
+@pytest.mark.posix("the patience that Wine needs is told another way")
+def test_a_healing_hook_imports_what_it_heals_with(tree: Tree, project: Path) -> None:
+    start = "import sys; sys.argv[1:] = ['hook']; from stateheal.__main__ import main; main()"
+    bare = imported([sys.executable, "-X", "importtime", "-c", NEEDED], b"")
+    given = json.dumps(event(project)).encode()
+    new = imported([sys.executable, "-X", "importtime", "-c", start], given, speaks=True) - bare
+    assert tree.entry(ORPHAN)["phase"] == "orphaned"
+    assert not {name for name in new if name.partition(".")[0] in DEAR}
+    assert not new & FOR_OTHERS and len({name for name in new if name.startswith("stateheal")}) < 140
+
+
+def imported(command: list[str], stdin: bytes, speaks: bool = False) -> set[str]:
     done = subprocess.run(command, input=stdin, capture_output=True)
-    assert done.returncode == 0 and done.stdout == b""
+    assert done.returncode == 0 and bool(done.stdout) == speaks
     return {line.rpartition(b"|")[2].strip().decode() for line in done.stderr.splitlines() if b"|" in line}
 
 
