@@ -1,5 +1,7 @@
 """What the hook costs, as ratios within one run, to an empty Python and an empty node: medians of interleaved runs.
 
+Processor time is told beside the clock's: it says the same on a machine that has other things to do.
+
 ``python -m tests.bench.hook [--runs 30] [--stateheal PATH]``; the program measured is the console script beside this
 interpreter: run it in an environment where the wheel is installed. node is optional.
 """
@@ -9,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -69,20 +72,26 @@ def make_workspace(home: Path, project: Path, orphans: int) -> None:
     (place / "state.json").write_text(json.dumps(index, indent=2) + "\n")
 
 
-def once(command: list[str], home: Path, stdin: bytes) -> tuple[float, bytes]:
+def once(command: list[str], home: Path, stdin: bytes) -> tuple[float, float, bytes]:
+    """Seconds by the clock, seconds of processor time, and what it said."""
     environ = {name: value for name, value in os.environ.items() if name != "NODE_EXTRA_CA_CERTS"}
     environ |= {"HOME": str(home), "CLAUDE_CONFIG_DIR": str(home / ".claude"), "TMPDIR": str(home)}
     environ |= {"STATEHEAL_STATE_DIR": str(home / "journal"), "STATEHEAL_HOOK_TIMEOUT": "600"}
     environ.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled modules, as an installed program has them
     environ.pop("CLAUDE_PLUGIN_DATA", None)
-    begun = time.perf_counter()
+    used, begun = _of_children(), time.perf_counter()
     done = subprocess.run(command, input=stdin, stdout=subprocess.PIPE, env=environ)
-    return time.perf_counter() - begun, done.stdout
+    return time.perf_counter() - begun, _of_children() - used, done.stdout
 
 
-def measure(runs: int, program: list[str]) -> dict[str, list[float]]:
+def _of_children() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def measure(runs: int, program: list[str]) -> dict[str, list[tuple[float, float]]]:
     """Seconds of every run, by what was run; each round runs each once."""
-    times: dict[str, list[float]] = {}
+    times: dict[str, list[tuple[float, float]]] = {}
     with tempfile.TemporaryDirectory() as folder:
         clean = Path(folder) / "clean"
         make_workspace(clean, clean / "project", 0)
@@ -100,9 +109,9 @@ def measure(runs: int, program: list[str]) -> dict[str, list[float]]:
             for name, command, home, launched, speaks in rounds:
                 event = {"hook_event_name": "PreToolUse", "tool_name": "Bash", "cwd": str(home / "project")}
                 stdin = json.dumps({**event, "tool_input": {"command": launched}}).encode()
-                seconds, said = once(command, home, stdin)
+                *seconds, said = once(command, home, stdin)
                 assert bool(said) == speaks, (name, said)
-                times.setdefault(name, []).append(seconds)
+                times.setdefault(name, []).append((seconds[0], seconds[1]))
     return times
 
 
@@ -112,14 +121,17 @@ def main() -> None:
     parser.add_argument("--stateheal", default=str(Path(sys.executable).parent / "stateheal"))
     given = parser.parse_args()
     times = measure(given.runs, [given.stateheal, "hook"])
-    medians = {name: statistics.median(seconds) for name, seconds in times.items()}
+    medians = {
+        name: [statistics.median(each) for each in zip(*seconds, strict=True)] for name, seconds in times.items()
+    }
     python, node = medians["python -c pass"], medians.get("node -e 0")
-    print(f"{'':26}{'ms':>7}{'x python':>10}{'x node':>8}   goal (x python)")
-    for name, seconds in medians.items():
+    print(f"{'':26}{'ms':>7}{'x python':>10}{'x node':>8}{'cpu ms':>9}{'x python':>10}   goal (x python)")
+    for name, (passed, used) in medians.items():
         goal = TARGETS.get(name)
         shown = f"   <= {goal}" if goal else ""
-        by_node = f"{seconds / node:8.2f}" if node else f"{'-':>8}"
-        print(f"{name:26}{seconds * 1000:7.1f}{seconds / python:10.2f}{by_node}{shown}")
+        by_node = f"{passed / node[0]:8.2f}" if node else f"{'-':>8}"
+        by_python = f"{used * 1000:9.1f}{used / python[1]:10.2f}"
+        print(f"{name:26}{passed * 1000:7.1f}{passed / python[0]:10.2f}{by_node}{by_python}{shown}")
 
 
 if __name__ == "__main__":
