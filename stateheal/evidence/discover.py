@@ -20,9 +20,9 @@ from stateheal.evidence.roots import (
     all_roots,
     children,
     data_dirs,
-    default_roots,
     is_temp_root,
     looked_at,
+    own_roots,
     root_at,
     roots_in_data,
     roots_of_plugin,
@@ -89,7 +89,8 @@ def discover(
     errors: list[Problem] = []
     unread: list[Path] = []
     wanted = None if cwd is None else _with_short(hashes_of(cwd, env))
-    for root, place in _requested(paths, env, errors):
+    everybodys = all_roots(env, errors) if paths is None else []
+    for root, place in _requested(paths, env, errors) if paths is not None else _whole(own_roots(everybodys)):
         roots.append(root)
         for found in [place] if place else _places_in(root, wanted, errors, unread):
             if wanted is None or found.hash in wanted:
@@ -101,7 +102,7 @@ def discover(
         tuple(places.values()),
         tuple(dict.fromkeys(errors)),
         tuple(dict.fromkeys(unread)),
-        tuple(_planted(all_roots(env) if paths is None else roots)),
+        tuple(_planted(everybodys or roots)),
         looked_at(env) if paths is None else (),
         tuple(_links(roots, wanted)),
     )
@@ -202,12 +203,13 @@ def _merge(places: dict[Path, Place], found: Place) -> None:
 # --- PATH arguments ------------------------------------------------------------------------------------------------
 
 
+def _whole(roots: Iterable[Root]) -> Iterator[tuple[Root, Place | None]]:
+    yield from ((root, None) for root in roots)
+
+
 def _requested(
-    paths: Iterable[str | os.PathLike[str]] | None, env: Mapping[str, str], problems: list[Problem]
+    paths: Iterable[str | os.PathLike[str]], env: Mapping[str, str], problems: list[Problem]
 ) -> Iterator[tuple[Root, Place | None]]:
-    if paths is None:
-        yield from ((root, None) for root in default_roots(env, problems))
-        return
     for path in paths:
         try:
             yield from _classify(Path(path).expanduser(), env, problems)

@@ -38,7 +38,12 @@ def default_roots(environ: Mapping[str, str] | None = None, problems: list[Probl
 
     What is there and cannot be looked into is added to ``problems``.
     """
-    return [root for root in all_roots(environ, problems) if _is_mine(root.path)]
+    return own_roots(all_roots(environ, problems))
+
+
+def own_roots(roots: Iterable[Root]) -> list[Root]:
+    """Those that belong to this user."""
+    return [root for root in roots if _is_mine(root.path)]
 
 
 def all_roots(environ: Mapping[str, str] | None = None, problems: list[Problem] | None = None) -> list[Root]:
