@@ -11,12 +11,10 @@ from rich.text import Text
 from stateheal.cli.options import Output, job_ids, no_empty_id, output_options, place_options, rule_names, rule_options
 from stateheal.diagnosis.catalogue import RULES, rule_named
 from stateheal.diagnosis.rule import Rule
-from stateheal.engine.explain import explain
 from stateheal.evidence.schema import NAMES, schema_text
 from stateheal.model.findings import Severity
 from stateheal.model.report import Report
 from stateheal.model.request import Request
-from stateheal.report.explanation import explanation_json, explanation_lines
 from stateheal.report.text import print_lines
 
 
@@ -67,6 +65,9 @@ def explain_command(job: str, request: Request, output: Output) -> int:
     \b
     Example: stateheal explain task-mnyhf4jl-1mnkv1 samples/polluted
     """
+    from stateheal.engine.explain import explain
+    from stateheal.report.explanation import explanation_json, explanation_lines
+
     told = explain(job, request)
     if output.is_text:
         brief = output.quiet

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 
-from stateheal.engine.api import settings_of
 from stateheal.errors import StatehealError, UsageError
 from stateheal.formats.times import HOUR
 from stateheal.fs.directory import ensure_regular
@@ -95,6 +94,8 @@ def configured_settings(command: str, environ: Mapping[str, str] | None = None) 
 
     Raises ``UsageError`` or another ``StatehealError`` where they make no sense.
     """
+    from stateheal.engine.api import settings_of  # every command reads the configuration, few look at workspaces
+
     env = os.environ if environ is None else environ
     set_for_good = read_configuration(env).of(command)
     found = {name: env.get(variable(name)) or set_for_good.get(name) for name in _SETTINGS}

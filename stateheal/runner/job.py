@@ -5,7 +5,6 @@ Field guide sections 2 and 3. ``tracked`` has the forms in which a program uses 
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import time
@@ -24,6 +23,7 @@ from stateheal.text import shorten
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import asyncio
     from typing import Any
 
 SESSION = CODEX.session

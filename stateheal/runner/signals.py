@@ -8,7 +8,6 @@ tracked in another thread while the main thread tracks none is left to ``atexit`
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import os
 import signal
@@ -19,6 +18,7 @@ from types import FrameType, TracebackType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import asyncio
     from typing import Any, Protocol
 else:
     Protocol = object

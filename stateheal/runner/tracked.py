@@ -7,9 +7,7 @@ beyond doubt, so that after SIGKILL or a power cut the next ``stateheal heal`` c
 
 from __future__ import annotations
 
-import asyncio
 import functools
-import inspect
 import os
 import signal
 from collections.abc import Callable
@@ -22,6 +20,7 @@ from stateheal.runner.signals import GUARD
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import asyncio
     from typing import Any, TypeVar
 
     Function = TypeVar("Function", bound=Callable[..., Any])
@@ -75,6 +74,8 @@ class tracked_job:
             _current.reset(token)
 
     async def __aenter__(self) -> TrackedJob:
+        import asyncio  # whoever comes here has it
+
         return self._start(asyncio.get_running_loop())
 
     async def __aexit__(
@@ -83,6 +84,8 @@ class tracked_job:
         self.__exit__(kind, error, at)
 
     def __call__(self, function: Function) -> Function:
+        import inspect
+
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise TypeError("a generator cannot be tracked as one call: use 'with tracked_job(…)' inside it")
         if inspect.iscoroutinefunction(function):
