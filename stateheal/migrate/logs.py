@@ -21,7 +21,7 @@ class Logs(NamedTuple):
 
 
 def logs_in(directory: Directory) -> Logs:
-    """Look through a workspace's ``jobs``. Raises ``OSError`` where that cannot be listed."""
+    """Look through a workspace's ``jobs``. Raises ``OSError`` where that, or a log in it, cannot be looked at."""
     ids: set[str] = set()
     others: dict[str, Problem] = {}
     for ident, why in _seen(directory):
@@ -62,8 +62,9 @@ def further_files(directory: Directory, jobs: Collection[str], strays: Collectio
 
 
 def _why_not(jobs: Directory, name: str) -> str | None:
+    """Why a log is left. Raises ``OSError`` where the disk does not tell: the next try may copy it."""
+    info = jobs.stat(name)
     try:
-        info = jobs.stat(name)
         ensure_regular(info.st_mode)
     except OSError as error:
         return error.strerror or str(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -17,6 +18,7 @@ from stateheal.engine.api import audit
 from stateheal.engine.commands import undo
 from stateheal.errors import UsageError
 from stateheal.evidence.hashes import slug, workspace_hash
+from stateheal.fs.directory import Directory
 from stateheal.migrate.commands import (
     Moves,
     Options,
@@ -181,6 +183,27 @@ def test_a_log_elsewhere_is_not_copied_and_becomes_null(two: Two, tmp_path: Path
     for ident in ("task-1", "task-2"):
         assert two.target.record(ident)["logFile"] is two.target.entry(ident)["logFile"] is None
     assert not list((two.target.path / "jobs").glob("*.log"))
+
+
+def test_a_log_that_the_disk_does_not_give_leaves_the_workspace_whole(
+    two: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without it the job would have been moved, and the source packed away: the next try may read it."""
+    two.source.add(done("task-1")).add(done("task-2"))
+    before = files_in(two.source.path)
+    real = Directory.stat
+
+    def stat_of(self: Directory, name: str) -> os.stat_result:
+        if name == "task-2.log":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(self, name)
+
+    with monkeypatch.context() as failing:
+        failing.setattr(Directory, "stat", stat_of)
+        report = migrate(two.moves, Options(archive=True), two.journal, world())
+    assert report.exit_status == 3 and not report.moved and os.strerror(errno.EIO) in report.errors[0].message
+    assert files_in(two.source.path) == before and not two.target.path.exists()
+    assert migrate(two.moves, Options(archive=True), two.journal, world()).moved[0].archived
 
 
 @pytest.mark.links("one of the logs is a link")

@@ -137,6 +137,12 @@ class Box:
         outputs = files_in(self.path / OUTPUTS).items()
         return {**files_in(self.claude), **{f"{OUTPUTS}/{name}": data for name, data in outputs}}
 
+    @property
+    def hook_log(self) -> str:
+        """What the hook has noted: it answers in a few words of its own."""
+        path = self.journal / "hook.log"
+        return path.read_text("utf-8") if path.exists() else ""
+
     def let_time_pass(self) -> None:
         """For what is left of the writing of a file: it is removed once nobody can be writing it."""
         left = (path for path in self.claude.rglob("*") if TEMP_PREFIX in path.name)
