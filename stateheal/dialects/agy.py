@@ -80,7 +80,6 @@ AGY = Dialect(
     argv=(Argv(r"agy-companion.*", _COMMANDS),),
     broker=None,
     temp=("agy-companion", "Antigravity-companion"),
-    variables=("AGY_PLUGIN_DATA",),
     launch=_LAUNCH._replace(
         commands=_COMMANDS,
         slash_commands=(*Launch().slash_commands, "research", "analyse-plan"),

@@ -62,7 +62,6 @@ YESONGH = Dialect(
     argv=(Argv(r"gemini-companion.*"),),
     broker=None,
     temp=("gemini-companion",),
-    variables=("GEMINI_COMPANION_DATA", "GEMINI_PLUGIN_DATA"),
     launch=_LAUNCH._replace(slash_commands=(*_LAUNCH.slash_commands, "task")),
     drives=_GEMINI,
 )

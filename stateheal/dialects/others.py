@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stateheal.model.dialect import Agent, Argv, Dialect, Launch
+from stateheal.model.dialect import Agent, Argv, Dialect, Launch, Marks
 
 
 def _of(name: str, *read: str, variables: tuple[str, ...] = (), commands: tuple[str, ...] = ()) -> Dialect:
@@ -66,7 +66,6 @@ QWEN = _of(
 KIMI = _of(
     "kimi",
     "bbingz/kimi-plugin-cc@8ecee5b 0.1.0",
-    variables=("KIMI_PLUGIN_DATA",),
     commands=("ask", "continue", "resume"),
 )._replace(record=None, answer="response", rebuilds=False, below=("kimi/state",))
 
@@ -74,4 +73,19 @@ KIMI = _of(
 # file changed.
 COPILOT = _of("copilot", "warischa/copilot-plugin-cc@49ae495 0.8.1", commands=("rescue", "plan"))._replace(heals=True)
 
-DIALECTS = (TONNICAI, GLM, QWEN, KIMI, COPILOT)
+# Records of its own kind, whose process stands in pid_info, with its start: read as its kin's, a live job would have no
+# pid. It keeps them in the temp roots of gemini's and kimi's companions, too.
+MULTI = Dialect(
+    name="codex-plugin-multi (seungpyoson)",
+    read=("seungpyoson/codex-plugin-multi@59e4c5d 0.1.0",),
+    plugins=r"codex-plugin-multi.*",
+    by_name=False,
+    marks=Marks(fields=("pid_info",)),
+    reads=False,
+    heals=False,
+    temp=(),
+    variables=("GEMINI_PLUGIN_DATA", "KIMI_PLUGIN_DATA", "AGY_PLUGIN_DATA"),
+    launch=Launch((), (), (), (), (), ""),
+)
+
+DIALECTS = (MULTI, TONNICAI, GLM, QWEN, KIMI, COPILOT)

@@ -56,7 +56,7 @@ def recognise(sight: Sight) -> Recognition | None:
     fitting = [each for each in DIALECTS if fits[each.directory]]
     shown = [(each, mark) for each in fitting if (mark := _mark(each, sight))]
     for dialect, mark in sorted(shown, key=lambda pair: not _is_plugin(pair[0], sight.plugin)):
-        return Recognition(dialect, mark)
+        return Recognition(dialect, mark) if dialect.reads else None
     for dialect in fitting:
         if dialect.by_name and _is_plugin(dialect, sight.plugin) and _fits(dialect, sight):
             named = f"the plugin's directory is {sight.plugin}" if sight.plugin else "no plugin is named"
@@ -138,4 +138,7 @@ def _is_version(index: dict[str, Json], dialect: Dialect) -> bool:
 
 
 def _is_plain(index: Json) -> bool:
-    return isinstance(index, dict) and isinstance(index.get("jobs"), list) and _is_version(index, codex.CODEX)
+    """Whether the index is as the Codex companion writes it; one without a configuration is somebody else's."""
+    if not isinstance(index, dict) or not isinstance(index.get("config"), dict):
+        return False
+    return isinstance(index.get("jobs"), list) and _is_version(index, codex.CODEX)

@@ -171,6 +171,10 @@ def _unread_beside(
         plugins = [plugin for data in data_dirs(env) for plugin in children(data, [])]
     else:
         plugins = [root.path.parent for root in roots if root.path.name == "state"]
+        given = [data for path in paths for data in (Path(path).expanduser(), Path(path).expanduser() / DATA)]
+        plugins += [
+            plugin for data in given if data.parts[-2:] == DATA.parts for plugin in children(data.resolve(), [])
+        ]
     for plugin in dict.fromkeys(plugins):
         for place in (plugin, *children(plugin, [])):
             if place.name != JOBS and _may_hold_state(place):

@@ -111,6 +111,8 @@ class Dialect(NamedTuple):
     """Where its tree shows nothing, the plugin's name is enough; without it only its marks tell it from its kin."""
     directory: str = SLUG_16
     """Pattern of a workspace's directory name."""
+    reads: bool = True
+    """Its tree is understood here; without that it is told apart from its kin's, and named as one that is not read."""
     heals: bool = True
     """Its own code was seen to take a healed record; without that its state is audited and nothing is written."""
     # files

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from tests.dialects.forks import FORKS_OF
 from tests.dialects.layout import NOW, TREES, WRITTEN, files_of, lay_out, sides, tear
 from tests.support import NATIVE_HOST, FakeProcesses, files_in, journal_in, world
 
+UNREAD = TREES.parent / "unread"
 INDEXED = [
     path.parent.parent.name
     for path in sorted(TREES.glob("*/healthy/state.json"))
@@ -126,3 +128,15 @@ def test_a_job_whose_answer_its_companion_has_yet_to_fetch_is_no_damage(tmp_path
         (found,) = report.findings
         assert (found.severity, found.repair, report.exit_status) == (Severity.UNSURE, None, 0)
         assert "may still find its answer" in found.evidence and files_in(laid.state) == before
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in UNREAD.iterdir()))
+def test_what_a_companion_keeps_in_another_way_is_named_and_left(name: str, tmp_path: Path) -> None:
+    """Each was written by that companion's own code: ``unread/NAME`` is what it left in ``plugins/data``."""
+    data = tmp_path / "plugins/data"
+    shutil.copytree(UNREAD / name, data)
+    before = files_in(data)
+    for do in (audit, heal):
+        report = do([data], world=world(), journal=journal_in(tmp_path))
+        assert {(each.rule, each.severity) for each in report.findings} == {("unread-state", Severity.NOTICE)}
+        assert report.exit_status == 0 and files_in(data) == before
