@@ -108,7 +108,7 @@ def _answer(view: View, job: Job, world: World) -> JobAnswer:
     partly = "it still runs, so this may not be the end" if alive else "its end was not recorded: perhaps not all"
     alone = job.dialect.answer_file.format(id=job.id)
     if alone and (text := _text_of(evidence.place, alone)):
-        note = "" if base.status == "completed" else partly
+        note = "" if base.status in job.dialect.completed else partly
         return base._replace(text=text, source="job file", where=str(evidence.place.directory / alone), note=note)
     log = log_name(job.id, job.dialect)
     said = last_answer(_text_of(evidence.place, log))

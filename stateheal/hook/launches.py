@@ -8,14 +8,21 @@ call counts as one: the hook then looks for nothing, at worst. Imported only whe
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 from stateheal.dialects.names import COMMANDS, NAMED
 
 _READ = frozenset(("grep", "rg", "git", "cat", "vim", "vi", "less", "head", "tail", "sed", "ls", "echo", "cargo"))
 """Programs that a script's name may stand behind without being called."""
-_GOES = frozenset(("cd", "pushd", "--cwd", "-C", "Set-Location", "sl"))
+_GOES = frozenset(
+    ("cd", "chdir", "pushd", "--cwd", "--chdir", "--workspace", "-C", "Set-Location", "sl", "Push-Location")
+)
 """What stands before a directory."""
 _MOST_DIRECTORIES = 8
+_ESCAPED = " \"'();&"
+"""What a backslash takes the meaning from; before anything else it may be a part of a path of Windows."""
+_LONGEST_PATH, _LONGEST_COMMAND = 4096, 20_000
+_BETWEEN = " \t\r\n;&|()<>"
 _CONTINUED = ("\\\r\n", "\\\n", "`\r\n", "`\n", "^\r\n", "^\n")
 _ENDS = str.maketrans(dict.fromkeys(";|&", "\n"))
 _BLANKS = str.maketrans({**dict.fromkeys("\"'`(),[]\t\r", " "), **dict.fromkeys("{}")})
@@ -35,11 +42,64 @@ def launches(command: object) -> bool:
 
 def directories(command: str, cwd: str) -> list[str]:
     """Directories, besides the one it is started in, that a command goes to or names: there the companion may work."""
-    words = command.translate(_BLANKS | _ENDS).split()
-    named = [words[number + 1] for number, word in enumerate(words[:-1]) if word in _GOES]
-    named += [word.partition("=")[2] for word in words if word.startswith("--cwd=")]
-    paths = [os.path.normpath(os.path.join(cwd, os.path.expanduser(each))) for each in named[:_MOST_DIRECTORIES]]
-    return [each for each in dict.fromkeys(paths) if each != os.path.normpath(cwd) and os.path.isdir(each)]
+    here = os.path.normpath(cwd)
+    found: list[str] = []
+    for words in (_words(command[:_LONGEST_COMMAND]), command.translate(_BLANKS | _ENDS).split()):
+        at = cwd
+        for named in _gone_to(words)[:_MOST_DIRECTORIES]:
+            away = os.path.expanduser(named)
+            found += [os.path.normpath(os.path.join(each, away)) for each in (cwd, at)]
+            at = found[-1]
+    return [each for each in dict.fromkeys(found) if each != here and os.path.isdir(each)]
+
+
+def _gone_to(words: list[str]) -> list[str]:
+    """What stands behind ``cd``, ``--cwd`` and the like, flags left out and variables filled in."""
+    found, known = [], dict(os.environ)
+    for position, word in enumerate(words):
+        name, is_given, value = word.partition("=")
+        if word in _GOES:
+            found += [_filled(each, known) for each in words[position + 1 : position + 4] if each[:1] != "-"][:1]
+        elif is_given and name in _GOES:
+            found.append(_filled(value, known))
+        elif is_given and name.isidentifier():
+            known[name] = _filled(value, known)
+    return found
+
+
+def _filled(text: str, known: Mapping[str, str]) -> str:
+    """A path, or a value, whose variables are filled in, those that are known; what they hold is taken as it stands."""
+    first, *rest = text.split("$")
+    for piece in rest:
+        braced = piece.startswith("{")
+        name, tail = (
+            piece[1:].partition("}")[::2] if braced else ((start := _variable("$" + piece)), piece[len(start) :])
+        )
+        first += known[name] + tail if name in known else "$" + piece
+    return first if len(first) < _LONGEST_PATH else text
+
+
+def _words(text: str, deeper: int = 3) -> list[str]:
+    """The words of a command, quoted ones whole; of one that holds a command itself (``bash -c "…"``) those as well."""
+    words: list[str] = []
+    word, quote, escaped = "", "", False
+    for char, following in zip(text, text[1:] + " ", strict=True):
+        if escaped:
+            word, escaped = word + char, False
+        elif char == "\\" and following in _ESCAPED and quote != "'":
+            escaped = True
+        elif char == quote:
+            quote = ""
+        elif not quote and char in "\"'":
+            quote = char
+        elif quote or char not in _BETWEEN:
+            word += char
+        elif word:
+            words.append(word)
+            word = ""
+    words += [word] if word else []
+    inner = [each for each in words if deeper and any(blank in each for blank in " \t\n")]
+    return words + [each for held in inner for each in _words(held, deeper - 1)]
 
 
 def _simple_commands(text: str) -> list[str]:

@@ -196,6 +196,44 @@ def test_the_directories_that_a_launch_goes_to_are_healed_too(command: str, proj
     assert concerned(given) == [str(tmp_path / "elsewhere"), str(project)]
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "cd '{0}' && node x/codex-companion.mjs status",
+        'cd "{0}"; node x/codex-companion.mjs status',
+        "cd {1} && node x/codex-companion.mjs status",
+        'cd -- "{0}" && node x/codex-companion.mjs status',
+        "cd -P '{0}' && node x/codex-companion.mjs status",
+        'node x/codex-companion.mjs task --cwd "{0}" hi',
+        'node x/codex-companion.mjs task --cwd="{0}" hi',
+        "env --chdir='{0}' node x/codex-companion.mjs status",
+        "bash -lc \"cd '{0}' && node x/codex-companion.mjs status\"",
+        'bash -c "cd \\"{0}\\" && node x/codex-companion.mjs status"',
+        'D="{0}"; cd "$D" && node x/codex-companion.mjs status',
+        'D="{2}"; cd "${{D}}/my project" && node x/codex-companion.mjs status',
+        "cd {2} && (cd 'my project'; node x/codex-companion.mjs status)",
+        'Set-Location -Path "{0}"; node x/codex-companion.mjs status',
+        'node x/codex-companion.mjs task "don\'t"; cd "{0}"; node x/codex-companion.mjs status',
+    ],
+)
+def test_a_directory_with_a_blank_in_its_name_is_found_however_it_is_quoted(command: str, tmp_path: Path) -> None:
+    project = tmp_path / "my project"
+    for folder in (project, tmp_path / "elsewhere"):
+        folder.mkdir()
+    text = command.format(project, str(project).replace(" ", "\\ "), tmp_path)
+    assert str(project) in concerned(event(tmp_path / "elsewhere", tool_input={"command": text}))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["A=$A; cd $A", "A=$A$A; " * 40 + "cd $A", "A=$B; B=$A; cd ${A}${B}", "cd " + "'a b' " * 90_000, "cd $", "cd ${"],
+)
+def test_no_command_keeps_the_hook_busy(text: str, tmp_path: Path) -> None:
+    began = time.monotonic()
+    given = event(tmp_path, tool_input={"command": f"{text}; node x/codex-companion.mjs status"})
+    assert concerned(given)[:1] == [str(tmp_path)] and time.monotonic() - began < 2
+
+
 @pytest.mark.processes
 def test_a_launch_elsewhere_finds_its_workspace_healed(tree: Tree, project: Path, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
