@@ -126,6 +126,7 @@ YELLOWVITA = Dialect(
     cap=None,
     argv=(Argv(r"agy-companion.*"),),
     broker=None,
+    drives=_AGENT,
     temp=("agy-companion",),
     launch=_LAUNCH._replace(slash_commands=("run", "continue", "rescue", "status", "result", "cancel")),
 )

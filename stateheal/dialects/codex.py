@@ -10,7 +10,12 @@ from stateheal.model.dialect import Dialect, Launch, Lock, Marks
 # The state code is the same from 1.0.0 to 1.0.5. Any version loads, unknown top-level keys are dropped at the next
 # write, a parse failure reads as empty; in-place writes, no lock. A healed record was read back: no file changed.
 CODEX = Dialect(
-    read=("openai/codex-plugin-cc@80c31f9 1.0.5", "audichuang/codex-plugin-cc@7e4eefc 1.0.4"),
+    read=(
+        "openai/codex-plugin-cc@80c31f9 1.0.5",
+        "audichuang/codex-plugin-cc@7e4eefc 1.0.4",
+        "Kenmege/codex-plugin-cc@896664d 1.0.4",
+        "sqzxcv/codex-plugin-cc@9057fa8 1.1.0",
+    ),
     launch=Launch(slash=("codex",)),
 )
 

@@ -12,6 +12,8 @@ class Fork(NamedTuple):
     form: str = "slug-16"
     heals: bool = True
     checkout: str = ""
+    kin: tuple[str, ...] = ()
+    """Further checkouts of the same code, but for what does not touch its state: they read its tree back."""
     script: str = "plugins/codex/scripts/codex-companion.mjs"
     variable: str = "CLAUDE_PLUGIN_DATA"
     worker: tuple[str, ...] = ("task-worker", "--cwd", ".", "--job-id", "ID")
@@ -34,7 +36,12 @@ AGY = "plugins/agy/scripts/agy-companion.mjs"
 ANTIGRAVITY = "plugins/antigravity/scripts/antigravity-companion.mjs"
 OPENCODE = "plugins/opencode/scripts/opencode-companion.mjs"
 FORKS_OF: dict[str, Fork] = {
-    "openai": Fork("codex-openai-codex", checkout="openai+codex-plugin-cc", moves=True),
+    "openai": Fork(
+        "codex-openai-codex",
+        checkout="openai+codex-plugin-cc",
+        kin=("audichuang+codex-plugin-cc", "Kenmege+codex-plugin-cc", "sqzxcv+codex-plugin-cc"),
+        moves=True,
+    ),
     "alanjwong": Fork("codex-alanjwong", checkout="alanjwong+codex-plugin-cc", rebuilds=False),
     "lucasmcht": Fork(
         "codex-lucasmcht",

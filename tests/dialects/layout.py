@@ -85,14 +85,14 @@ def sides(state: Path, ident: str) -> list[dict[str, Any]]:
     ]
 
 
-def ask(name: str, laid: Laid, *words: str) -> subprocess.CompletedProcess[str]:
-    """What a companion's own code answers to a command, its tree being laid out there."""
+def ask(name: str, laid: Laid, *words: str, checkout: str = "") -> subprocess.CompletedProcess[str]:
+    """What a companion's own code answers to a command, its tree being laid out there; or what its kin's does."""
     fork, box = FORKS_OF[name], laid.box
     for folder in ("home", "t"):
         (box / folder).mkdir(exist_ok=True)
     env = {"PATH": os.environ["PATH"], "HOME": str(box / "home"), "TMPDIR": str(box / "t")}
     env[fork.variable] = str(box.resolve() if fork.variable == "CODEX_HOME" else laid.state.parent.parent)
-    command = [node_for(fork) or "node", str(Path(FORKS) / fork.checkout / fork.script), *words]
+    command = [node_for(fork) or "node", str(Path(FORKS) / (checkout or fork.checkout) / fork.script), *words]
     return subprocess.run(command, cwd=laid.project, env=env, capture_output=True, text=True, timeout=60)
 
 

@@ -57,6 +57,18 @@ def test_its_own_companion_reads_a_healed_job_back(name: str, tmp_path: Path) ->
         assert files_in(laid.state) == healed
 
 
+@pytest.mark.parametrize(("name", "checkout"), [(name, each) for name in HEALED for each in FORKS_OF[name].kin])
+def test_its_kin_reads_a_healed_job_back(name: str, checkout: str, tmp_path: Path) -> None:
+    laid = laid_for(name, "killed", tmp_path / "b")
+    if not (Path(FORKS) / checkout).is_dir():
+        pytest.skip(f"needs {checkout}")
+    job = next(each.job or "" for each in laid.report(heal).findings if each.job)
+    healed = files_in(laid.state)
+    listed, answer = ask(name, laid, "status", checkout=checkout), ask(name, laid, "result", job, checkout=checkout)
+    assert listed.returncode == answer.returncode == 0 and "| running |" not in listed.stdout, (listed, answer)
+    assert "Orphaned: " in answer.stdout and files_in(laid.state) == healed
+
+
 @pytest.mark.parametrize(
     ("name", "torn"),
     [(name, "index") for name in HEALED if FORKS_OF[name].records and FORKS_OF[name].rebuilds]
