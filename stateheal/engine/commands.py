@@ -16,6 +16,7 @@ from stateheal.engine.world import World
 from stateheal.errors import StatehealError, UsageError
 from stateheal.evidence.discover import Discovery, discover
 from stateheal.evidence.roots import default_roots
+from stateheal.formats.jsontext import expect_much
 from stateheal.model.disk import Place
 from stateheal.model.evidence import Evidence
 from stateheal.model.problems import Problem, ProblemKind
@@ -173,6 +174,8 @@ def fill(builder: ReportBuilder, do: Do, world: World, *, writes: bool) -> None:
         return each_workspace(share, do, world, builder.job)
 
     summaries = go(places)
+    if len(places) >= _WORTH_IT:
+        expect_much()
     if world.workers > 1 and not writes and len(places) >= _WORTH_IT:
         from stateheal.engine.parallel import spread
 

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 
 from stateheal.engine.collect import WorkspaceSummary
-from stateheal.formats.jsontext import expect_much
 from stateheal.fs.output import write_all
 from stateheal.model.disk import Place
 from stateheal.model.problems import Problem
@@ -60,7 +59,6 @@ def spread(
 
     In this process alone where the system has no further process to give.
     """
-    expect_much()
     children = _started(_shares(places, workers), go)
     if not children:
         yield from go(places)
