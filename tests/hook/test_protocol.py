@@ -224,6 +224,43 @@ def test_a_directory_with_a_blank_in_its_name_is_found_however_it_is_quoted(comm
     assert str(project) in concerned(event(tmp_path / "elsewhere", tool_input={"command": text}))
 
 
+SCRIPT = "/home/u/my plugins/scripts/codex-companion.mjs"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "nice -n 10 ionice -c3 node '{0}' task y",
+        "timeout --signal=KILL 60s node '{0}' task x",
+        "env -i PATH=/bin node '{0}' cancel x",
+        "bun '{0}' task",
+        "npx tsx '{0}' task",
+        "deno run -A '{0}' task",
+        "bash -lc \"node '{0}' review\"",
+        "sh -c \"exec node '{0}' status\"",
+        "S='{0}'; node \"$S\" task",
+        "export S='{0}'; node $S cancel 1",
+        "OUT=$(node '{0}' status --json)",
+        "tmux new -d \"node '{0}' task\"",
+        "watch -n1 node '{0}' status",
+        "f() {{ node '{0}' \"$@\"; }}; f status",
+        'node "$(find / -name codex-companion.mjs)" task x',
+        "cat prompt.md | node '{0}' task --stdin",
+        "[ -f '{0}' ] && node '{0}' task",
+        '"C:\\Program Files\\nodejs\\node.exe" "C:\\A B\\codex-companion.mjs" task x',
+    ],
+)
+def test_a_companion_is_known_however_it_is_started(command: str) -> None:
+    assert concerned(event("/p", tool_input={"command": command.format(SCRIPT)})) == ["/p"]
+
+
+@pytest.mark.parametrize(
+    "command", ["cat '{0}'", "grep -n task '{0}'", "node '{0}' --help", "node '{0}' setup", "cp '{0}' /t"]
+)
+def test_who_only_names_a_companion_starts_none(command: str) -> None:
+    assert concerned(event("/p", tool_input={"command": command.format(SCRIPT)})) == []
+
+
 @pytest.mark.parametrize(
     "text",
     ["A=$A; cd $A", "A=$A$A; " * 40 + "cd $A", "A=$B; B=$A; cd ${A}${B}", "cd " + "'a b' " * 90_000, "cd $", "cd ${"],
