@@ -123,8 +123,10 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=9)
     parser.add_argument("--damage", type=int, default=MANY, help="damaged jobs in each workspace; 0 for sound trees")
     parser.add_argument("--stateheal", default=str(Path(sys.executable).parent / "stateheal"))
+    parser.add_argument("--workspaces", type=int, help="so many, of 50 jobs each, instead of --sizes")
     given = parser.parse_args()
-    sizes = [(int(a), int(b)) for a, b in (each.split("x") for each in given.sizes.split(","))]
+    wanted = given.sizes if given.workspaces is None else f"{given.workspaces}x50"
+    sizes = [(int(a), int(b)) for a, b in (each.split("x") for each in wanted.split(","))]
     for size in sizes:
         last = show(size, measure(size, given.runs, given.stateheal, damage=given.damage))
     quarter = (sizes[-1][0] // 4, sizes[-1][1])
