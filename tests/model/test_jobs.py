@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from stateheal.dialects.codex import CODEX
 from stateheal.model.jobs import resume_of
 
 TASK: dict[str, Any] = {"jobClass": "task", "threadId": "thr_1"}
@@ -26,4 +27,4 @@ TASK: dict[str, Any] = {"jobClass": "task", "threadId": "thr_1"}
     ],
 )
 def test_only_a_tasks_thread_of_plain_form_is_named_in_a_command(sides: list[Any], command: str | None) -> None:
-    assert resume_of(*sides) == command
+    assert resume_of(*sides, dialect=CODEX) == command
