@@ -29,9 +29,11 @@ class Removal(Swap):
                 self.folder.replace(name, self._second)
                 self._has_second = True
                 waits = writer_waits()
+                if waits:  # while it waits: it cannot look the name up again in between
+                    self._give_back()
             if waits or is_open_for_writing(fd) or read_again(fd) != self.target.data:
-                self._take_back()
-                self.landed = False
+                if self.landed:
+                    self._give_back()
                 raise Conflict(f"{name} was written by somebody else while it was removed")
 
     def _swap_closed(self) -> None:
@@ -41,9 +43,12 @@ class Removal(Swap):
         closed.move(self.folder, name, self._second)
         self._has_second = True
         if not closed.is_still(self.folder, self._second, self.target.data):
-            self._take_back()
-            self.landed = False
+            self._give_back()
             raise Conflict(f"{name} was written by somebody else while it was removed")
+
+    def _give_back(self) -> None:
+        self._take_back()
+        self.landed = False
 
     def _is_in_place(self) -> bool:
         try:

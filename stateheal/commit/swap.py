@@ -183,8 +183,11 @@ class Replacement(Swap):
                 self.landed = True
                 self.folder.replace(newcomer, expected.name)
                 waits = writer_waits()
+                if waits and self._has_second:  # while it waits: it cannot look the name up again in between
+                    self._give_back(fd)
             if waits or is_open_for_writing(fd) or read_again(fd) != expected.data:
-                self._give_back(fd)
+                if self.landed:
+                    self._give_back(fd)
                 raise Conflict(f"{expected.name} was written by somebody else while it was replaced")
 
     def _exchange_closed(self, expected: Target, newcomer: str) -> None:
@@ -197,7 +200,7 @@ class Replacement(Swap):
 
     def _give_back(self, fd: int | None) -> None:
         """The old file, with whatever its writer makes of it, takes its place again."""
-        if not self._is_in_place():
+        if not self._is_in_place() or not self._is_untouched():
             self._has_second = False  # what this writer wrote stays under the second name
             raise Overwritten(f"{self.target.name} was written by two others while it was replaced")
         if not self._has_second and fd is not None:
@@ -207,6 +210,14 @@ class Replacement(Swap):
             closed.move(self.folder, self._second, self.target.name)
             closed.keep_read_only(self.folder, self.target.name, self.target.stat.mode)
         self.landed = False
+
+    def _is_untouched(self) -> bool:
+        """Whether nobody has written into the new file: whoever read it may have gone on from there."""
+        try:
+            with self.folder.regular(self.target.name) as (fd, _):
+                return read_again(fd) == self._data
+        except OSError:
+            return False
 
     def _rescue(self, fd: int) -> None:
         """Where the old file has no second name: what its writer leaves in it is written anew under its name."""

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,6 +97,37 @@ def test_a_writer_that_waits_while_a_file_is_removed_gets_it_back(path: Path, mo
             remove_file(directory, target, TAG)
     started[0].wait()
     assert alone(path) == THEIRS
+
+
+@LEASES
+@pytest.mark.processes
+@pytest.mark.parametrize("removed", [False, True])
+def test_a_waiting_writer_goes_on_only_when_its_file_is_back(
+    path: Path, monkeypatch: pytest.MonkeyPatch, removed: bool
+) -> None:
+    """However long that takes: otherwise it would look the name up again, and what it does there would be lost."""
+    opens = "import os, sys; f = open(sys.argv[1], 'w'); same = os.path.samestat(os.fstat(f.fileno()), os.stat(f.name))"
+    monkeypatch.setattr(Writer, "CODE", f"{opens}; f.write(sys.argv[2]); f.close(); sys.exit(not same)")
+    with open_directory(path.parent) as directory:
+        target = target_of(path, directory)
+        started = writing_at(monkeypatch, path)
+        for name in ("replace", "link"):
+            monkeypatch.setattr(Directory, name, slowly(getattr(Directory, name), started))
+        with pytest.raises(Conflict):
+            remove_file(directory, target, TAG) if removed else replace_file(directory, target, NEW, TAG)
+    started[0].wait()
+    assert alone(path) == THEIRS
+
+
+def slowly(real: Callable[..., None], started: list[Writer]) -> Callable[..., None]:
+    """What comes after the writer takes its time."""
+
+    def call(*arguments: Any) -> None:
+        if started:
+            time.sleep(0.5)
+        real(*arguments)
+
+    return call
 
 
 @pytest.mark.parametrize("change", [lambda p: p.write_bytes(THEIRS), lambda p: (p.unlink(), p.write_bytes(OLD))])
