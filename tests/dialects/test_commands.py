@@ -24,6 +24,7 @@ from stateheal.model.records import pid_of
 from stateheal.model.request import Request
 from stateheal.report.explanation import explanation_json, explanation_lines
 from stateheal.report.page_data import spans_of
+from stateheal.text import quoted
 from tests.dialects.forks import FORKS_OF
 from tests.dialects.layout import NOW, WRITTEN, lay_out
 from tests.export.test_export import archive_of, members_of, unpack
@@ -219,5 +220,5 @@ def test_state_of_any_companion_in_two_roots_is_told(name: str, temp: str, tmp_p
     report = audit(given, world=world(), journal=journal_in(tmp_path))
     split = {each.root: each.evidence for each in report.findings if each.rule == "split-root"}
     assert set(split) == {str(laid.state.parent), str(other.parent)}, split
-    moves = f"stateheal migrate --from {other.parent} --to {laid.state.parent}"
+    moves = f"stateheal migrate --from {quoted(str(other.parent))} --to {quoted(str(laid.state.parent))}"
     assert all((moves in each) == (name == "xai-grok-build") for each in split.values()), split
