@@ -11,11 +11,11 @@ from functools import cached_property
 from itertools import pairwise
 
 from stateheal.formats.times import DAY, MINUTE
-from stateheal.model.dialect import Argv
 from stateheal.model.liveness import HostFacts, Owner, ProcessFacts
 from stateheal.model.look import Look
 from stateheal.model.records import pid_of
 from stateheal.model.request import Settings
+from stateheal.model.traits import Argv
 from stateheal.values import dataclass
 
 _JOB_COMMANDS = frozenset({"task", "review", "adversarial-review"})

@@ -12,8 +12,8 @@ from functools import lru_cache
 from stateheal.diagnosis.case import Case, job_command, job_id_in, own_words, works_on
 from stateheal.diagnosis.naming import who_names
 from stateheal.formats.times import MINUTE, describe_duration
-from stateheal.model.dialect import Argv
 from stateheal.model.look import Seen
+from stateheal.model.traits import Argv
 
 FRESH = 5.0
 """Seconds since the last sign of life in which somebody may still be writing."""

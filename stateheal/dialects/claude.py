@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from stateheal.model.dialect import HEX_12, Agent, Argv, Dialect, Launch, Marks
+from stateheal.model.dialect import Dialect
+from stateheal.model.traits import HEX_12, Agent, Argv, Launch, Marks
 
 _CLAUDE = Agent("Claude Code", "claude --resume {thread}", False)
 # Directory: the bare hash, 12 digits. No index: jobs/*.json are all there is. The recorded pid is the worker's first,

@@ -5,7 +5,8 @@ The forks share its directory names and its layout; what sets them apart stands 
 
 from __future__ import annotations
 
-from stateheal.model.dialect import Dialect, Launch, Lock, Marks
+from stateheal.model.dialect import Dialect
+from stateheal.model.traits import Launch, Lock, Marks
 
 # The state code is the same from 1.0.0 to 1.0.5. Any version loads, unknown top-level keys are dropped at the next
 # write, a parse failure reads as empty; in-place writes, no lock. A healed record was read back: no file changed.

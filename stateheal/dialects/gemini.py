@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from stateheal.model.dialect import SLUG_12, SLUG_16, Agent, Argv, Dialect, Launch, Marks
+from stateheal.model.dialect import Dialect
+from stateheal.model.traits import SLUG_12, SLUG_16, Agent, Argv, Launch, Marks
 
 _GEMINI = Agent("Gemini", "gemini --resume {thread}", False, ("gemini",))
 _LAUNCH = Launch(

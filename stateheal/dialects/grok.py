@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from stateheal.model.dialect import Agent, Argv, Dialect, Launch, Lock, Marks
+from stateheal.model.dialect import Dialect
+from stateheal.model.traits import Agent, Argv, Launch, Lock, Marks
 
 _GROK = Agent("Grok Build", "grok -r {thread}", False, ("grok",))
 _ARGV = (Argv(r"grok-bridge.*", ("run", "review", "critique")),)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from stateheal.model.dialect import HEX_16, Agent, Argv, Dialect, Launch, Marks
+from stateheal.model.dialect import Dialect
+from stateheal.model.traits import HEX_16, Agent, Argv, Launch, Marks
 
 _OPENCODE = Agent("OpenCode", "", False, ("opencode",))
 _LAUNCH = Launch(scripts=("opencode-companion",), slash=("opencode",), cancel="/opencode:cancel")

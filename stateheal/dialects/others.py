@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from stateheal.model.dialect import Agent, Argv, Dialect, Launch, Marks
+from stateheal.model.dialect import Dialect
+from stateheal.model.traits import Agent, Argv, Launch, Marks
 
 
 def _of(name: str, *read: str, variables: tuple[str, ...] = (), commands: tuple[str, ...] = ()) -> Dialect:

@@ -13,9 +13,10 @@ from functools import cache, lru_cache
 from stateheal.dialects import agy, claude, codex, gemini, grok, opencode, others
 from stateheal.dialects.names import TEMP
 from stateheal.formats.jsontext import Json
-from stateheal.model.dialect import SLUG_16, Dialect
+from stateheal.model.dialect import Dialect
 from stateheal.model.recognition import Recognition
 from stateheal.model.records import entries_of, text_of
+from stateheal.model.traits import SLUG_16
 from stateheal.values import NamedTuple
 
 DIALECTS: tuple[Dialect, ...] = (

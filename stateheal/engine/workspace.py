@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 
 from stateheal.commit.apply import carry_out
 from stateheal.commit.journal import Journal
@@ -19,23 +17,24 @@ from stateheal.diagnosis.liveness import judge
 from stateheal.diagnosis.plan import make_plan
 from stateheal.diagnosis.turns import choose_turn
 from stateheal.dialects.table import kin_of
+from stateheal.engine.attempts import Progress, as_begun, as_written, failed, with_outcome
 from stateheal.engine.collect import WorkspaceResult
 from stateheal.engine.retry import until_agreed
 from stateheal.engine.world import World, never
-from stateheal.errors import Conflict, JournalError, Refused, StatehealError
+from stateheal.errors import Conflict, Refused, StatehealError
 from stateheal.evidence.discover import Discovery
 from stateheal.evidence.schema import violations
 from stateheal.evidence.snapshot import max_bytes
 from stateheal.evidence.workspace import Sources, gather
 from stateheal.fs.directory import Directory, folder_of, open_directory
 from stateheal.model.dialect import Dialect
-from stateheal.model.disk import INDEX, Place, stem_of
+from stateheal.model.disk import Place
 from stateheal.model.evidence import Evidence
-from stateheal.model.findings import Finding, Outcome
-from stateheal.model.layout import log_name, record_name
+from stateheal.model.findings import Outcome
+from stateheal.model.layout import log_name
 from stateheal.model.liveness import Liveness, Owner
 from stateheal.model.look import Look
-from stateheal.model.problems import Problem, ProblemKind
+from stateheal.model.problems import Problem
 from stateheal.model.records import pid_of
 from stateheal.model.request import Settings
 
@@ -80,10 +79,10 @@ class Auditor:
         result = self.audit(place, earlier)
         plan = result.plan
         if plan.refusal:
-            return _failed(result, Refused(plan.refusal))
+            return failed(result, Refused(plan.refusal))
         from stateheal.report.diff import diffs_of
 
-        return result._replace(findings=_with_outcome(result.findings, Outcome.WOULD_HEAL), diffs=tuple(diffs_of(plan)))
+        return result._replace(findings=with_outcome(result.findings, Outcome.WOULD_HEAL), diffs=tuple(diffs_of(plan)))
 
     def examine(
         self, place: Place, directory: Directory, earlier: Evidence | None, runs: frozenset[str]
@@ -127,7 +126,7 @@ class Healer:
     def heal(self, place: Place, earlier: Evidence | None) -> WorkspaceResult:
         """Plan and carry out; plan anew when somebody else writes meanwhile."""
         world = self.auditor.world
-        progress = _Progress()
+        progress = Progress()
         with open_directory(place.directory) as directory, workspace_lock(directory, world.wait):
             resume_interrupted(directory, self.run.journal, self.run, self.interrupted)
             if self.auditor.settings.select:  # else the rule of that name finds them, and tells
@@ -144,9 +143,9 @@ class Healer:
             except StatehealError as error:
                 if progress.latest is None:
                     raise
-                return progress.complete(_failed(progress.latest, error, progress.written))
+                return progress.complete(failed(progress.latest, error, progress.written))
 
-    def _attempt(self, progress: _Progress, directory: Directory, first: bool) -> WorkspaceResult:
+    def _attempt(self, progress: Progress, directory: Directory, first: bool) -> WorkspaceResult:
         """Carry out what was planned last. Raises ``Conflict`` and other errors; what was written is noted."""
         result = progress.latest
         assert result is not None
@@ -158,9 +157,9 @@ class Healer:
         except Conflict:
             progress.note(result, progress.written)
             raise
-        found = tuple(_as_begun(finding, progress.begun) for finding in result.findings)
+        found = tuple(as_begun(finding, progress.begun) for finding in result.findings)
         result = result._replace(findings=found, stopped=not finished)
-        now = _with_outcome(found, Outcome.HEALED) if finished else _as_written(result, progress.written)
+        now = with_outcome(found, Outcome.HEALED) if finished else as_written(result, progress.written)
         return result._replace(findings=now)
 
     def _carry_out(self, result: WorkspaceResult, directory: Directory, written: list[str]) -> bool:
@@ -222,85 +221,7 @@ def _grown(directory: Directory, owner: Owner, dialect: Dialect) -> int | None:
         return owner.grown
 
 
-def _with_outcome(findings: Iterable[Finding], outcome: Outcome) -> tuple[Finding, ...]:
-    """The findings, those that have a repair with what became of it."""
-    return tuple(
-        finding._replace(outcome=outcome) if finding.repair and finding.outcome is Outcome.FOUND else finding
-        for finding in findings
-    )
-
-
-def _as_written(result: WorkspaceResult, written: Sequence[str]) -> tuple[Finding, ...]:
-    """The findings of an attempt that did not come to its end: healed are those of which every file was written."""
-    planned = {change.name for change in result.plan.files}
-    return tuple(
-        finding._replace(outcome=Outcome.HEALED)
-        if finding.repair
-        and finding.outcome is Outcome.FOUND
-        and _files_of(finding, result.evidence) & planned <= set(written)
-        else finding
-        for finding in result.findings
-    )
-
-
-def _files_of(finding: Finding, evidence: Evidence) -> set[str]:
-    """The files that the repair of a finding may change."""
-    own = Path(os.path.relpath(finding.path, evidence.place.directory)).as_posix()
-    return {own, INDEX, record_name(finding.job, evidence.dialect)} if finding.job else {own}
-
-
-def _written_half(findings: Iterable[Finding], written: Sequence[str]) -> dict[str, Finding]:
-    """Of an attempt that did not come to its end, the jobs whose file was written and whose entry was not."""
-    return {
-        finding.job: finding
-        for finding in findings
-        if finding.repair and finding.job and finding.job in map(stem_of, written) and INDEX not in written
-    }
-
-
-def _as_begun(finding: Finding, begun: dict[str, Finding]) -> Finding:
-    """A repair that is finished after an interruption is reported under the name it was begun with."""
-    return begun.get(finding.job or "", finding) if finding.rule == "index-behind" else finding
-
-
-class _Progress:
-    """What the attempts at one workspace have come to so far: what one of them wrote is told, whatever comes after."""
-
-    def __init__(self) -> None:
-        self.healed: list[Finding] = []
-        self.begun: dict[str, Finding] = {}
-        self.latest: WorkspaceResult | None = None
-        """What the latest attempt found and planned."""
-        self.written: list[str] = []
-        """What the latest attempt has written."""
-
-    def note(self, result: WorkspaceResult, written: Sequence[str]) -> None:
-        """Add what an attempt wrote that did not come to its end."""
-        if written:
-            found = _as_written(result, written)
-            self.healed += [finding for finding in found if finding.outcome is Outcome.HEALED]
-        self.begun |= _written_half(result.findings, written)
-
-    def complete(self, result: WorkspaceResult) -> WorkspaceResult:
-        """The last attempt's result and, of the earlier ones, what was healed whole and is not found any more."""
-        again = {(finding.rule, finding.job) for finding in result.findings}
-        jobs = {finding.job for finding in result.findings if finding.job}
-        before = [each for each in self.healed if each.job not in jobs and (each.rule, each.job) not in again]
-        return result._replace(findings=(*result.findings, *before), postponed=False)
-
-
 def _ensure_settled(result: WorkspaceResult) -> None:
     """A file that is on its way while a repair is under way is a conflict like any other."""
     if result.evidence.unsettled:
         raise Conflict(f"{', '.join(sorted(result.evidence.unsettled))} is just being written by somebody else")
-
-
-def _failed(result: WorkspaceResult, error: StatehealError, written: Sequence[str] = ()) -> WorkspaceResult:
-    outcome = Outcome.REFUSED if isinstance(error, (Conflict, Refused)) else Outcome.FAILED
-    of_journal = isinstance(error, JournalError)
-    where = "" if of_journal else str(result.plan.place.directory)
-    kind = ProblemKind.JOURNAL if of_journal else ProblemKind.NOT_WRITTEN
-    findings = _with_outcome(_as_written(result, written) if written else result.findings, outcome)
-    left = any(finding.outcome is outcome for finding in findings)
-    problem = Problem(where, f"not repaired: {error}" if left or not written else str(error), kind)
-    return result._replace(findings=findings, errors=(*result.errors, problem))

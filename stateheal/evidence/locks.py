@@ -9,9 +9,10 @@ from contextlib import suppress
 from stateheal.evidence.leftovers import stray_names
 from stateheal.evidence.snapshot import read_snapshot
 from stateheal.fs.directory import Directory, folder_of
-from stateheal.model.dialect import Dialect, Lock
+from stateheal.model.dialect import Dialect
 from stateheal.model.disk import JOBS, Name, Snapshot
 from stateheal.model.records import pid_of
+from stateheal.model.traits import Lock
 
 
 def read_locks(directory: Directory, jobs: Mapping[str, bool], dialect: Dialect) -> dict[str, tuple[Snapshot, Lock]]:

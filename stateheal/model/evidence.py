@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from functools import cached_property
 
-from stateheal.model.dialect import CODEX, Dialect, Lock
+from stateheal.model.dialect import CODEX, Dialect
 from stateheal.model.disk import LogFacts, Name, Place, Snapshot, Unreadable
 from stateheal.model.findings import Violation
 from stateheal.model.liveness import HostFacts, ProcessFacts
 from stateheal.model.look import Look
 from stateheal.model.recognition import TAKEN_FOR_GRANTED, Recognition
+from stateheal.model.traits import Lock
 from stateheal.model.turns import Recovery, TurnFacts
 from stateheal.values import NamedTuple, dataclass, field
 

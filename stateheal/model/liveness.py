@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import Enum
 
 from stateheal.formats.jsontext import Json
-from stateheal.model.dialect import Argv
+from stateheal.model.traits import Argv
 from stateheal.values import NamedTuple
 
 

@@ -9,11 +9,11 @@ import pytest
 from stateheal.diagnosis.case import Case, job_command, job_id_in
 from stateheal.diagnosis.liveness import LOOKS, ROWS, judge
 from stateheal.diagnosis.trace import trace, walk
-from stateheal.model.dialect import Argv
 from stateheal.model.liveness import Identity, Liveness, Owner, ProcessFacts
 from stateheal.model.look import Look, Seen
 from stateheal.model.records import pid_of
 from stateheal.model.request import Closing, Settings
+from stateheal.model.traits import Argv
 from stateheal.values import replace
 from tests.support import NOW, WORKER, host
 

@@ -16,12 +16,12 @@ from stateheal.diagnosis.rule import Diagnosed, Rule, file_finding
 from stateheal.diagnosis.view import View
 from stateheal.formats.jsontext import Json
 from stateheal.formats.times import describe_age, describe_duration, parse_time
-from stateheal.model.dialect import Lock
 from stateheal.model.disk import Snapshot
 from stateheal.model.findings import Severity
 from stateheal.model.liveness import Liveness, Owner
 from stateheal.model.plan import Change
 from stateheal.model.records import pid_of
+from stateheal.model.traits import Lock
 
 
 def find_stale_locks(view: View) -> Iterator[Diagnosed]:
