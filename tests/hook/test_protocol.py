@@ -24,8 +24,8 @@ from tests.support import PROJECT, Tree, done, files_in, job, stats_in
 
 HOOK = (sys.executable, "-m", "stateheal", "hook")
 PATIENT = "import sys, stateheal.hook.deadline as d; d.OWN = 60; from stateheal.__main__ import main; main()"
-CALLED = HOOK if os.name == "posix" else (sys.executable, "-c", PATIENT, "hook")
-"""Under Wine an interpreter takes more than its second of processor time for the imports alone."""
+CALLED = (sys.executable, "-c", PATIENT, "hook")
+"""With more than its second of own time: Wine takes that for the imports alone, and a machine may be stolen from us."""
 COMPANION = "/plugins/cache/codex/scripts/codex-companion.mjs"
 LAUNCH = f'node "{COMPANION}" task "map the tests"'
 ORPHAN = "task-mnyhf4jy-1mnkv1"
