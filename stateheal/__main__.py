@@ -6,7 +6,9 @@ import gc
 import os
 import sys
 
-gc.set_threshold(100_000, 20, 20)  # a run is short, and a workspace's values go all together without it
+gc.set_threshold(
+    10_000, 10, 10
+)  # a workspace's values go all together; with ten times as many, 300 MB would wait to go
 
 
 def main() -> None:

@@ -135,7 +135,7 @@ def _work(fd: int, share: Sequence[Place], go: Callable[[Sequence[Place]], Itera
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
-        gc.set_threshold(100_000, 20, 20)  # a workspace's values go all together
+        gc.set_threshold(10_000, 10, 10)  # as in __main__
         for summary in go(share):
             data = pickle.dumps(summary, pickle.HIGHEST_PROTOCOL)
             write_all(fd, len(data).to_bytes(_LENGTH, "big") + data)
