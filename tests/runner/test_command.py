@@ -251,11 +251,12 @@ def test_the_whole_group_is_waited_for() -> None:
 
 
 def test_what_a_shell_has_put_into_the_background_ignores_interrupts_and_ends_all_the_same() -> None:
-    child = start("--grace", "300ms", "--", "sh", "-c", "sleep 60 & echo ready; echo $!")
+    child = start("--grace", "300ms", "--", "sh", "-c", "sleep 60 & echo ready; echo $! $$")
     assert child.stdout is not None
-    sleeper = int(child.stdout.readline())
+    sleeper, shell = map(int, child.stdout.readline().split())
+    until(lambda: psutil.Process(sleeper).ppid() != shell, "the shell's end")
     child.send_signal(signal.SIGINT)
-    assert child.wait(30) == 0  # the shell itself had ended before
+    assert child.wait(30) == 0
     assert ending() == ("failed", "terminated", "Terminated by SIGINT")
     assert gone(sleeper)
 
