@@ -150,7 +150,7 @@ class Journal:
             raise JournalError(f"{self.runs_path} cannot be read: {error.strerror or error}") from error
 
     def _archives(self, run: str) -> Iterator[Archive]:
-        yield from map(load, archives_in(self.runs_path / run))
+        yield from map(load, _archives_in(self.runs_path / run))
 
     def _readable(self, run: str) -> Iterator[Archive]:
         """The archives of a run, damaged ones left out."""
@@ -188,7 +188,7 @@ class Journal:
         """Remove a run that was killed before its first record; whether there was no record."""
         path = self.runs_path / name
         try:
-            if archives_in(path):
+            if _archives_in(path):
                 return False
         except JournalError:  # whether it recorded something cannot be told
             return False
@@ -197,7 +197,7 @@ class Journal:
         return True
 
 
-def archives_in(run: Path) -> list[Path]:
+def _archives_in(run: Path) -> list[Path]:
     """A run's archives, in order. Raises ``JournalError`` where its directory cannot be listed: it may hold some."""
     try:
         return sorted(run / name for name in os.listdir(run) if name.endswith(".tar"))
@@ -209,7 +209,7 @@ def archives_in(run: Path) -> list[Path]:
 
 def _readable_in(run: Path) -> list[Path]:
     try:
-        return archives_in(run)
+        return _archives_in(run)
     except JournalError:
         return []
 

@@ -214,10 +214,17 @@ class Replacement(Swap):
     def _is_untouched(self) -> bool:
         """Whether nobody has written into the new file: whoever read it may have gone on from there."""
         try:
-            with self.folder.regular(self.target.name) as (fd, _):
-                return read_again(fd) == self._data
+            return self._bytes_in_place() == self._data
         except OSError:
             return False
+
+    def _bytes_in_place(self) -> bytes | None:
+        """What stands under the target's name now; ``None`` where nothing does. Raises ``OSError``."""
+        try:
+            with self.folder.regular(self.target.name) as (fd, _):
+                return read_again(fd)
+        except FileNotFoundError:
+            return None
 
     def _rescue(self, fd: int) -> None:
         """Where the old file has no second name: what its writer leaves in it is written anew under its name."""
@@ -232,12 +239,7 @@ class Replacement(Swap):
         self._has_temp = False
 
     def _read_back(self, data: bytes) -> None:
-        try:
-            with self.folder.regular(self.target.name) as (fd, _):
-                found = read_again(fd)
-        except FileNotFoundError:
-            found = None
-        if found != data:
+        if self._bytes_in_place() != data:
             raise Overwritten(f"{self.target.name} was written by somebody else right after it was replaced")
 
     def _take_back(self) -> None:
