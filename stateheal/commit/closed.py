@@ -12,9 +12,10 @@ import os
 import sys
 from collections.abc import Mapping
 
-from stateheal.commit.files import Target, ensure_same_file, opened, read_again
+from stateheal.commit.files import Target, ensure_same_entry, ensure_same_file, opened, read_again
 from stateheal.errors import Conflict
 from stateheal.fs.directory import Directory
+from stateheal.model.disk import FileStat
 from stateheal.system.disk import is_busy, patiently
 from stateheal.system.paths import unlimited
 
@@ -41,10 +42,18 @@ def ensure_free(folder: Directory, name: str) -> None:
             raise
 
 
-def move(folder: Directory, old: str, new: str) -> None:
-    """Rename, again and again for a second. Raises ``Conflict`` where somebody has one of the two open for longer."""
+def move(folder: Directory, old: str, new: str, standing: tuple[str, FileStat]) -> None:
+    """Rename, again and again for a second. Right before each try a name must still have the file that is given.
+
+    Raises ``Conflict`` where it has not (whoever had it open has written), or where one is open for longer.
+    """
+
+    def try_once() -> None:
+        ensure_same_entry(folder, *standing)
+        folder.replace(old, new)
+
     try:
-        patiently(lambda: folder.replace(old, new))
+        patiently(try_once)
     except OSError as error:
         if is_busy(error):
             raise Conflict(f"{new} is open in another program") from error

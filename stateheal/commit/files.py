@@ -69,6 +69,16 @@ def ensure_same(target: Target, info: FileStat, data: bytes) -> None:
         raise Conflict(f"{target.name} was changed by somebody else meanwhile")
 
 
+def ensure_same_entry(directory: Directory, name: str, expected: FileStat) -> None:
+    """Raise ``Conflict`` where another file stands under a name, or one of another size or age: a look of a moment."""
+    try:
+        info = file_stat(directory.stat(name))
+    except FileNotFoundError as error:
+        raise Conflict(f"{name} is not there any more") from error
+    if (info.inode, info.size, info.mtime_ns) != (expected.inode, expected.size, expected.mtime_ns):
+        raise Conflict(f"{name} was changed by somebody else meanwhile")
+
+
 def ensure_same_file(
     directory: Directory, target: Target, fd: int, info: FileStat, attributes: Mapping[str, bytes]
 ) -> None:

@@ -40,7 +40,7 @@ class Removal(Swap):
         name = self.target.name
         closed.check(self.folder, self.target, self.attributes)
         self.landed = True
-        closed.move(self.folder, name, self._second)
+        closed.move(self.folder, name, self._second, (name, self.target.stat))
         self._has_second = True
         if not closed.is_still(self.folder, self._second, self.target.data):
             self._give_back()

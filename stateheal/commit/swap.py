@@ -193,21 +193,24 @@ class Replacement(Swap):
     def _exchange_closed(self, expected: Target, newcomer: str) -> None:
         closed.check(self.folder, expected, self.attributes)
         self.landed = True
-        closed.move(self.folder, newcomer, expected.name)
+        closed.move(self.folder, newcomer, expected.name, (expected.name, expected.stat))
         if self._has_second and not closed.is_still(self.folder, self._second, expected.data):
             self._give_back(None)
             raise Conflict(f"{expected.name} was written by somebody else while it was replaced")
 
     def _give_back(self, fd: int | None) -> None:
         """The old file, with whatever its writer makes of it, takes its place again."""
-        if not self._is_in_place() or not self._is_untouched():
-            self._has_second = False  # what this writer wrote stays under the second name
-            raise Overwritten(f"{self.target.name} was written by two others while it was replaced")
-        if not self._has_second and fd is not None:
+        by_two = Overwritten(f"{self.target.name} was written by two others while it was replaced")
+        has_second, self._has_second = self._has_second, False  # from here on it may hold the only copy of an update
+        if self._made is None or not self._is_in_place() or not self._is_untouched():
+            raise by_two
+        if not has_second and fd is not None:
             self._rescue(fd)
         else:
-            self._has_second = False  # from here on it may hold the only copy of an update
-            closed.move(self.folder, self._second, self.target.name)
+            try:
+                closed.move(self.folder, self._second, self.target.name, (self.target.name, self._made))
+            except Conflict as error:
+                raise by_two from error
             closed.keep_read_only(self.folder, self.target.name, self.target.stat.mode)
         self.landed = False
 
@@ -250,7 +253,7 @@ class Replacement(Swap):
         ours = Target(self.target.name, self._data, self._made)
         if closed.REQUIRED:
             closed.check(self.folder, ours, self.attributes)
-            closed.move(self.folder, self._second, ours.name)
+            closed.move(self.folder, self._second, ours.name, (ours.name, self._made))
             self._has_second = False
             return
         with opened(self.folder, ours.name) as (fd, info), read_lease(fd, ours.name) as writer_waits:

@@ -116,6 +116,34 @@ def test_a_scanner_is_waited_for(folder: Path, number: int) -> None:
     assert files(folder) == {"x.json": NEW} and len(tries) == 3
 
 
+def test_who_wrote_while_it_was_waited_for_is_a_conflict(folder: Path) -> None:
+    tries: list[str] = []
+
+    def held(old: str, new: str) -> None:
+        tries.append(old)
+        (folder / "x.json").write_bytes(THEIRS)
+        raise Busy(5)
+
+    with pytest.raises(Conflict, match="changed by somebody else"):
+        replace(folder, held)
+    assert files(folder) == {"x.json": THEIRS} and len(tries) == 1, "not even for a moment was it replaced"
+
+
+def test_what_was_written_into_the_new_file_is_not_given_up_for_the_old(folder: Path) -> None:
+    """One writes into the old file, and while it is to come back another one into the new: both stay."""
+
+    def both(old: str, new: str) -> None:
+        if old.endswith(".tmp"):
+            (folder / "x.json").write_bytes(THEIRS)
+        elif (folder / "x.json").read_bytes() == NEW:
+            (folder / "x.json").write_bytes(NEW + b" ")
+            raise Busy(5)
+
+    with pytest.raises(Overwritten, match="by two others"):
+        replace(folder, both)
+    assert sorted(files(folder).values()) == sorted([NEW + b" ", THEIRS])
+
+
 def test_whoever_keeps_it_open_is_a_conflict(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def held(old: str, new: str) -> None:
         raise Busy(5)

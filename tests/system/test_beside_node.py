@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,7 @@ def test_node_sees_no_error_and_loses_next_to_nothing(tmp_path: Path) -> None:
     (tmp_path / "writer.js").write_text(WRITER)
     command = ["node", str(tmp_path / "writer.js"), str(workspace / "state.json"), str(WRITES)]
     swaps = conflicts = 0
+    pauses = random.Random(1)  # without them both keep one beat, and nearly every look falls into the same moment
     with (
         open_directory(workspace) as directory,
         subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as node,
@@ -60,6 +63,7 @@ def test_node_sees_no_error_and_loses_next_to_nothing(tmp_path: Path) -> None:
                 swaps += rewrite(directory)
             except StatehealError:
                 conflicts += 1
+            time.sleep(pauses.uniform(0, 0.02))
         assert node.stdout is not None and node.stderr is not None
         said, trouble = node.stdout.read(), node.stderr.read()
     assert (node.returncode, trouble) == (0, b""), "no error and no half of a file for the plugin"
