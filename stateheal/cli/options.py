@@ -15,10 +15,10 @@ from click.shell_completion import CompletionItem
 from stateheal.cli import say
 from stateheal.errors import StatehealError
 from stateheal.formats.times import parse_duration
-from stateheal.model.plain import as_json
+from stateheal.model.plain import in_pieces
 from stateheal.model.report import Report
 from stateheal.model.request import Request
-from stateheal.report.json import lines
+from stateheal.report.json import pieces
 from stateheal.text import printable
 from stateheal.values import dataclass, replace
 
@@ -103,8 +103,8 @@ class Output:
         if report.time is None:
             report = replace(report, time=time.time())
         try:
-            for line in lines(as_json(report, **extra), self.format == "ndjson", *(each or ("findings",))):
-                print(line)
+            for piece in pieces(in_pieces(report, **extra), self.format == "ndjson", *(each or ("findings",))):
+                print(piece, end="")
         except BrokenPipeError:
             raise BrokenPipeError from None  # one with a number click would take for itself, and end with 1
 

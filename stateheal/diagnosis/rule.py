@@ -116,7 +116,7 @@ def _finding(
         rule=rule.name,
         severity=rule.severity if severity is None else severity,
         workspace=place.name,
-        path=os.path.join(directory, name) if name else directory,
+        path=place.index_path if name == INDEX else os.path.join(directory, name) if name else directory,
         message=message,
         evidence=evidence,
         pointer=on_disk(view, pointer) if name == INDEX else pointer,

@@ -17,24 +17,13 @@ _HASH = pattern(r"(?s)(?:.*-)?([0-9a-f]{16}|[0-9a-f]{12})")
 
 
 ACTIVE = frozenset({"queued", "running"})
-
-
 FINISHED = frozenset({"completed", "failed", "cancelled"})
 
-
 INDEX = "state.json"
-
-
 JOBS = "jobs"
-
-
 BROKER = "broker.json"
-
-
 GATE_TITLE = " Stop Gate Review"
 """How the title of a review ends that a companion's stop hook asks for."""
-
-
 NEW_INDEX: Mapping[str, Json] = {"version": 1, "config": {"stopReviewGate": False}, "jobs": []}
 """What the plugin takes where there is no index."""
 
@@ -73,6 +62,11 @@ class Place:
     def texts(self) -> tuple[str, str]:
         """Directory and root as texts; asked for every finding."""
         return str(self.directory), str(self.root)
+
+    @cached_property
+    def index_path(self) -> str:
+        """Its index; most findings point there, and all share the one text."""
+        return str(self.directory / INDEX)
 
     @property
     def hash(self) -> str:

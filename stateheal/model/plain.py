@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 def as_json(report: Report, **extra: Any) -> dict[str, Any]:
     """The report as one JSON object; ``extra`` adds what only one command has (``runs``, ``rules``, ``jobs``)."""
+    whole = in_pieces(report, **extra)
+    return {**whole, "findings": list(whole["findings"])}
+
+
+def in_pieces(report: Report, **extra: Any) -> dict[str, Any]:
+    """The same, but that ``findings`` is an iterator, which makes each when it is its turn: there may be thousands."""
     whole: dict[str, Any] = {
         "schema_version": 1,
         "tool": f"stateheal {__version__}",
@@ -28,7 +34,7 @@ def as_json(report: Report, **extra: Any) -> dict[str, Any]:
         "run": report.run,
         "roots": [str(root) for root in report.roots],
         "summary": _summary(report),
-        "findings": [_finding(finding) for finding in report.findings],
+        "findings": map(_finding, report.findings),
         "errors": [
             {"path": problem.path, "message": problem.message, "kind": problem.kind.value} for problem in report.errors
         ],

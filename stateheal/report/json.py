@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 
-def _indented(key: str, value: Any) -> str:
-    if key == "findings" and value:  # there may be thousands, and json indents slowly
-        return "[\n    " + ",\n    ".join(map(json.dumps, value)) + "\n  ]"
-    return json.dumps(value, indent=2).replace("\n", "\n  ")
+def pieces(whole: dict[str, Any], ndjson: bool, *each: str) -> Iterator[str]:
+    """The object as text, a piece at a time: indented, each finding on a line, or (``ndjson``) a record a line and then
+    the rest.
 
-
-def lines(whole: dict[str, Any], ndjson: bool, *each: str) -> Iterator[str]:
-    """The object as text: indented, each finding on a line, or (``ndjson``) a record a line and then the rest.
-
-    ``each``: the lists of which ndjson gives every member a line; the last line has them empty.
+    ``whole``: plain values; its ``findings`` may be an iterator. ``each``: the lists of which ndjson gives every member
+    a line; the last line has them empty.
     """
-    if not ndjson:
-        yield (
-            "{\n" + ",\n".join(f"  {json.dumps(key)}: {_indented(key, value)}" for key, value in whole.items()) + "\n}"
-        )
+    if ndjson:
+        for key in each:
+            yield from (json.dumps(member) + "\n" for member in whole.get(key, ()))
+        yield json.dumps({**whole, **{key: [] for key in each if key in whole}}) + "\n"
         return
-    for key in each:
-        yield from map(json.dumps, whole.get(key, ()))
-    yield json.dumps({**whole, **{key: [] for key in each if key in whole}})
+    between = "{\n"
+    for key, value in whole.items():
+        yield f"{between}  {json.dumps(key)}: "
+        yield from _findings(value) if key == "findings" else (json.dumps(value, indent=2).replace("\n", "\n  "),)
+        between = ",\n"
+    yield "\n}\n"
+
+
+def _findings(findings: Iterable[Any]) -> Iterator[str]:
+    """A finding a line: there may be thousands, and json indents slowly."""
+    between = "["
+    for finding in findings:
+        yield f"{between}\n    {json.dumps(finding)}"
+        between = ","
+    yield "[]" if between == "[" else "\n  ]"
