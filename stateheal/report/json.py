@@ -20,7 +20,8 @@ def pieces(whole: dict[str, Any], ndjson: bool, *each: str) -> Iterator[str]:
     if ndjson:
         for key in each:
             yield from (json.dumps(member) + "\n" for member in whole.get(key, ()))
-        yield json.dumps({**whole, **{key: [] for key in each if key in whole}}) + "\n"
+        rest = {key: list(value) if key == "findings" else value for key, value in whole.items() if key not in each}
+        yield json.dumps({key: rest.get(key, []) for key in whole}) + "\n"
         return
     between = "{\n"
     for key, value in whole.items():

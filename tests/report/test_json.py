@@ -35,6 +35,13 @@ def test_a_record_a_line_and_then_the_rest() -> None:
     assert json.loads(rest) == {**as_json(report), "findings": []}
 
 
+def test_another_list_by_lines_leaves_the_findings_whole() -> None:
+    report = Report("jobs", findings=FINDINGS, time=1.0)
+    told, rest = "".join(pieces(in_pieces(report, jobs=[{"id": "x"}]), True, "jobs")).splitlines()
+    assert json.loads(told) == {"id": "x"}
+    assert json.loads(rest) == {**as_json(report), "jobs": []}
+
+
 @pytest.mark.parametrize("ndjson", [False, True])
 def test_a_finding_is_made_when_it_is_its_turn(ndjson: bool) -> None:
     made: list[int] = []
