@@ -45,7 +45,7 @@ def clean_jobs(
     """The jobs of a workspace of which there is nothing to find: their records are valid, and ``_is_clean`` says so."""
     if dialect.record is None or index is None or not isinstance(index.value, dict):
         return frozenset()
-    if CODEX.name not in kin_of(place.plugin):
+    if CODEX.name not in kin_of(place.plugin) or dialect.deletes != CODEX.deletes:
         return frozenset()
     broken = {violation.position for violation in violations.get(INDEX, ())}
     directories = {each.name for each in names if each.is_directory}

@@ -27,7 +27,7 @@ from stateheal.model.records import (
 )
 
 Record = dict[str, Json]
-_MAY_CHANGE = frozenset({"threadId", "turnId", "logFile", "result", "rendered"})
+_MAY_CHANGE = frozenset({"threadId", "turnId", "result", "rendered"})
 """Keys that a repair may set besides those of an ending; of the others one that says something says it ever after."""
 
 
@@ -82,7 +82,7 @@ def _losses(before: Record, after: Record, dialect: Dialect) -> Iterator[str]:
     for key in ("threadId", "turnId"):
         if text_of(before, key) is not None and text_of(after, key) is None:
             yield f"{key} would be lost"
-    may_change = _MAY_CHANGE | ending_keys(dialect)
+    may_change = _MAY_CHANGE | {*dialect.deletes} | ending_keys(dialect)
     for key, value in before.items():
         if key not in may_change and value is not None and not (key in after and same(value, after[key])):
             yield f"{key} would be changed"

@@ -166,18 +166,7 @@ def may_live(view: View, job: Job) -> bool:
     return job.any_active and view.judge(job).verdict.state is not Liveness.DEAD
 
 
-def is_unsafe_log(view: View, job: Job, side: Record) -> bool:
-    """A logFile outside the workspace's jobs/ that is not the job's own log by name, another record, or a directory."""
-    log = text_of(side, "logFile")
-    if log is None:
-        return False
-    if not is_inside_jobs(view, log):
-        return not _is_own_log(view, job, log)
-    base = os.path.basename(log.replace("\\", "/"))
-    return base.endswith(".json") or f"{JOBS}/{base}" in view.evidence.directories
-
-
-def _is_own_log(view: View, job: Job, log: str) -> bool:
+def is_own_log(view: View, job: Job, log: str) -> bool:
     """Whether it is the job's own log by name: here, or where the tree has stood before."""
     own = log_name(job.id, view.dialect).removeprefix(f"{JOBS}/")
     return (log.replace("\\", "/") + "/").endswith(f"/{own}/")

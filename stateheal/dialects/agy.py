@@ -98,6 +98,7 @@ LANTICEE = Dialect(
     marks=Marks(fields=("agyLogFile",)),
     record=None,
     answer="output",
+    deletes=("logFile", "promptFile", "agyLogFile"),
     rebuilds=False,
     active=frozenset({"running"}),
     orphan={"summary": "orphaned — process no longer running"},

@@ -64,6 +64,7 @@ TURYGO = VICTALEJO._replace(
     marks=Marks(fields=("stdoutFile",)),
     finished=frozenset({"completed", "failed", "canceled"}),
     answer_file="jobs/{id}.stdout",
+    deletes=("logFile", "stdoutFile", "stderrFile"),
     argv=(Argv(r"opencode-companion.*", ("task", "_watch")),),
     launch=_LAUNCH._replace(slash_commands=("delegate", "status", "result", "cancel")),
 )

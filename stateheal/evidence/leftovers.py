@@ -13,6 +13,7 @@ from stateheal.evidence.hashes import workspace_hash
 from stateheal.evidence.snapshot import read_snapshot
 from stateheal.formats.jsontext import Json
 from stateheal.fs.directory import Directory, folder_of, own_name, parse_own_name
+from stateheal.model.dialect import CODEX, Dialect
 from stateheal.model.disk import Name, Place, Snapshot
 from stateheal.model.records import pid_of, text_of
 from stateheal.patterns import pattern
@@ -96,10 +97,10 @@ def _is_known(second: Name, snapshot: Snapshot, originals: Mapping[str, frozense
     return False
 
 
-def real_parents(records: Iterable[Mapping[str, Json]]) -> dict[str, str]:
-    """The directories that logFile fields name, each with every link resolved."""
-    logs = {text_of(record, "logFile") for record in records}
-    parents = {os.path.dirname(log) for log in logs if log and _is_path(log)}
+def real_parents(records: Iterable[Mapping[str, Json]], dialect: Dialect = CODEX) -> dict[str, str]:
+    """The directories of the files that records name, each with every link resolved."""
+    files = {text_of(record, key) for record in records for key in dialect.deletes}
+    parents = {os.path.dirname(file) for file in files if file and _is_path(file)}
     return {parent: os.path.realpath(parent) for parent in parents}
 
 

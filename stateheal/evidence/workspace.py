@@ -133,7 +133,7 @@ def gather(place: Place, directory: Directory, sources: Sources) -> Evidence:
         sidecars=jobs.sidecars,
         absent=absent_homes(everything),
         earlier_sizes=None if sources.earlier is None else {i: log.size for i, log in sources.earlier.logs.items()},
-        real_parents=real_parents(everything if there is False else sides),
+        real_parents=real_parents(everything if there is False else sides, dialect),
         sizes={each: size_of(each) for each in (str(place.directory), *sources.twins)} if movable else {},
         home=home,
         home_exists=there,

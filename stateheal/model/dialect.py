@@ -46,6 +46,8 @@ class Dialect(NamedTuple):
     """The key under which it keeps the answer's text where ``result`` holds none."""
     answer_file: str = ""
     """Where it keeps the answer's text alone, if not in a record."""
+    deletes: tuple[str, ...] = ("logFile",)
+    """Fields that name files of a job, which its own code deletes when it prunes the job, whatever they name."""
     rebuilds: bool = True
     """A torn index may be rebuilt from what can be read: its loader takes such an index."""
     indexes_all: bool = True

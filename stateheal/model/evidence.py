@@ -94,7 +94,7 @@ class Evidence:
     earlier_sizes: Mapping[str, int] | None = None
     """How long each log was at a look a moment ago; ``None`` where this is the first."""
     real_parents: Mapping[str, str] = field(default_factory=dict)
-    """Directories that logFile fields name, and what they are with every link resolved."""
+    """Directories of the files that records name, and what they are with every link resolved."""
     sizes: Mapping[str, int] = field(default_factory=dict)
     """Bytes of this workspace's state and of its twins', where one of them may have to be moved."""
     home: str | None = None

@@ -272,6 +272,26 @@ def test_stop_ends_worker_and_agent_and_closes_the_record_in_its_words(name: str
 
 @pytest.mark.processes
 @pytest.mark.skipif(not handles.HAS_HANDLES, reason="no handles on processes here")
+@pytest.mark.parametrize("name", ["CBEPX-codex", "bbingz-kimi"])
+def test_stop_of_what_is_only_audited_ends_the_process_and_says_what_it_left(name: str, tmp_path: Path) -> None:
+    fork, laid = FORKS_OF[name], lay_out(name, "killed", tmp_path)
+    job = job_of(laid)
+    words = [{"ID": job, ".": str(laid.project)}.get(word, word) for word in fork.worker]
+    with running(script(tmp_path, Path(fork.script).name, WAITS), *words, cwd=laid.project) as process:
+        begin(laid, job, process.pid, process.pid)
+        before = files_in(laid.state)
+        chosen = choose(job, Request((str(laid.data),), settings=settings_of()))
+        targets = targets_of(chosen, *chosen.look())
+        assert [each.pid for each in targets] == [process.pid]
+        (stopped,), done, note = stop_job(chosen, targets, 5.0)
+        assert stopped.ended and not stopped.ended.survivors and wait_for(lambda: process.poll() is not None)
+    assert done is not None and done.exit_status and note == "its record is not closed"
+    assert "has not been seen" in done.errors[0].message, done.errors
+    assert files_in(laid.state) == before
+
+
+@pytest.mark.processes
+@pytest.mark.skipif(not handles.HAS_HANDLES, reason="no handles on processes here")
 def test_an_agent_that_another_process_has_started_is_not_ended(tmp_path: Path) -> None:
     laid = lay_out("xai-grok-build", "killed", tmp_path)
     job = job_of(laid)

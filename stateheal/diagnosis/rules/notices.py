@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 
 from stateheal.diagnosis.job import Job, Record
-from stateheal.diagnosis.repairs import is_inside_jobs, is_unsafe_log
+from stateheal.diagnosis.repairs import is_inside_jobs, is_own_log
 from stateheal.diagnosis.rule import Diagnosed, Rule, file_finding, job_finding
 from stateheal.diagnosis.view import View
 from stateheal.dialects.table import is_temp_root, kin_of
@@ -69,7 +69,7 @@ def find_moved_logs(view: View) -> Iterator[Diagnosed]:
     for job in view.jobs:
         for side in job.sides:
             log = text_of(side, "logFile")
-            if log and not is_inside_jobs(view, log) and not is_unsafe_log(view, job, side):
+            if log and not is_inside_jobs(view, log) and is_own_log(view, job, log):
                 moved.setdefault(os.path.dirname(log), []).append(job.id)
     for parent, jobs in moved.items():
         count = len(set(jobs))

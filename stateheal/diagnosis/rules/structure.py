@@ -1,4 +1,4 @@
-"""What is wrong with the index as a list of jobs: entries that are null, doubled, stunted, missing or dangerous.
+"""What is wrong with the index as a list of jobs: entries that are null, doubled, stunted or missing.
 
 Field guide section 5. The rule above all here: nothing may be pushed out. The plugin keeps the 50 newest entries by
 ``updatedAt`` and deletes the files of the rest, so no repair changes an ``updatedAt``, and none adds where the index
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stateheal.diagnosis.job import Job, Record
-from stateheal.diagnosis.repairs import ending, is_unsafe_log, may_live, orphan_change
+from stateheal.diagnosis.repairs import ending, may_live, orphan_change
 from stateheal.diagnosis.rule import Diagnosed, Rule, file_finding, job_finding
 from stateheal.diagnosis.view import View
 from stateheal.formats.jsontext import Json
@@ -27,7 +27,6 @@ from stateheal.model.records import (
     ending_keys,
     entries_of,
     is_active,
-    is_file_name,
     is_finished,
     is_plain_id,
     own_times,
@@ -48,45 +47,6 @@ def find_null_entries(view: View) -> Iterator[Diagnosed]:
             message = f"{pointer} is null: the plugin's status crashes on it"
             finding = file_finding(view, NULL_ENTRY, INDEX, message, repair="remove it", pointer=pointer)
             yield Diagnosed(finding, Change(drop=frozenset({position})))
-
-
-# --- paths ---------------------------------------------------------------------------------------------------------
-
-
-def find_unsafe_paths(view: View) -> Iterator[Diagnosed]:
-    """Ids and logFile fields through which the plugin would delete files that are none of its own."""
-    for job in view.jobs:
-        if job.position is not None and not is_file_name(job.id):
-            yield _leading_out(view, job)
-            continue
-        bad = [side for side in job.sides if is_unsafe_log(view, job, side)]
-        if bad:
-            yield _unsafe_log(view, job, bad)
-
-
-def _leading_out(view: View, job: Job) -> Diagnosed:
-    assert job.position is not None
-    message = "its id is a path: the plugin would delete the file it leads to when it prunes the job"
-    if may_live(view, job):
-        return Diagnosed(job_finding(view, job, UNSAFE_PATH, message, "it may live", severity=Severity.UNSURE))
-    finding = job_finding(view, job, UNSAFE_PATH, message, repair="take the entry out of the index")
-    owners = view.judge(job).owners if is_active(job.entry, job.dialect) else ()
-    return Diagnosed(finding, Change(drop=frozenset({job.position}), owners_to_recheck=owners))
-
-
-def _unsafe_log(view: View, job: Job, bad: list[Record]) -> Diagnosed:
-    message = f"its logFile is {text_of(bad[0], 'logFile')!r}: the plugin deletes that path when it prunes the job"
-    if may_live(view, job):
-        return Diagnosed(job_finding(view, job, UNSAFE_PATH, message, "it may live", severity=Severity.UNSURE))
-    finding = job_finding(view, job, UNSAFE_PATH, message, "that path is not looked at", "set logFile to null")
-    change = Change(
-        position=job.position,
-        entry={"logFile": None} if any(side is job.entry for side in bad) else {},
-        stem=job.id,
-        record={"logFile": None} if any(side is job.record for side in bad) else {},
-        owners_to_recheck=view.judge(job).owners if job.any_active else (),
-    )
-    return Diagnosed(finding, change)
 
 
 # --- doubles and stubs ---------------------------------------------------------------------------------------------
@@ -245,16 +205,6 @@ NULL_ENTRY = Rule(
     "There is a null among the entries of the index. The plugin's status crashes on it.",
     "Remove it.",
     find_null_entries,
-)
-UNSAFE_PATH = Rule(
-    "unsafe-path",
-    Severity.DAMAGE,
-    "A job's id is a path, or its logFile lies outside the workspace's jobs directory and is not the job's own "
-    "log, or is a directory or another job's record. The plugin deletes these paths when it prunes the job.",
-    "Set logFile to null; an entry whose id is a path leaves the index (the journal keeps it). The path itself is "
-    "neither followed nor touched.",
-    find_unsafe_paths,
-    harmless_to_move=True,
 )
 DUPLICATE_ID = Rule(
     "duplicate-id",

@@ -1,0 +1,77 @@
+"""Fields through which a companion deletes a job's files when it prunes the job, whatever path they hold."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from stateheal.dialects.table import DIALECTS
+from stateheal.engine.api import audit, heal
+from stateheal.model.dialect import CODEX
+from stateheal.model.findings import Finding
+from tests.dialects.layout import Laid, lay_out
+from tests.support import files_in
+
+FIELDS = {
+    "Lanticee-agy": ("logFile", "promptFile", "agyLogFile"),
+    "turygo-opencode": ("logFile", "stdoutFile", "stderrFile"),
+}
+"""As their own code reads: ``removeFileIfExists(job.…)`` in lib/state.mjs of the versions in the table's entries."""
+ROWS = [(name, field) for name, fields in FIELDS.items() for field in fields]
+
+
+def set_in_all(state: Path, field: str, value: Path) -> None:
+    for path in (state / "state.json", *state.glob("jobs/*.json")):
+        if path.exists():
+            whole = json.loads(path.read_bytes())
+            for side in whole.get("jobs", [whole]):
+                side[field] = str(value)
+            path.write_text(json.dumps(whole, indent=2) + "\n", "utf-8")
+
+
+def found(laid: Laid) -> list[Finding]:
+    return [each for each in laid.report(audit).findings if each.rule == "unsafe-path"]
+
+
+def test_every_companion_that_deletes_more_than_logs_is_here() -> None:
+    more = {dialect.deletes for dialect in DIALECTS if dialect.deletes != CODEX.deletes}
+    assert more == set(FIELDS.values())
+
+
+@pytest.mark.parametrize(("name", "field"), ROWS)
+def test_a_path_that_leads_out_is_taken_out(name: str, field: str, tmp_path: Path) -> None:
+    laid = lay_out(name, "healthy", tmp_path)
+    (outside := laid.project / "thesis.md").write_text("mine")
+    set_in_all(laid.state, field, outside)
+    before = files_in(laid.state)
+    assert [each.message for each in found(laid)] == [
+        f"its {field} is {str(outside)!r}: the plugin deletes that path when it prunes the job"
+    ]
+    laid.report(heal)
+    assert not found(laid) and outside.read_text() == "mine"
+    after = files_in(laid.state)
+    changed = {each for each in before if before[each] != after[each]}
+    assert changed
+    for each in changed:
+        old, new = json.loads(before[each]), json.loads(after[each])
+        sides = zip(old.get("jobs", [old]), new.get("jobs", [new]), strict=True)
+        assert all({**side, field: None} == healed for side, healed in sides)
+
+
+@pytest.mark.parametrize(("name", "field"), ROWS)
+def test_the_jobs_own_file_in_a_tree_that_was_moved_is_none(name: str, field: str, tmp_path: Path) -> None:
+    laid = lay_out(name, "healthy", tmp_path)
+    job = json.loads((laid.state / "state.json").read_bytes())["jobs"][0]
+    path = Path(job[field]) if job.get(field) else laid.state / f"jobs/{job['id']}.log"
+    set_in_all(laid.state, field, tmp_path / "old" / "jobs" / path.name)
+    assert not found(laid)
+
+
+@pytest.mark.parametrize(("name", "field"), ROWS)
+def test_another_record_is_never_its_file(name: str, field: str, tmp_path: Path) -> None:
+    laid = lay_out(name, "healthy", tmp_path)
+    job = json.loads((laid.state / "state.json").read_bytes())["jobs"][0]
+    set_in_all(laid.state, field, laid.state / f"jobs/{job['id']}.json")
+    assert len(found(laid)) == 1
