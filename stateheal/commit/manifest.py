@@ -10,9 +10,9 @@ import os
 import re
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
+from stateheal.commit.attributes import read_attributes
 from stateheal.digests import sha256
 from stateheal.fs.directory import TEMP_PREFIX
 from stateheal.model.disk import JOBS, FileStat
@@ -84,16 +84,18 @@ def state_of(
     attributes: Mapping[str, bytes] | None = None,
 ) -> State:
     """The state of a file with these bytes; with ``info``, including what identifies its owner and age."""
-    kept = {
-        name: b2a_base64(value, newline=False).decode("ascii") for name, value in (attributes or {}).items()
-    } or None
+    kept = _in_base64(attributes or {})
     if info is None:
         return State(sha256(data), len(data), mtime_ns=mtime_ns)
     mode, age = info.mode & PERMISSIONS, info.mtime_ns if mtime_ns is None else mtime_ns
     return State(sha256(data), len(data), mode, info.uid, info.gid, age, member, kept)
 
 
-def attributes_of(state: State) -> dict[str, bytes]:
+def _in_base64(attributes: Mapping[str, bytes]) -> dict[str, str] | None:
+    return {name: b2a_base64(value, newline=False).decode("ascii") for name, value in attributes.items()} or None
+
+
+def attributes_of(state: State | Folder) -> dict[str, bytes]:
     """The extended attributes as they were."""
     return {name: a2b_base64(value) for name, value in (state.attributes or {}).items()}
 
@@ -104,16 +106,25 @@ class Folder(NamedTuple):
     mode: int
     uid: int
     gid: int
+    attributes: Mapping[str, str] | None = None
+    """Extended attributes, in base64; access control lists are among them."""
 
 
-def folders_of(workspace: Path) -> dict[str, dict[str, int]]:
+def folders_of(workspace: Path) -> dict[str, dict[str, Any]]:
     """A workspace's two directories as the manifest holds them, by name; the workspace's own is empty. Raises
     ``OSError``."""
-    found: dict[str, dict[str, int]] = {}
+    found: dict[str, dict[str, Any]] = {}
     for name in ("", JOBS) if os.name == "posix" else ():
-        with suppress(FileNotFoundError):
-            info = (workspace / name).lstat()
-            found[name] = Folder(info.st_mode & _OF_FOLDERS, info.st_uid, info.st_gid)._asdict()
+        try:
+            fd = os.open(workspace / name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        try:
+            info, kept = os.fstat(fd), _in_base64(read_attributes(fd))
+        finally:
+            os.close(fd)
+        folder = Folder(info.st_mode & _OF_FOLDERS, info.st_uid, info.st_gid, kept)
+        found[name] = {key: value for key, value in folder._asdict().items() if value is not None}
     return found
 
 
@@ -121,10 +132,14 @@ def folder_in(manifest: Mapping[str, Any], name: str) -> Folder | None:
     """What a manifest says of a directory; ``None`` where it says nothing that can be used."""
     folders = manifest.get("folders")
     raw = folders.get(name) if isinstance(folders, dict) else None
-    numbers: list[Any] = [raw.get(key) for key in Folder._fields] if isinstance(raw, dict) else []
-    if not numbers or not all(_is_count(each) for each in numbers):
+    if not isinstance(raw, dict) or not all(_is_count(raw.get(key)) for key in ("mode", "uid", "gid")):
         return None
-    return Folder(numbers[0] & _OF_FOLDERS, numbers[1], numbers[2])
+    folder = Folder(raw["mode"] & _OF_FOLDERS, raw["uid"], raw["gid"], raw.get("attributes"))
+    try:
+        _check_attributes(folder, name)
+    except ValueError:
+        return None
+    return folder
 
 
 def as_json(item: Item) -> dict[str, Any]:
@@ -211,14 +226,20 @@ def _state(raw: Any, name: str) -> State | None:
         raise ValueError(f"a state of {name!a} has an odd mode, owner or age")
     if not isinstance(state.member, (str, type(None))):
         raise ValueError(f"a state of {name!a} names no member")
-    attributes = state.attributes
-    if attributes is not None:
-        if not isinstance(attributes, dict):
-            raise ValueError(f"a state of {name!a} has odd attributes")
-        attributes_of(state)  # or they do not decode
-        if any(key.startswith(_OF_THE_SYSTEM) for key in attributes):
-            raise ValueError(f"a state of {name!a} has attributes that give powers")
+    _check_attributes(state, name)
     return state._replace(mode=None if state.mode is None else state.mode & PERMISSIONS)
+
+
+def _check_attributes(state: State | Folder, name: str) -> None:
+    """Raise ``ValueError`` for attributes that no run of ours would have kept."""
+    attributes = state.attributes
+    if attributes is None:
+        return
+    if not isinstance(attributes, dict) or not all(isinstance(value, str) for value in attributes.values()):
+        raise ValueError(f"a state of {name!a} has odd attributes")
+    attributes_of(state)  # or they do not decode
+    if any(key.startswith(_OF_THE_SYSTEM) for key in attributes):
+        raise ValueError(f"a state of {name!a} has attributes that give powers")
 
 
 def _is_count(value: object) -> bool:

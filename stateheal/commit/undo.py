@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from stateheal.commit.archive import Archive
+from stateheal.commit.attributes import give_attributes
 from stateheal.commit.journal import Journal, Run, is_later, run_number
 from stateheal.commit.lock import WAIT, workspace_lock
-from stateheal.commit.manifest import folder_in
+from stateheal.commit.manifest import attributes_of, folder_in
 from stateheal.commit.restore import chains_of, changed_in, changes_of, remove_empty, restore, steps_of
 from stateheal.commit.run_writer import RunWriter
 from stateheal.errors import DamagedArchive, JournalError, Refused, StatehealError, UsageError
@@ -192,7 +193,8 @@ def _make_room(workspace: Path, archives: Sequence[Archive]) -> list[Path]:
 
 
 def _give_back(workspace: Path, made: Sequence[Path], archives: Sequence[Archive], besides: int) -> None:
-    """Directories made anew get the owner and the mode they had, and ``besides`` until the files are back.
+    """Directories made anew get the owner, the attributes and the mode they had, and ``besides`` until the files are
+    back.
 
     Raises ``Refused`` where the owner cannot be given: files would come to be somebody else's.
     """
@@ -203,6 +205,15 @@ def _give_back(workspace: Path, made: Sequence[Path], archives: Sequence[Archive
             continue
         try:
             os.chown(path, folder.uid, folder.gid, follow_symlinks=False)
+            _give_attributes(path, attributes_of(folder))
             os.chmod(path, folder.mode | besides)
         except (OSError, OverflowError) as error:
-            raise Refused(f"owner and mode of {path} cannot be put back: {error}") from error
+            raise Refused(f"owner, mode or attributes of {path} cannot be put back: {error}") from error
+
+
+def _give_attributes(path: Path, attributes: Mapping[str, bytes]) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        give_attributes(fd, attributes, str(path))
+    finally:
+        os.close(fd)

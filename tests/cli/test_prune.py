@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from stateheal.commit.manifest import folder_in
 from stateheal.commit.removal import Removal
 from stateheal.commit.swap import Replacement, Swap
 from stateheal.engine import prune
@@ -20,6 +21,7 @@ from stateheal.evidence.schema import violations
 from stateheal.formats.times import format_time
 from stateheal.fs.directory import Directory
 from stateheal.text import quoted
+from tests.commit.test_swap import ACL, give
 from tests.support import Tree, done, files_in, job
 from tests.workers import WAITS, gone_pid, running, script, worker
 
@@ -286,3 +288,29 @@ def test_undo_gives_the_directories_their_modes_and_owners(run: Any, tree: Tree,
     before, files = facts(), files_in(tree.root)
     assert run("prune", "--gone", tree.root).status == 0 and not tree.path.exists()
     assert run("undo").status == 0 and facts() == before and files_in(tree.root) == files
+
+
+@pytest.mark.skipif(not hasattr(os, "setxattr"), reason="needs extended attributes")
+def test_undo_gives_the_directories_their_access_lists(run: Any, tree: Tree) -> None:
+    """The default list of a directory is for what is made in it: its files come back without it all the same."""
+
+    def facts() -> dict[str, tuple[int, dict[str, bytes]]]:
+        paths = [tree.path, *tree.path.rglob("*")]
+        return {str(p): (p.stat().st_mode, {n: os.getxattr(p, n) for n in os.listxattr(p)}) for p in paths}
+
+    for folder, name in ((tree.path, "system.posix_acl_default"), (tree.path / "jobs", "system.posix_acl_access")):
+        give(folder, name, ACL)
+    give(tree.path, "user.note", b"\0keep")
+    before = facts()
+    assert run("prune", "--gone", tree.root).status == 0 and not tree.path.exists()
+    assert run("undo").status == 0 and facts() == before
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [{"trusted.x": "AA=="}, {"security.capability": "AA=="}, {"user.x": 1}, {"user.x": "A"}, ["user.x"]],
+)
+def test_attributes_of_directories_that_no_run_wrote_are_not_given(attributes: Any) -> None:
+    told = {"mode": 0o700, "uid": 1, "gid": 2}
+    assert folder_in({"folders": {"": told}}, "") == (0o700, 1, 2, None)
+    assert folder_in({"folders": {"": {**told, "attributes": attributes}}}, "") is None
