@@ -15,7 +15,6 @@ from stateheal.dialects.names import TEMP
 from stateheal.formats.jsontext import Json
 from stateheal.model.dialect import Dialect
 from stateheal.model.recognition import Recognition
-from stateheal.model.records import entries_of, text_of
 from stateheal.model.traits import SLUG_16
 from stateheal.values import NamedTuple
 
@@ -45,6 +44,8 @@ class Sight(NamedTuple):
     """The index's value; ``None`` where there is none, or none that can be read."""
     fields: frozenset[str]
     """Fields of its entries, and where there is no index to be read of some of its records."""
+    ids: tuple[str, ...] = ()
+    """Of its entries."""
     torn: frozenset[str] = frozenset()
     """Of an index that cannot be read: the keys, and the owner's name, that stand readable in it."""
 
@@ -116,11 +117,11 @@ def _marks(dialect: Dialect, sight: Sight) -> Iterator[str]:
     yield from (f"its index has the key {key!r}" for key in marks.top if key in index or key in sight.torn)
     if marks.owner and (index.get("owner") == marks.owner or marks.owner in sight.torn):
         yield f"its index names {marks.owner} as its owner"
-    yield from (f"its jobs have the field {field!r}" for field in marks.fields if field in sight.fields | sight.torn)
+    fields = (field for field in marks.fields if field in sight.fields or field in sight.torn)
+    yield from (f"its jobs have the field {field!r}" for field in fields)
     if marks.ids:
-        ids = (text_of(entry, "id") for entry in entries_of(index) if isinstance(entry, dict))
         matches = _compiled(marks.ids).fullmatch
-        yield from (f"its jobs have ids such as {ident}" for ident in ids if ident and matches(ident))
+        yield from (f"its jobs have ids such as {ident}" for ident in sight.ids if matches(ident))
 
 
 def _fits(dialect: Dialect, sight: Sight) -> bool:

@@ -10,7 +10,7 @@ from stateheal.evidence.snapshot import read_snapshot
 from stateheal.fs.directory import Directory
 from stateheal.model.disk import INDEX, JOBS, Place, Snapshot
 from stateheal.model.recognition import Recognition
-from stateheal.model.records import entries_of
+from stateheal.model.records import entries_of, text_of
 from stateheal.values import NamedTuple
 
 _FEW = 5
@@ -44,7 +44,8 @@ def recognised(
     records: list[Snapshot] = []
     if index is None or not isinstance(index.value, dict):
         records = _few_records(directory, jobs)
-    sides = [*entries_of(index.value if index else None), *(record.value for record in records)]
+    entries = [entry for entry in entries_of(index.value if index else None) if isinstance(entry, dict)]
+    sides = [*entries, *(record.value for record in records if isinstance(record.value, dict))]
     sight = Sight(
         place.plugin,
         place.name,
@@ -52,7 +53,8 @@ def recognised(
         frozenset(f"{name}/" if is_directory else name for name, is_directory in jobs.items()),
         INDEX in names,
         index.value if index is not None else None,
-        frozenset().union(*(side for side in sides if isinstance(side, dict))),
+        frozenset().union(*sides),
+        tuple(ident for entry in entries if (ident := text_of(entry, "id"))),
         _readable(index.data) if index is not None and not isinstance(index.value, dict) else frozenset(),
     )
     return recognise(sight)

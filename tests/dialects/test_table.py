@@ -150,7 +150,10 @@ def sight(plugin: str | None, directory: str, **more: object) -> Sight:
         "index": {"version": 1, "config": {}, "jobs": []},
         "fields": frozenset(),
     }
-    return Sight(plugin, directory, **{**nothing, **more})  # type: ignore[arg-type]
+    index = more.get("index", nothing["index"])
+    entries = index.get("jobs", []) if isinstance(index, dict) else []
+    ids = tuple(entry["id"] for entry in entries if isinstance(entry, dict) and "id" in entry)
+    return Sight(plugin, directory, **{**nothing, "ids": ids, **more})  # type: ignore[arg-type]
 
 
 H16, H12 = "0123456789abcdef", "0123456789ab"
