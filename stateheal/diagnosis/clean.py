@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
-from stateheal.dialects.table import kin_of
+from stateheal.dialects.table import is_codexs
 from stateheal.formats.jsontext import Json
 from stateheal.model.claims import other_pids
 from stateheal.model.dialect import CODEX, Dialect
@@ -45,7 +45,7 @@ def clean_jobs(
     """The jobs of a workspace of which there is nothing to find: their records are valid, and ``_is_clean`` says so."""
     if dialect.record is None or index is None or not isinstance(index.value, dict):
         return frozenset()
-    if CODEX.name not in kin_of(place.plugin) or dialect.deletes != CODEX.deletes:
+    if not is_codexs(place.plugin) or dialect.deletes != CODEX.deletes:
         return frozenset()
     broken = {violation.position for violation in violations.get(INDEX, ())}
     directories = {each.name for each in names if each.is_directory}

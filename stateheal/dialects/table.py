@@ -77,6 +77,11 @@ def _is_plugin(dialect: Dialect, plugin: str | None) -> bool:
     return _goes_by(dialect.plugins, dialect.temp, plugin)
 
 
+def is_codexs(plugin: str | None) -> bool:
+    """Whether the Codex companion is among them that ``kin_of`` names: asked everywhere, and the others need not be."""
+    return _is_plugin(codex.CODEX, plugin)
+
+
 @cache
 def kin_of(plugin: str | None) -> frozenset[str]:
     """The companions whose plugin goes by this name; ``None``: those that a directory alone may be of."""

@@ -9,7 +9,7 @@ from stateheal.diagnosis.job import Job, Record
 from stateheal.diagnosis.repairs import is_inside_jobs, is_own_log
 from stateheal.diagnosis.rule import Diagnosed, Rule, file_finding, job_finding
 from stateheal.diagnosis.view import View
-from stateheal.dialects.table import is_temp_root, kin_of
+from stateheal.dialects.table import is_codexs, is_temp_root
 from stateheal.formats.times import HOUR, MINUTE, describe_age
 from stateheal.model.dialect import CODEX
 from stateheal.model.disk import GATE_TITLE, INDEX, JOBS
@@ -122,7 +122,7 @@ def _migration(view: View) -> str:
 def find_foreign_plugin(view: View) -> Iterator[Diagnosed]:
     """Codex jobs in the data directory of another plugin: the last plugin to export CLAUDE_PLUGIN_DATA won."""
     place, name = view.evidence.place, CODEX.drives.name
-    if CODEX.name in kin_of(place.plugin) or view.dialect.titled_codex:
+    if is_codexs(place.plugin) or view.dialect.titled_codex:
         return
     theirs = [job for job in view.jobs if any(str(side.get("title")).startswith(f"{name} ") for side in job.sides)]
     if theirs:
