@@ -206,12 +206,14 @@ class Replacement(Swap):
             raise by_two
         if not has_second and fd is not None:
             self._rescue(fd)
-        else:
+        elif closed.REQUIRED:
             try:
                 closed.move(self.folder, self._second, self.target.name, (self.target.name, self._made))
             except Conflict as error:
                 raise by_two from error
             closed.keep_read_only(self.folder, self.target.name, self.target.stat.mode)
+        else:
+            self.folder.replace(self._second, self.target.name)
         self.landed = False
 
     def _is_untouched(self) -> bool:
