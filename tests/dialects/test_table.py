@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from stateheal.dialects import names
-from stateheal.dialects.table import DIALECTS, Sight, recognise
+from stateheal.dialects.table import DIALECTS, Sight, is_codexs, kin_of, recognise
 from stateheal.model.dialect import Dialect
 from tests.support import PROJECT
 
@@ -208,3 +208,19 @@ def test_a_tree_is_told_by_what_it_shows_then_by_its_plugin(seen: Sight, name: s
 )
 def test_what_nobody_is_known_to_write_is_nobodys(seen: Sight) -> None:
     assert recognise(seen) is None
+
+
+@pytest.mark.parametrize(
+    ("plugin", "codexs"),
+    [
+        (None, True),
+        ("codex-openai-codex", True),
+        ("codex-companion", True),
+        ("Codex", True),
+        ("gemini-companion", False),
+        ("grok-cc-runs", False),
+        ("somebody", False),
+    ],
+)
+def test_a_plugin_of_codexs_is_told_without_the_others(plugin: str | None, codexs: bool) -> None:
+    assert is_codexs(plugin) is codexs is ("codex" in kin_of(plugin))

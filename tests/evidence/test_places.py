@@ -9,7 +9,7 @@ import pytest
 
 from stateheal.engine.api import audit
 from stateheal.engine.doctor import examine
-from stateheal.evidence.discover import discover
+from stateheal.evidence.discover import discover, discover_in
 from stateheal.evidence.hashes import hashes_of, slug, workspace_hash
 from stateheal.evidence.roots import default_roots, looked_at, user
 from stateheal.hook.places import roots as roots_of_the_hook
@@ -73,6 +73,14 @@ def test_what_is_looked_at_is_told_and_what_of_it_is_there(isolated: Path) -> No
     there = {str(each.path): each.there for each in looked_at()}
     assert there[str(isolated / "home/.claude/plugins/data")] is False
     assert there[str(isolated / "tmp/codex-companion")] is True
+
+
+def test_of_several_directories_the_same_is_found_and_nothing_told_of_where_there_was_none(isolated: Path) -> None:
+    state_in(isolated / "tmp/codex-companion")
+    state_in(isolated / "tmp/codex-companion", "odd-01234567")
+    one = discover(None, PROJECT)
+    assert len(one.places) == 1 and one.looked
+    assert discover_in(None, [PROJECT, PROJECT]) == one._replace(looked=())
 
 
 def test_what_is_of_no_known_shape_is_named(isolated: Path) -> None:
