@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -230,7 +231,8 @@ def stats_in(root: Path) -> dict[str, tuple[int, int, int]]:
 
 
 def world(processes: FakeProcesses | None = None, **more: Any) -> World:
-    return World(processes=processes or FakeProcesses(), **more)
+    """A made-up process table, and waits of a fiftieth: nobody else writes here but what a test itself lets write."""
+    return World(**{"processes": processes or FakeProcesses(), "sleep": lambda each: time.sleep(each / 50), **more})
 
 
 def journal_in(path: Path) -> Journal:

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from stateheal.cli import run
+from stateheal.engine import sequence
 from tests.support import Tree, files_in, job
 
 FAR = 400_000_000_000
@@ -24,8 +25,9 @@ def keeps_it(directory: str | Path) -> bool:
 
 
 @pytest.fixture
-def far_root(tmp_path: Path) -> Iterator[Path]:
+def far_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A directory whose file system keeps such a time: ext4 has none beyond 2446."""
+    monkeypatch.setattr(sequence, "ON_ITS_WAY", 0.01)  # such a file counts as just written; nobody writes it here
     for place in (tmp_path, Path("/dev/shm")):
         if place.is_dir() and os.access(place, os.W_OK) and keeps_it(place):
             with TemporaryDirectory(dir=place) as folder:
