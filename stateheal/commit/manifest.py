@@ -10,11 +10,12 @@ import os
 import re
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from stateheal.commit.attributes import read_attributes
 from stateheal.digests import sha256
-from stateheal.fs.directory import TEMP_PREFIX
+from stateheal.fs.directory import TEMP_PREFIX, WrongKind, open_directory
 from stateheal.model.disk import JOBS, FileStat
 from stateheal.patterns import pattern
 from stateheal.values import NamedTuple
@@ -115,17 +116,19 @@ def folders_of(workspace: Path) -> dict[str, dict[str, Any]]:
     ``OSError``."""
     found: dict[str, dict[str, Any]] = {}
     for name in ("", JOBS) if os.name == "posix" else ():
-        try:
-            fd = os.open(workspace / name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        try:
-            info, kept = os.fstat(fd), _in_base64(read_attributes(fd))
-        finally:
-            os.close(fd)
-        folder = Folder(info.st_mode & _OF_FOLDERS, info.st_uid, info.st_gid, kept)
-        found[name] = {key: value for key, value in folder._asdict().items() if value is not None}
+        with suppress(FileNotFoundError, WrongKind):
+            info, kept = (workspace / name).lstat(), _in_base64(_attributes_at(workspace / name))
+            folder = Folder(info.st_mode & _OF_FOLDERS, info.st_uid, info.st_gid, kept)
+            found[name] = {key: value for key, value in folder._asdict().items() if value is not None}
     return found
+
+
+def _attributes_at(path: Path) -> dict[str, bytes]:
+    try:
+        with open_directory(path) as folder:
+            return {} if folder.fd is None else read_attributes(folder.fd)
+    except PermissionError:  # whoever may not open it cannot be told of any
+        return {}
 
 
 def folder_in(manifest: Mapping[str, Any], name: str) -> Folder | None:

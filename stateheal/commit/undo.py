@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -205,15 +205,9 @@ def _give_back(workspace: Path, made: Sequence[Path], archives: Sequence[Archive
             continue
         try:
             os.chown(path, folder.uid, folder.gid, follow_symlinks=False)
-            _give_attributes(path, attributes_of(folder))
+            with open_directory(path) as opened:
+                if opened.fd is not None:
+                    give_attributes(opened.fd, attributes_of(folder), str(path))
             os.chmod(path, folder.mode | besides)
         except (OSError, OverflowError) as error:
             raise Refused(f"owner, mode or attributes of {path} cannot be put back: {error}") from error
-
-
-def _give_attributes(path: Path, attributes: Mapping[str, bytes]) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    try:
-        give_attributes(fd, attributes, str(path))
-    finally:
-        os.close(fd)

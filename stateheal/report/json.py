@@ -20,8 +20,8 @@ def pieces(whole: dict[str, Any], ndjson: bool, *each: str) -> Iterator[str]:
     if ndjson:
         for key in each:
             yield from (json.dumps(member) + "\n" for member in whole.get(key, ()))
-        rest = {key: list(value) if key == "findings" else value for key, value in whole.items() if key not in each}
-        yield json.dumps({key: rest.get(key, []) for key in whole}) + "\n"
+        left = ((key, [] if key in each else value) for key, value in whole.items())
+        yield json.dumps({key: list(value) if key == "findings" else value for key, value in left}) + "\n"
         return
     between = "{\n"
     for key, value in whole.items():
