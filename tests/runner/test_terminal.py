@@ -255,3 +255,47 @@ def test_a_terminal_that_goes_away_while_the_job_is_stopped(
         assert time.monotonic() < deadline, "it is still there"
         time.sleep(0.05)
     assert jobs(tmp_path)[0]["errorMessage"] == "Terminated by SIGHUP"
+
+
+SLOW = """
+import sys, time
+from stateheal.cli import run
+from stateheal.runner.process import supervisor
+def slow(real):
+    def after(*arguments):
+        found = real(*arguments)
+        time.sleep(0.5)
+        return found
+    return after
+if sys.argv[1] == "giving":
+    supervisor.watch_over = slow(supervisor.watch_over)
+else:
+    supervisor.Supervisor._take_back = slow(supervisor.Supervisor._take_back)
+sys.exit(run(["run", "--no-record", "--", *sys.argv[2:]]))
+"""
+"""A runner that is held up on a busy machine: before it gives its command the terminal, or after it took that back."""
+
+
+def test_a_command_that_reads_before_it_has_the_terminal_is_not_stopped(terminal: Terminal, tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(SLOW)
+    terminal.type(f"{sys.executable} slow.py giving sh -c 'read line; echo got $line'; echo it is over\n")
+    terminal.expect("over\r\n")
+    time.sleep(1.5)
+    terminal.type("on it goes\n")
+    assert "Stopped" not in terminal.expect("got on it goes")
+
+
+def test_control_z_pressed_twice_stops_once(terminal: Terminal, tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(SLOW)
+    terminal.type(f"{sys.executable} slow.py taking sh -c 'echo here; read line; echo got $line'\n")
+    terminal.expect("here\r\n")
+    terminal.type("\x1a")
+    time.sleep(0.25)
+    terminal.type("\x1a")
+    terminal.expect("Stopped")
+    terminal.expect("ready> ")
+    terminal.type("fg\n")
+    terminal.expect("slow.py")
+    time.sleep(1.0)
+    terminal.type("on it goes\n")
+    assert "Stopped" not in terminal.expect("got on it goes")

@@ -169,9 +169,12 @@ class Supervisor:
 
     def _on_stop(self, command: Command, signum: int) -> None:
         """The command was stopped: it wants the terminal, or the user wants their shell."""
-        if signum in (signal.SIGTTIN, signal.SIGTTOU) and not self._given and self._at_front():
+        wants_terminal = signum in (signal.SIGTTIN, signal.SIGTTOU)
+        if wants_terminal and not self._given and self._at_front():
             self._give(command)
             command.signal(signal.SIGCONT)
+        elif wants_terminal and self._given and foreground(0) == command.pid:
+            command.signal(signal.SIGCONT)  # it was quicker than we were in giving it
         elif self._clock.kill_at is None:
             self._suspend(command)
 
@@ -181,6 +184,7 @@ class Supervisor:
         self._plumbing.keys(False)
         self._take_back()
         self._lead.stop(sentinel_stopped, self.asked_to_end)
+        self._pending = [signum for signum in self._pending if signum != signal.SIGTSTP]  # as SIGCONT does to stops
         self._go_on(command, given)
 
     def _go_on(self, command: Command, given: bool) -> None:
