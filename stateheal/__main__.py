@@ -6,9 +6,7 @@ import gc
 import os
 import sys
 
-gc.set_threshold(
-    10_000, 10, 10
-)  # a workspace's values go all together; with ten times as many, 300 MB would wait to go
+gc.set_threshold(10_000, 10, 10)  # a workspace's values need no collector; what else goes in cycles is little
 
 
 def main() -> None:

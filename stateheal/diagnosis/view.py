@@ -52,6 +52,8 @@ class View:
     touched: frozenset[str] | None = None
     """Only these jobs are to be seen, since nothing has changed about the others; ``None`` for all."""
     known: Known = field(default_factory=Known)
+    origin: View | None = None
+    """The workspace before any repair; ``None`` where this is it: what holds itself stays until the collector comes."""
 
     def after(self, changes: Sequence[Change]) -> View:
         """The workspace as these changes would leave it. Jobs that they leave alone stay the very same."""
@@ -69,8 +71,9 @@ class View:
 
     def _with(self, draft: Draft, touched: frozenset[str] | None, kept: Iterable[str]) -> View:
         """The view of another draft, with what was worked out of this one and holds for that."""
-        heir = View(self.evidence, draft, self.settings, self.validate, self.spared, self.clean, touched, self.known)
-        heir.__dict__.update({key: self.__dict__[key] for key in ("as_read", *kept) if key in self.__dict__})
+        fixed = (self.evidence, draft, self.settings, self.validate, self.spared, self.clean)
+        heir = View(*fixed, touched, self.known, self.as_read)
+        heir.__dict__.update({key: self.__dict__[key] for key in kept if key in self.__dict__})
         return heir
 
     @cached_property
@@ -122,10 +125,10 @@ class View:
             return self.every_job
         return tuple(job for job in self.every_job if self.wants(job.id))
 
-    @cached_property
+    @property
     def as_read(self) -> View:
         """The workspace before any repair: a time that a repair has written is no sign of life."""
-        return replace(self, draft=first_draft(self.evidence), spared=frozenset(), touched=None)
+        return self if self.origin is None else self.origin
 
     @cached_property
     def entries_to_check(self) -> list[tuple[int, Json]]:
@@ -276,10 +279,9 @@ def _is_alike(owner: Owner, other: Owner) -> bool:
 
 def first_view(evidence: Evidence, settings: Settings, validate: Validate, spared: frozenset[str]) -> View:
     """The workspace as it was read, without the jobs of which there is nothing to find."""
-    view = View(evidence, first_draft(evidence), settings, validate, spared, evidence.clean)
-    if not spared:
-        view.__dict__["as_read"] = view
-    return view
+    draft, known = first_draft(evidence), Known()
+    whole = View(evidence, draft, settings, validate, frozenset(), evidence.clean, known=known)
+    return replace(whole, spared=spared, origin=whole) if spared else whole
 
 
 def first_draft(evidence: Evidence) -> Draft:

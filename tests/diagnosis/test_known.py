@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from hypothesis import given
 
 from stateheal.diagnosis import plan as planning
 from stateheal.diagnosis.change import apply
-from stateheal.diagnosis.job import Known
+from stateheal.diagnosis.job import Job, Known
 from stateheal.diagnosis.plan import make_plan
 from stateheal.diagnosis.view import View
 from stateheal.evidence.discover import discover
@@ -30,12 +31,12 @@ from tests.support import FIELD_DATA, Tree, done, job, lay_out, settle, write_js
 
 def at_everything(view: View, after: View) -> View:
     """A further pass that looks at all jobs and remembers nothing."""
-    return replace(after, touched=None, known=Known())
+    return replace(after, touched=None, known=Known(), origin=view.as_read)
 
 
 def from_scratch(view: View, changes: Sequence[Change]) -> View:
     """What a repair leaves, with nothing taken over from before it."""
-    return replace(view, draft=apply(view.draft, changes), known=Known())
+    return replace(view, draft=apply(view.draft, changes), known=Known(), origin=view.as_read)
 
 
 def compare(evidence: Evidence) -> None:
@@ -56,6 +57,19 @@ def test_on_large_trees_and_on_what_the_plugin_wrote(tmp_path: Path) -> None:
     make_tree(tmp_path, workspaces=20, jobs=20)
     for place in (*discover([tmp_path / "config"]).places, *discover([FIELD_DATA]).places):
         compare(evidence_of(place))
+
+
+def test_values_go_without_the_collector(tmp_path: Path) -> None:
+    """Nothing that a plan was made from holds itself: else each workspace's bytes would stay for a while."""
+    make_tree(tmp_path, workspaces=5, jobs=50)
+    gc.collect()
+    gc.disable()
+    try:
+        for place in discover([tmp_path / "config"]).places:
+            assert make_plan(evidence_of(place), Settings(), violations).findings
+        assert not [each for each in gc.get_objects() if isinstance(each, (View, Job))]
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("pair", [pair for pair in PAIRS if possible(*pair)], ids=" + ".join)
