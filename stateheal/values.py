@@ -1,4 +1,5 @@
-"""``NamedTuple``, ``dataclass``, ``field``, ``replace``: the standard library's as far as used here, but cheap.
+"""``NamedTuple``, ``dataclass``, ``field``, ``replace``, ``cached_property``: the standard library's as far as used
+here, but cheap.
 
 Every command pays for the classes that it imports. ``typing`` compiles a function for each named tuple (0.1 ms),
 ``dataclasses`` five or six for each class (0.5 ms), and brings ``inspect`` with it. Here a class costs a tenth of that;
@@ -220,10 +221,28 @@ def _with(value: Any, /, **changes: Any) -> Any:
     return type(value)(**{**kept, **changes})
 
 
+class _CachedProperty:
+    """As ``functools.cached_property``, without the lock that it takes before Python 3.12: no value is shared."""
+
+    def __init__(self, find: Callable[[Any], Any]) -> None:
+        self.find = find
+        self.__doc__ = find.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, value: Any, owner: type | None = None) -> Any:
+        if value is None:
+            return self
+        found = value.__dict__[self.name] = self.find(value)
+        return found
+
+
 if TYPE_CHECKING:
     from dataclasses import dataclass as dataclass
     from dataclasses import field as field
     from dataclasses import replace as replace
+    from functools import cached_property as cached_property
     from typing import NamedTuple as NamedTuple
 else:
-    NamedTuple, dataclass, field, replace = _Tuple, _dataclass, _Field, _with
+    NamedTuple, dataclass, field, replace, cached_property = _Tuple, _dataclass, _Field, _with, _CachedProperty

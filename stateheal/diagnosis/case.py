@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from itertools import pairwise
 
 from stateheal.formats.times import DAY, MINUTE
@@ -16,7 +15,7 @@ from stateheal.model.look import Look
 from stateheal.model.records import pid_of
 from stateheal.model.request import Settings
 from stateheal.model.traits import Argv
-from stateheal.values import dataclass
+from stateheal.values import cached_property, dataclass
 
 _JOB_COMMANDS = frozenset({"task", "review", "adversarial-review"})
 _MAYBE_COMMANDS = _JOB_COMMANDS | {"run", "rescue", "delegate", "critique", "--worker"}

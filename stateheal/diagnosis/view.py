@@ -7,7 +7,6 @@ rule decides on the work of the rules before it, and two findings on one job mak
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cached_property
 
 from stateheal.diagnosis.case import Case
 from stateheal.diagnosis.change import apply
@@ -28,7 +27,7 @@ from stateheal.model.plan import Change, Draft
 from stateheal.model.records import is_active, own_times, pid_of, time_of
 from stateheal.model.request import Settings
 from stateheal.text import printable
-from stateheal.values import dataclass, field, replace
+from stateheal.values import cached_property, dataclass, field, replace
 
 Validate = Callable[[str, Json], tuple[Violation, ...]]
 """Schema name and value to violations: the validator comes in as a parameter."""

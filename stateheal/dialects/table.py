@@ -117,16 +117,18 @@ def _marks(dialect: Dialect, sight: Sight) -> Iterator[str]:
     marks, index = dialect.marks, sight.index if isinstance(sight.index, dict) else {}
     beside = sight.names if marks.names and _is_plugin(dialect, sight.plugin) else frozenset[str]()
     for pattern, names in ((marks.names, beside), (marks.job_names, sight.job_names)):
-        if pattern and names:
-            yield from (f"{name} stands in it" for name in sorted(filter(_compiled(pattern).fullmatch, names)))
-    yield from (f"its index has the key {key!r}" for key in marks.top if key in index or key in sight.torn)
+        for name in sorted(filter(_compiled(pattern).fullmatch, names)) if pattern and names else ():
+            yield f"{name} stands in it"
+    for key in marks.top:
+        if key in index or key in sight.torn:
+            yield f"its index has the key {key!r}"
     if marks.owner and (index.get("owner") == marks.owner or marks.owner in sight.torn):
         yield f"its index names {marks.owner} as its owner"
-    fields = (field for field in marks.fields if field in sight.fields or field in sight.torn)
-    yield from (f"its jobs have the field {field!r}" for field in fields)
-    if marks.ids:
-        matches = _compiled(marks.ids).fullmatch
-        yield from (f"its jobs have ids such as {ident}" for ident in sight.ids if matches(ident))
+    for field in marks.fields:
+        if field in sight.fields or field in sight.torn:
+            yield f"its jobs have the field {field!r}"
+    for ident in filter(_compiled(marks.ids).fullmatch, sight.ids) if marks.ids else ():
+        yield f"its jobs have ids such as {ident}"
 
 
 def _fits(dialect: Dialect, sight: Sight) -> bool:

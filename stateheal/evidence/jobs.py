@@ -29,7 +29,7 @@ def read_twice(directory: Directory, name: str, shown: str) -> Snapshot | Unread
     """A file that does not parse is read once more: it may just have been written."""
     found = read_snapshot(directory, name, shown)
     if isinstance(found, Snapshot) and isinstance(found.document, ParseFailure):
-        return read_snapshot(directory, name, shown)
+        return read_snapshot(directory, name, shown, found)
     return found
 
 

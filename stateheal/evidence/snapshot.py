@@ -21,8 +21,13 @@ _TURN_WORDS = ("] Turn started", "] Turn completed")
 _RETRIES = 3
 
 
-def read_snapshot(directory: Directory, name: str, shown: str) -> Snapshot | Unreadable | None:
-    """Read and parse ``name``; ``None`` where there is no such file. ``shown`` is its name in reports."""
+def read_snapshot(
+    directory: Directory, name: str, shown: str, before: Snapshot | None = None
+) -> Snapshot | Unreadable | None:
+    """Read and parse ``name``; ``None`` where there is no such file. ``shown`` is its name in reports.
+
+    ``before``: what an earlier look saw; the same bytes say the same.
+    """
     for _ in range(_RETRIES):
         try:
             data, info, settled = _read(directory, name)
@@ -32,7 +37,8 @@ def read_snapshot(directory: Directory, name: str, shown: str) -> Snapshot | Unr
             return Unreadable(shown, why_unreadable(error))
         if settled:
             break  # else it was written while we read: look again
-    return Snapshot(shown, data, info, parse(data))
+    known = before.document if before is not None and before.data == data else None
+    return Snapshot(shown, data, info, known or parse(data))
 
 
 def _read(directory: Directory, name: str) -> tuple[bytes, FileStat, bool]:

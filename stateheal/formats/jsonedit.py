@@ -12,12 +12,11 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
 from itertools import pairwise
 
 from stateheal.formats.jsontext import Document, Json, as_bytes, as_node_decodes, one_line, plain_text, same, stringify
 from stateheal.patterns import pattern
-from stateheal.values import NamedTuple
+from stateheal.values import NamedTuple, cached_property
 
 _STRING = pattern(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _GAP = pattern(r"[ \t\n\r]*[,:]?[ \t\n\r]*")

@@ -6,12 +6,11 @@ Field guide sections 1 and 2. A time is a float: seconds since the epoch.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 from pathlib import Path
 
 from stateheal.formats.jsontext import Document, Json, ParseFailure
 from stateheal.patterns import pattern
-from stateheal.values import NamedTuple, dataclass
+from stateheal.values import NamedTuple, cached_property, dataclass
 
 _HASH = pattern(r"(?s)(?:.*-)?([0-9a-f]{16}|[0-9a-f]{12})")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import Enum
-from functools import cached_property
 
 from stateheal.model.dialect import CODEX, Dialect
 from stateheal.model.disk import LogFacts, Name, Place, Snapshot, Unreadable
@@ -14,7 +13,7 @@ from stateheal.model.look import Look
 from stateheal.model.recognition import TAKEN_FOR_GRANTED, Recognition
 from stateheal.model.traits import Lock
 from stateheal.model.turns import Recovery, TurnFacts
-from stateheal.values import NamedTuple, dataclass, field
+from stateheal.values import NamedTuple, cached_property, dataclass, field
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

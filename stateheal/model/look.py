@@ -5,9 +5,7 @@ Field guide section 4, "Signs of life that no pid shows".
 
 from __future__ import annotations
 
-from functools import cached_property
-
-from stateheal.values import NamedTuple, dataclass
+from stateheal.values import NamedTuple, cached_property, dataclass
 
 
 class Seen(NamedTuple):
