@@ -94,6 +94,15 @@ if os.environ["TEST_TASK"] == "killed":
     os.kill(os.getpid(), signal.SIGKILL)
 """
 """Stands in for node and the plugin: records a job, and ends as it is told."""
+PROGRAM = """
+import os
+from pathlib import Path
+from stateheal.__main__ import main
+from stateheal.evidence import roots
+roots.SYSTEM_TEMP = Path(os.environ["RUNNER_TEMP"]) / "tmp"
+main()
+"""
+"""stateheal, as on a machine whose /tmp holds nothing of other companions' tests."""
 
 
 @dataclass
@@ -130,7 +139,8 @@ class Runner:
         for name in ("pipx", "npm", "codex"):
             self.stand_in(name, f'echo {name} "$@"; [ {name} != codex ] || cat')
         self.stand_in("node", f'exec {sys.executable} {self.path}/companion.py "$@"')
-        (self.path / "bin" / "stateheal").symlink_to(PROGRAMS / "stateheal")
+        self.stand_in("stateheal", f'exec {sys.executable} {self.path}/program.py "$@"')
+        (self.path / "program.py").write_text(PROGRAM)
         work = str((self.path / "work").resolve())
         self.values |= {"TEST_TASK": task, "TEST_WORKSPACE": f"{slug(work)}-{workspace_hash(work)}"}
 
