@@ -5,8 +5,6 @@ work as a job that is closed at every end. Names are imported when they are firs
 runs before every command of the user's, and a runner should not wait for what only an audit needs.
 """
 
-from __future__ import annotations
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from stateheal.engine.api import audit, heal, recover, settings_of

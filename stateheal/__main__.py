@@ -1,7 +1,5 @@
 """``stateheal`` and ``python -m stateheal``."""
 
-from __future__ import annotations
-
 import gc
 import os
 import sys
@@ -20,6 +18,9 @@ def main() -> None:
         hook(sys.argv[2:])
         os._exit(0)  # whatever has happened; and at once, without taking the interpreter down in good order
     try:
+        from stateheal.imports import find_own_modules
+
+        find_own_modules()
         from stateheal.cli import run
 
         gc.freeze()

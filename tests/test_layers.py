@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "stateheal"
 FLOORS = (
-    {"digests", "patterns", "values"},
+    {"digests", "imports", "patterns", "values"},
     {"errors", "version", "text"},
     {"formats"},
     {"model"},
