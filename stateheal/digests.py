@@ -1,7 +1,5 @@
 """sha256, for few bytes without OpenSSL: ``hashlib`` loads it, which takes as long as a megabyte does without it."""
 
-from __future__ import annotations
-
 import sys
 
 TYPE_CHECKING = False
@@ -20,7 +18,7 @@ def sha256(data: bytes) -> str:
     return digest.hexdigest()
 
 
-def new_sha256(size: int) -> hashlib._Hash:
+def new_sha256(size: int) -> "hashlib._Hash":
     """What ``hashlib.sha256()`` gives, for about so many bytes."""
     if size < _PAYS and "hashlib" not in sys.modules:
         try:

@@ -4,8 +4,6 @@ The short path of the pre-launch hook (``hook``): what is plainly in order here 
 in, which tests check over every case of damage and over made-up ones. When in doubt it is not, and the engine looks.
 """
 
-from __future__ import annotations
-
 import os
 
 from stateheal.hook.places import hashes, names_in, roots
@@ -42,7 +40,9 @@ _FINISHED = ("completed", "failed", "cancelled")
 _ACTIVE = ("queued", "running")
 _STILL_WARM = 1800.0
 """Seconds since its log moved in which a dead worker's turn may still run."""
-_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
+_DIGITS = bytes.maketrans(b"123456789", b"000000000")
+_PLAIN = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
+_FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 class NotPlain(Exception):
@@ -52,7 +52,7 @@ class NotPlain(Exception):
 # --- the workspaces ------------------------------------------------------------------------------------------------
 
 
-def in_order(cwd: str, environ: Environ) -> bool:
+def in_order(cwd: str, environ: "Environ") -> bool:
     """Whether every workspace of a directory is plainly in order. Never raises."""
     try:
         wanted = hashes(cwd, environ)
@@ -82,7 +82,8 @@ def check_workspace(path: str) -> None:
     jobs = os.path.join(path, "jobs")
     if "jobs" in names and os.stat(jobs, follow_symlinks=False).st_mode & 0o170000 != 0o040000:
         raise NotPlain
-    files = set(os.listdir(jobs)) if "jobs" in names else set()
+    files = _files_in(jobs) if "jobs" in names else set()
+    jobs = os.path.join(jobs, "")
     entries = _entries(_read(os.path.join(path, "state.json"))) if "state.json" in names else []
     ids = set()
     for entry in entries:
@@ -90,12 +91,10 @@ def check_workspace(path: str) -> None:
         if ident in ids or ident + ".json" not in files:
             raise NotPlain
         ids.add(ident)
-        _check_pair(entry, _read(os.path.join(jobs, ident + ".json")), jobs)
+        _check_pair(entry, _read(f"{jobs}{ident}.json"), jobs)
     for name in files:
         stem, _, suffix = name.rpartition(".")
         if stem not in ids or suffix not in ("json", "log"):
-            raise NotPlain
-        if suffix == "log" and not _is_regular(os.stat(os.path.join(jobs, name), follow_symlinks=False)):
             raise NotPlain
     if "broker.json" in names:
         _check_broker(_read(os.path.join(path, "broker.json")))
@@ -103,19 +102,24 @@ def check_workspace(path: str) -> None:
             _check_turn(entry, jobs)
 
 
-def _is_regular(info: os.stat_result) -> bool:
-    return info.st_mode & 0o170000 == 0o100000
+def _files_in(jobs: str) -> set[str]:
+    """The names in a directory in which there are regular files only."""
+    with os.scandir(jobs) as found:
+        entries = list(found)
+    if not all(entry.is_file(follow_symlinks=False) for entry in entries):
+        raise NotPlain
+    return {entry.name for entry in entries}
 
 
 def _read(path: str) -> dict[str, object]:
-    fd = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    fd = os.open(path, _FLAGS)
     try:
         info = os.fstat(fd)
-        if not _is_regular(info) or info.st_size > _LONGEST_FILE:
+        if info.st_mode & 0o170000 != 0o100000 or info.st_size > _LONGEST_FILE:
             raise NotPlain
-        data = b""
-        while chunk := os.read(fd, info.st_size + 1):
-            data += chunk
+        data = os.read(fd, info.st_size + 1)
+        if len(data) != info.st_size:
+            raise NotPlain  # it is being written
     finally:
         os.close(fd)
     value = parse(data)
@@ -138,7 +142,7 @@ def _entries(index: dict[str, object]) -> list[dict[str, object]]:
 def _check_entry(entry: dict[str, object], jobs: str) -> str:
     """An index entry's own shape. Returns its id."""
     _check_shape(entry, jobs)
-    if not _is_time(entry.get("updatedAt")) or "result" in entry or "rendered" in entry:
+    if "updatedAt" not in entry or "result" in entry or "rendered" in entry:
         raise NotPlain
     return str(entry["id"])
 
@@ -148,29 +152,34 @@ def _check_shape(record: dict[str, object], jobs: str) -> None:
         if key in _TEXTS:
             fine = value is None or isinstance(value, str)
         elif key in _TIMES:
-            fine = (value is None and key not in ("createdAt", "updatedAt")) or _is_time(value)
+            fine = _is_time(value) or (value is None and key not in ("createdAt", "updatedAt"))
         else:
             fine = key in _OTHERS
         if not fine:
             raise NotPlain
     ident, log = record["id"], record.get("logFile")
-    if not isinstance(ident, str) or not 0 < len(ident) <= 120 or not _PLAIN.issuperset(ident):
+    if (
+        not isinstance(ident, str)
+        or not 0 < len(ident) <= 120
+        or ident.encode(errors="replace").translate(None, _PLAIN)
+    ):
         raise NotPlain
-    if not isinstance(record.get("write", False), bool) or not _is_time(record.get("createdAt")):
+    if not isinstance(record.get("write", False), bool) or "createdAt" not in record:
         raise NotPlain
     if not isinstance(record.get("request", {}), dict) or not isinstance(record.get("owner", {}), dict):
         raise NotPlain
-    if log is not None and log != os.path.join(jobs, ident + ".log"):
+    if log is not None and log != f"{jobs}{ident}.log":
         raise NotPlain
 
 
 def _check_pair(entry: dict[str, object], record: dict[str, object], jobs: str) -> None:
     """Both sides say the same: an end; or active, and the recorded pid is a worker with this job id."""
     _check_shape(record, jobs)
-    if any(entry.get(key) != record.get(key) for key in _SAME):
+    if [entry.get(key) for key in _SAME] != [record.get(key) for key in _SAME]:
         raise NotPlain
-    if any(record.get(key) is not None and entry.get(key) is None for key in _IDENTITY):
-        raise NotPlain
+    for key in _IDENTITY:
+        if entry.get(key) is None and record.get(key) is not None:
+            raise NotPlain
     status, pid = entry["status"], entry.get("pid")
     if status in _FINISHED:
         if pid is not None or (status == "completed" and entry.get("errorMessage")):
@@ -193,7 +202,7 @@ def _check_turn(entry: dict[str, object], jobs: str) -> None:
     """The turn of a job whose worker has died may still run in the broker: who resumes it must be told."""
     if entry.get("phase") in ("orphaned", "terminated") and entry.get("threadId"):
         try:
-            moved = os.stat(os.path.join(jobs, f"{entry['id']}.log"), follow_symlinks=False).st_mtime
+            moved = os.stat(f"{jobs}{entry['id']}.log", follow_symlinks=False).st_mtime
         except FileNotFoundError:
             return
         if __import__("time").time() - moved < _STILL_WARM:
@@ -220,11 +229,7 @@ def _command_line(pid: object) -> list[bytes]:
 
 def _is_time(value: object) -> bool:
     """The plugin's own spelling of a time, and nothing else."""
-    if not isinstance(value, str) or len(value) != 24 or not value.isascii():
-        return False
-    digits = value[0:4] + value[5:7] + value[8:10] + value[11:13] + value[14:16] + value[17:19] + value[20:23]
-    marks = value[4] + value[7] + value[10] + value[13] + value[16] + value[19] + value[23]
-    return marks == "--T::.Z" and digits.isdigit()
+    return isinstance(value, str) and value.encode(errors="replace").translate(_DIGITS) == b"0000-00-00T00:00:00.000Z"
 
 
 # --- JSON ----------------------------------------------------------------------------------------------------------
@@ -243,7 +248,7 @@ def parse(data: bytes) -> object:
     return value
 
 
-def _scanner() -> Any:
+def _scanner() -> "Any":
     """The C scanner behind ``json``, without the package around it (which costs as much as the whole short path)."""
     try:
         return __import__("_json").make_scanner(_Context)

@@ -5,8 +5,6 @@ its imports take seconds, a second of the clock would mean that no launch is eve
 after its handler's ``timeout`` (field guide section 9); a little before that it lets go whatever it has come to.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 import time
@@ -25,7 +23,7 @@ _TICK = 0.25
 _ENGINE = "stateheal.hook.heal"
 
 
-def set_deadline(environ: Environ) -> list[bool]:
+def set_deadline(environ: "Environ") -> list[bool]:
     """From the deadline on the list is true; where nothing of the engine has begun, the process ends at once."""
     late: list[bool] = []
     began, timeout = time.monotonic(), _timeout(environ)
@@ -50,14 +48,14 @@ def set_deadline(environ: Environ) -> list[bool]:
     return late
 
 
-def _ring_again_and_again(ring: Callable[[], None]) -> None:
+def _ring_again_and_again(ring: "Callable[[], None]") -> None:
     """Windows has no alarm: a thread rings, and the process ends with whatever it is in the middle of."""
     while True:
         time.sleep(_TICK)
         ring()
 
 
-def _timeout(environ: Environ) -> float:
+def _timeout(environ: "Environ") -> float:
     """Seconds of the clock after which nobody would hear it any more."""
     try:
         given = float(environ.get(TIMEOUT, ""))

@@ -1,16 +1,20 @@
-"""Whether a shell command calls a companion so that its state is used (field guide section 9).
+"""Whether an event of the hook's, or the shell command in it, calls a companion so that its state is used (field guide
+section 9).
 
 No shell is parsed here: a command is taken apart where one simple command may end, and in what is left a companion's
 script (or a variable, alias or substitution that stands for one) is followed by one of its subcommands. What may be a
 call counts as one: the hook then looks for nothing, at worst. Imported only where a companion is named at all.
 """
 
-from __future__ import annotations
-
 import os
-from collections.abc import Mapping
 
-from stateheal.dialects.names import COMMANDS, NAMED
+from stateheal.dialects.names import COMMANDS, NAMED, SLASH, SLASH_COMMANDS, SLASH_PARTS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_TOOLS = ("Bash", "PowerShell")
 
 _READ = frozenset(("grep", "rg", "git", "cat", "vim", "vi", "less", "head", "tail", "sed", "ls", "echo", "cargo"))
 """Programs that a script's name may stand behind without being called."""
@@ -26,6 +30,34 @@ _BETWEEN = " \t\r\n;&|()<>"
 _CONTINUED = ("\\\r\n", "\\\n", "`\r\n", "`\n", "^\r\n", "^\n")
 _ENDS = str.maketrans(dict.fromkeys(";|&", "\n"))
 _BLANKS = str.maketrans({**dict.fromkeys("\"'`(),[]\t\r", " "), **dict.fromkeys("{}")})
+
+
+def concerned(event: dict[str, object]) -> list[str]:
+    """The directories whose workspaces are about to be used; none where the event has nothing to do with jobs."""
+    cwd = event.get("cwd")
+    if not isinstance(cwd, str) or (not cwd.startswith(("/", "\\")) and cwd[1:2] != ":") or "\0" in cwd:
+        return []
+    name, tool = event.get("hook_event_name"), event.get("tool_input")
+    if name == "SessionStart":
+        return [cwd]
+    if name == "PreToolUse" and event.get("tool_name") in _TOOLS and isinstance(tool, dict):
+        return _launched_in(cwd, tool.get("command"))
+    if name == "UserPromptExpansion":
+        return _expanded_in(cwd, event)
+    return []
+
+
+def _expanded_in(cwd: str, event: dict[str, object]) -> list[str]:
+    """``/codex:rescue``, ``/gemini:status`` …, and what expands to such a call by itself."""
+    name = event.get("command_name")
+    plugin, _, command = name.partition(":") if isinstance(name, str) else ("", "", "")
+    if plugin in SLASH or any(part in plugin for part in SLASH_PARTS):
+        return [cwd] if command in SLASH_COMMANDS or command in COMMANDS else []
+    return _launched_in(cwd, event.get("prompt"))
+
+
+def _launched_in(cwd: str, command: object) -> list[str]:
+    return [cwd, *directories(str(command), cwd)] if launches(command) else []
 
 
 def launches(command: object) -> bool:
@@ -67,7 +99,7 @@ def _gone_to(words: list[str]) -> list[str]:
     return found
 
 
-def _filled(text: str, known: Mapping[str, str]) -> str:
+def _filled(text: str, known: "Mapping[str, str]") -> str:
     """A path, or a value, whose variables are filled in, those that are known; what they hold is taken as it stands."""
     first, *rest = text.split("$")
     for piece in rest:

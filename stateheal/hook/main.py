@@ -6,13 +6,10 @@ given directory's workspaces. Whatever is not plainly in order (``hook.check``) 
 everywhere (``hook.heal``). Nothing here may raise, print a decision, or end with another status than 0.
 """
 
-from __future__ import annotations
-
 import gc
 import os
 import sys
 
-from stateheal.dialects.names import COMMANDS, NAMED, SLASH, SLASH_COMMANDS, SLASH_PARTS
 from stateheal.hook.deadline import set_deadline
 
 TYPE_CHECKING = False
@@ -20,9 +17,8 @@ if TYPE_CHECKING:
     from stateheal.hook.check import Environ
 
 _LONGEST_INPUT = 8 * 1024 * 1024
-_EVENTS = (b"sessionstart", b"userpromptexpansion", *(name.encode() for name in NAMED))
-"""What stands in every event that has to do with jobs."""
-_TOOLS = ("Bash", "PowerShell")
+EVENTS = (b"sessionstart", b"userpromptexpansion", b"companion", b"grok-bridge")
+"""What stands in every event that has to do with jobs; companions' names are those of ``dialects.names.NAMED``."""
 
 
 def main(arguments: list[str]) -> None:
@@ -30,11 +26,10 @@ def main(arguments: list[str]) -> None:
     verbose = "-v" in arguments or "--verbose" in arguments
     try:
         let_go = set_deadline(os.environ)
-        event = _read_event()
-        cwds = [] if event is None else concerned(event)
+        event, cwds = _read_event()
         if verbose and not cwds:
             os.write(2, b"stateheal: no hook event that has to do with jobs\n")
-        if event is None or not cwds:
+        if not cwds:
             return
         _stamp(os.environ)
         from stateheal.hook.check import in_order
@@ -63,7 +58,7 @@ def _note(error: BaseException, verbose: bool) -> None:
         pass  # not even that: the user's command matters more
 
 
-def _stamp(environ: Environ) -> None:
+def _stamp(environ: "Environ") -> None:
     """Note that the hook ran, as a file's age: all that 'stateheal hook status' knows of a hook with nothing to do."""
     path = stamp_path(environ)
     try:
@@ -75,7 +70,7 @@ def _stamp(environ: Environ) -> None:
             return
 
 
-def stamp_path(environ: Environ) -> str:
+def stamp_path(environ: "Environ") -> str:
     """Where that file is: in the journal directory, found without platformdirs, whose import costs more than this."""
     given, home = os.path.expanduser(environ.get("STATEHEAL_STATE_DIR", "")), environ.get("HOME", "")
     base = environ.get("XDG_STATE_HOME", "")
@@ -90,50 +85,26 @@ def stamp_path(environ: Environ) -> str:
 # --- the event -----------------------------------------------------------------------------------------------------
 
 
-def _read_event() -> dict[str, object] | None:
-    """The JSON object on stdin; ``None`` for anything else, and for more than a hook is ever given."""
+def _read_event() -> tuple[dict[str, object], list[str]]:
+    """The JSON object on stdin, and the directories whose workspaces are about to be used: none of them where the
+    event has nothing to do with jobs, for anything else than an event, and for more than a hook is ever given.
+    """
     data = b""
     while chunk := os.read(0, 1 << 16):
         data += chunk
         if len(data) > _LONGEST_INPUT:
-            return None
+            return {}, []
     lowered = data.lower()
-    if not any(word in lowered for word in _EVENTS):
-        return None  # an unrelated command: not worth a parser
+    if not any(word in lowered for word in EVENTS):
+        return {}, []  # an unrelated command: not worth a parser
+    from stateheal.imports import find_own_modules
+
+    find_own_modules()
     from stateheal.hook.check import NotPlain, parse
+    from stateheal.hook.launches import concerned
 
     try:
         event = parse(data)
     except (ValueError, NotPlain, RecursionError):
-        return None
-    return event if isinstance(event, dict) else None
-
-
-def concerned(event: dict[str, object]) -> list[str]:
-    """The directories whose workspaces are about to be used; none where the event has nothing to do with jobs."""
-    cwd = event.get("cwd")
-    if not isinstance(cwd, str) or (not cwd.startswith(("/", "\\")) and cwd[1:2] != ":") or "\0" in cwd:
-        return []
-    name, tool = event.get("hook_event_name"), event.get("tool_input")
-    if name == "SessionStart":
-        return [cwd]
-    if name == "PreToolUse" and event.get("tool_name") in _TOOLS and isinstance(tool, dict):
-        return _launched_in(cwd, tool.get("command"))
-    if name == "UserPromptExpansion":
-        return _expanded_in(cwd, event)
-    return []
-
-
-def _expanded_in(cwd: str, event: dict[str, object]) -> list[str]:
-    """``/codex:rescue``, ``/gemini:status`` …, and what expands to such a call by itself."""
-    name = event.get("command_name")
-    plugin, _, command = name.partition(":") if isinstance(name, str) else ("", "", "")
-    if plugin in SLASH or any(part in plugin for part in SLASH_PARTS):
-        return [cwd] if command in SLASH_COMMANDS or command in COMMANDS else []
-    return _launched_in(cwd, event.get("prompt"))
-
-
-def _launched_in(cwd: str, command: object) -> list[str]:
-    from stateheal.hook.launches import directories, launches  # an unrelated command does not pay for it
-
-    return [cwd, *directories(str(command), cwd)] if launches(command) else []
+        return {}, []
+    return (event, concerned(event)) if isinstance(event, dict) else ({}, [])

@@ -4,8 +4,6 @@ Roots and hashes are those of ``evidence.roots`` (field guide section 1), told a
 ``dataclasses``, which take longer to import than all of this takes to run; a test compares the two.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
     Environ = Mapping[str, str]
 
 
-def hashes(cwd: str, environ: Environ) -> set[str]:
+def hashes(cwd: str, environ: "Environ") -> set[str]:
     """As ``evidence.hashes.hashes_of``."""
     real = real_path(cwd)
     paths = {real, os.path.abspath(cwd)}
@@ -47,7 +45,7 @@ def _git_directories(path: str) -> list[str]:
         return [dot]
 
 
-def roots(environ: Environ) -> set[str]:
+def roots(environ: "Environ") -> set[str]:
     """Every root that ``evidence.roots.default_roots`` may look into: rather one too many than one too few."""
     data = [os.path.join(config_dir(environ), "plugins", "data")]
     if environ.get("CLAUDE_CODE_PLUGIN_CACHE_DIR"):
@@ -68,7 +66,7 @@ def _user() -> str:
     return str(os.getuid()) if hasattr(os, "getuid") else "user"
 
 
-def _temp_roots(environ: Environ) -> set[str]:
+def _temp_roots(environ: "Environ") -> set[str]:
     temps = [environ.get(name) for name in ("TMPDIR", "TEMP", "TMP")]
     if sys.platform == "win32":
         temps += [os.path.join(environ.get(name) or "", "temp") for name in ("SystemRoot", "windir")]
@@ -78,9 +76,19 @@ def _temp_roots(environ: Environ) -> set[str]:
     bases = {temp for temp in temps if temp}
     bases |= {os.path.dirname(base) for base in bases if os.path.basename(base) == sandbox}
     bases |= {os.path.join(base, sandbox) for base in bases}
+    bases = {base for base in bases if _is_there(base)}
     places = {os.path.join(base, name.replace("{uid}", user)) for base in bases for name in TEMP}
     globbed = {place for place in places if place.endswith("*")}
     return (places - globbed) | {os.path.join(each[:-1], name) for each in globbed for name in names_in(each[:-1])}
+
+
+def _is_there(path: str) -> bool:
+    """Whether something may stand in a directory: below one that is missing there is nothing to look for."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def names_in(path: str) -> list[str]:

@@ -6,8 +6,6 @@ Windows (it asks GetFinalPathNameByHandleW there); on macOS it keeps the spellin
 ``fcntl(F_GETPATH)`` tells the other. This module is on the hook's short path and imports next to nothing.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 
@@ -31,7 +29,7 @@ def _path_of_descriptor(fd: int) -> str:
     return os.fsdecode(control(fd, _F_GETPATH, bytes(_PATH_MAX)).partition(b"\0")[0])
 
 
-def real_path(path: str, platform: str = sys.platform, spelled: Callable[[int], str] = _path_of_descriptor) -> str:
+def real_path(path: str, platform: str = sys.platform, spelled: "Callable[[int], str]" = _path_of_descriptor) -> str:
     """A path with every link resolved, as it is spelled on the disk; what does not exist keeps its spelling."""
     try:
         real = os.path.realpath(path)
@@ -88,6 +86,6 @@ def is_plain_on_windows(name: str) -> bool:
     return ":" not in name and not name.endswith((".", " ")) and base not in devices and not numbered
 
 
-def config_dir(environ: Mapping[str, str]) -> str:
+def config_dir(environ: "Mapping[str, str]") -> str:
     """Claude Code's own directory: ``$CLAUDE_CONFIG_DIR``, in which a ``~`` is the home as well, else ``~/.claude``."""
     return os.path.expanduser(environ.get("CLAUDE_CONFIG_DIR") or os.path.join("~", ".claude"))

@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 
 import stateheal
+from stateheal.dialects.names import NAMED
 from stateheal.hook import deadline
 from stateheal.hook.config import NAMES, config_text
-from stateheal.hook.launches import launches
-from stateheal.hook.main import concerned
+from stateheal.hook.launches import concerned, launches
+from stateheal.hook.main import EVENTS
 from stateheal.hook.merge import is_own
 from tests.support import PROJECT, Tree, done, files_in, job, stats_in
 
@@ -618,6 +619,7 @@ def test_nothing_of_a_hostile_repository_is_run(tree: Tree, project: Path, tmp_p
 
 
 FORBIDDEN = (
+    "__future__",
     "click",
     "rich",
     "jsonschema",
@@ -629,6 +631,10 @@ FORBIDDEN = (
     "dataclasses",
     "typing",
 )
+
+
+def test_what_the_hook_looks_for_first_are_the_companions_names() -> None:
+    assert (b"sessionstart", b"userpromptexpansion", *(name.encode() for name in NAMED)) == EVENTS
 
 
 @pytest.mark.processes
@@ -654,6 +660,7 @@ def test_the_short_path_imports_next_to_nothing(command: str, project: Path, iso
         "stateheal.dialects",
         "stateheal.dialects.names",
         "stateheal.digests",
+        "stateheal.imports",
         "stateheal.system",
         "stateheal.system.paths",
     }
