@@ -22,6 +22,14 @@ _HOSTILE = pattern(
 
 
 _SUMMARY_LENGTH = 96
+DIGITS, HEX_DIGITS = b"0123456789", b"0123456789abcdef"
+WORD = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_" + DIGITS
+"""Characters for ``consists_of``."""
+
+
+def consists_of(text: str, allowed: bytes) -> bool:
+    """Whether no other characters stand in a text than these of ASCII; what an expression would say, not compiled."""
+    return text.isascii() and not text.encode().translate(None, allowed)
 
 
 def printable(text: str) -> str:

@@ -7,11 +7,8 @@ from __future__ import annotations
 
 from stateheal.diagnosis.case import Case
 from stateheal.formats.times import DAY
-from stateheal.patterns import pattern
 
-_WINDOWS_PATH = pattern(r"[A-Za-z]:[\\/]|[\\/]{2}[^\\/]")
-r"""A drive, ``\\server\share``, ``\\?\C:``, and as git says it: ``//wsl.localhost/…``, ``//wsl$/…``."""
-_POSIX_PATH = pattern(r"/(?!/[^/])")
+_SLASHES = ("/", "\\")
 _HINT = "; --assume-local if it was this one"
 _YOUNG = 1.0
 """Seconds by which a creation time may be off."""
@@ -31,10 +28,22 @@ def of_another_system(case: Case) -> str | None:
 
 
 def _other_system(case: Case) -> str | None:
-    theirs = _POSIX_PATH if case.host.windows else _WINDOWS_PATH
-    if any(theirs.match(path) for path in case.owner.paths):
+    is_theirs = _is_posix_path if case.host.windows else _is_windows_path
+    if any(map(is_theirs, case.owner.paths)):
         return f"it names a path of {'another operating system' if case.host.windows else 'Windows'}"
     return None
+
+
+def _is_windows_path(path: str) -> bool:
+    r"""A drive, ``\\server\share``, ``\\?\C:``, and as git says it: ``//wsl.localhost/…``, ``//wsl$/…``."""
+    first, second, third = path[:1], path[1:2], path[2:3]
+    if second == ":":
+        return first.isascii() and first.isalpha() and third in _SLASHES
+    return first in _SLASHES and second in _SLASHES and third not in ("", *_SLASHES)
+
+
+def _is_posix_path(path: str) -> bool:
+    return path[:1] == "/" and not (path[1:2] == "/" and path[2:3] not in ("", "/"))
 
 
 def _other_kernel(case: Case) -> str | None:

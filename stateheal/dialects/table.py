@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
 
 from stateheal.dialects import agy, claude, codex, gemini, grok, opencode, others
@@ -15,7 +15,8 @@ from stateheal.dialects.names import TEMP
 from stateheal.formats.jsontext import Json
 from stateheal.model.dialect import Dialect
 from stateheal.model.recognition import Recognition
-from stateheal.model.traits import SLUG_16
+from stateheal.model.traits import SLUG_16, Form
+from stateheal.text import HEX_DIGITS, consists_of
 from stateheal.values import NamedTuple
 
 DIALECTS: tuple[Dialect, ...] = (
@@ -28,6 +29,8 @@ DIALECTS: tuple[Dialect, ...] = (
     *others.DIALECTS,
 )
 """Those whose trees tell them apart stand before the one that is taken where nothing does."""
+_USER = b"0123456789abcdefghijklmnopqrstuvwxyz"
+"""What stands for a user in the name of a directory."""
 
 
 class Sight(NamedTuple):
@@ -52,9 +55,7 @@ class Sight(NamedTuple):
 
 def recognise(sight: Sight) -> Recognition | None:
     """Whose tree it is: what the tree itself shows counts most, then the plugin's name. ``None``: nobody's here."""
-    fits = {
-        form: _compiled(form, re.DOTALL).fullmatch(sight.directory) for form in {each.directory for each in DIALECTS}
-    }
+    fits = {form: _is_named(sight.directory, form) for form in {each.directory for each in DIALECTS}}
     fitting = [each for each in DIALECTS if fits[each.directory]]
     shown = [(each, mark) for each in fitting if (mark := _mark(each, sight))]
     for dialect, mark in sorted(shown, key=lambda pair: not _is_plugin(pair[0], sight.plugin)):
@@ -68,6 +69,11 @@ def recognise(sight: Sight) -> Recognition | None:
         laid_out = f"{named}, but it is laid out as this companion's"
         return Recognition(codex.CODEX, named if _is_plugin(codex.CODEX, sight.plugin) else laid_out)
     return None
+
+
+def _is_named(directory: str, form: Form) -> bool:
+    _, dash, digits = directory.rpartition("-")
+    return bool(dash) == form.slug and len(digits) == form.digits and consists_of(digits, HEX_DIGITS)
 
 
 def _is_plugin(dialect: Dialect, plugin: str | None) -> bool:
@@ -100,7 +106,15 @@ def _goes_by(plugins: str, temp: tuple[str, ...], plugin: str) -> bool:
     if re.fullmatch(plugins, plugin, re.IGNORECASE):
         return True
     tops = (each.partition("/")[0] for each in temp)
-    return any(re.fullmatch(re.escape(top).replace(r"\{uid\}", r"[0-9a-z]+"), plugin) for top in tops)
+    return any(_is_named_after(top, plugin) for top in tops)
+
+
+def _is_named_after(top: str, name: str) -> bool:
+    before, named, after = top.partition("{uid}")
+    if not named:
+        return name == top
+    user = name.removeprefix(before).removesuffix(after)
+    return name == before + user + after and user != "" and consists_of(user, _USER)
 
 
 @cache  # of what the table itself says
@@ -117,7 +131,7 @@ def _marks(dialect: Dialect, sight: Sight) -> Iterator[str]:
     marks, index = dialect.marks, sight.index if isinstance(sight.index, dict) else {}
     beside = sight.names if marks.names and _is_plugin(dialect, sight.plugin) else frozenset[str]()
     for pattern, names in ((marks.names, beside), (marks.job_names, sight.job_names)):
-        for name in sorted(filter(_compiled(pattern).fullmatch, names)) if pattern and names else ():
+        for name in sorted(_matching(pattern, names)):
             yield f"{name} stands in it"
     for key in marks.top:
         if key in index or key in sight.torn:
@@ -127,8 +141,24 @@ def _marks(dialect: Dialect, sight: Sight) -> Iterator[str]:
     for field in marks.fields:
         if field in sight.fields or field in sight.torn:
             yield f"its jobs have the field {field!r}"
-    for ident in filter(_compiled(marks.ids).fullmatch, sight.ids) if marks.ids else ():
+    for ident in _matching(marks.ids, sight.ids):
         yield f"its jobs have ids such as {ident}"
+
+
+def _matching(pattern: str, names: Iterable[str]) -> list[str]:
+    """Those that match; none match no pattern. Where none begins as it does, it need not be compiled."""
+    likely = [name for name in names if name.startswith(_beginnings(pattern))] if pattern else []
+    return list(filter(_compiled(pattern).fullmatch, likely)) if likely else []
+
+
+@cache
+def _beginnings(pattern: str) -> tuple[str, ...]:
+    """What a name begins with that matches, one of these: letters, digits and dashes stand for themselves."""
+    found = []
+    for each in pattern.split("|") if "(" not in pattern else [pattern]:
+        length = next((at for at, char in enumerate(each) if not (char.isalnum() or char == "-")), len(each))
+        found.append(each[: length - 1] if each[length : length + 1] in ("?", "*", "+", "{") else each[:length])
+    return tuple(found)
 
 
 def _fits(dialect: Dialect, sight: Sight) -> bool:

@@ -29,15 +29,12 @@ from stateheal.evidence.roots import (
     unique,
     why_not_ones_own,
 )
-from stateheal.model.disk import INDEX, JOBS, Place
+from stateheal.model.disk import INDEX, JOBS, Place, hash_in
 from stateheal.model.places import Looked
 from stateheal.model.problems import Problem
-from stateheal.patterns import pattern
 from stateheal.system.paths import config_dir
 from stateheal.text import nearest, quoted
 from stateheal.values import NamedTuple, replace
-
-_NAME = pattern(r"(?s)(?:.*-)?(?:[0-9a-f]{16}|[0-9a-f]{12})")
 
 
 class Discovery(NamedTuple):
@@ -61,7 +58,7 @@ def is_workspace(path: Path) -> bool:
 
     Raises ``OSError`` where the directory cannot be looked into.
     """
-    return _NAME.fullmatch(path.name) is not None and _holds_state(path)
+    return bool(hash_in(path.name)) and _holds_state(path)
 
 
 def _holds_state(path: Path) -> bool:
@@ -129,7 +126,7 @@ def _links(roots: Iterable[Root], wanted: frozenset[str] | None) -> Iterator[Pat
     for root in unique(roots):
         for path in children(root.path, []):
             place = Place(root.path, path, root.plugin)
-            if path.is_symlink() and _NAME.fullmatch(path.name) and (wanted is None or place.hash in wanted):
+            if path.is_symlink() and hash_in(path.name) and (wanted is None or place.hash in wanted):
                 yield path
 
 
@@ -154,7 +151,7 @@ def _places_in(root: Root, wanted: frozenset[str] | None, problems: list[Problem
             continue
         try:
             if not is_workspace(path):
-                unread += [path] if _NAME.fullmatch(path.name) is None and _holds_state(path) else []
+                unread += [path] if not hash_in(path.name) and _holds_state(path) else []
             elif is_temp_root(root.path) and _others_may_write(path):
                 message = "belongs to another user and others may write to it: left alone"
                 problems.append(Problem(str(path), message))
@@ -199,7 +196,7 @@ def _may_hold_state(place: Path) -> bool:
 
 
 def _is_unread_root(state: Path) -> bool:
-    return any(_NAME.fullmatch(each.name) and _may_hold_state(each) for each in children(state, []))
+    return any(hash_in(each.name) and _may_hold_state(each) for each in children(state, []))
 
 
 def _merge(places: dict[Path, Place], found: Place) -> None:
@@ -287,7 +284,7 @@ def _roots_under(path: Path, problems: list[Problem]) -> list[Root]:
 def _has_workspaces(path: Path, problems: list[Problem]) -> bool:
     """Whether names such as workspaces have stand here; short ones may be anything, and must hold state as well."""
     for child in children(path, problems):
-        if re.fullmatch(r"(?s).*-[0-9a-f]{16}", child.name) or (_NAME.fullmatch(child.name) and _may_hold_state(child)):
+        if re.fullmatch(r"(?s).*-[0-9a-f]{16}", child.name) or (hash_in(child.name) and _may_hold_state(child)):
             return True
     return False
 

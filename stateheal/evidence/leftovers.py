@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -16,7 +15,6 @@ from stateheal.fs.directory import Directory, folder_of, own_name, parse_own_nam
 from stateheal.model.dialect import CODEX, Dialect
 from stateheal.model.disk import Name, Place, Snapshot
 from stateheal.model.records import pid_of, text_of
-from stateheal.patterns import pattern
 from stateheal.system.paths import real_path
 
 _JOB_IS_OVER = 60.0
@@ -24,7 +22,7 @@ _JOB_IS_OVER = 60.0
 Originals = Callable[[str, Path], Mapping[str, "frozenset[str]"]]
 """By run and workspace: the digests of the bytes that each file had before that run."""
 _RECORDS = (".json", ".log")
-_TEMPORARY = pattern(r".*(\.tmp|\.temp|~|\.swp)|.*\.tmp[.-].*", re.DOTALL)
+_TEMPORARY = (".tmp", ".temp", "~", ".swp")
 
 
 def stray_names(folder: Directory, listing: Mapping[str, bool], prefix: str) -> Iterator[Name]:
@@ -36,13 +34,17 @@ def stray_names(folder: Directory, listing: Mapping[str, bool], prefix: str) -> 
         if name.endswith(_RECORDS) and not is_directory and ".tmp" not in name:
             continue
         ours = parse_own_name(name)
-        if not (ours or _TEMPORARY.fullmatch(name) or (is_directory and prefix)):
+        if not (ours or _is_temporary(name) or (is_directory and prefix)):
             continue
         try:
             info = folder.stat(name)
         except OSError:
             continue
         yield Name(prefix + name, stat.S_ISDIR(info.st_mode), info.st_mtime, ours.run if ours else None)
+
+
+def _is_temporary(name: str) -> bool:
+    return name.endswith(_TEMPORARY) or ".tmp." in name or ".tmp-" in name
 
 
 def read_leftovers(

@@ -11,6 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
+from stateheal.formats.times import is_spelled_as_usual
+from stateheal.patterns import pattern as compiled_at_first_use
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
 Accept = Callable[["Any"], bool]
 Resolve = Callable[[str], Accept]
 _REMEMBERED = 1000
+_TIME = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:?\d{2})$"
+"""The pattern of a time, which need not be asked about one that is spelled as usual."""
 _IGNORED = {"$schema", "$id", "title", "description", "$defs"}
 _TYPES: dict[str, tuple[type, ...]] = {
     "null": (type(None),),
@@ -72,7 +77,7 @@ def _type(limit: Any, resolve: Resolve) -> Accept:
 
 def _text(kinds: Any, pattern: str) -> Accept:
     """A type and a pattern in one step: a record's times, which its index entry mostly repeats."""
-    accepted, search = _kinds(kinds), re.compile(pattern).search
+    accepted, expression = _kinds(kinds), compiled_at_first_use(pattern)
     known: set[str] = set()
 
     def accept(value: Any) -> bool:
@@ -80,7 +85,7 @@ def _text(kinds: Any, pattern: str) -> Accept:
             return type(value) in accepted
         if value in known:
             return True
-        if str not in accepted or search(value) is None:
+        if str not in accepted or not ((pattern == _TIME and is_spelled_as_usual(value)) or expression.search(value)):
             return False
         if len(known) >= _REMEMBERED:
             known.clear()

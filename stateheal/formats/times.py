@@ -26,6 +26,7 @@ DAY = 24 * HOUR
 
 _ISO = pattern(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:Z|([+-])(\d\d):?(\d\d))", re.ASCII)
 _DURATION = pattern(r"(\d{1,9}(?:\.\d{1,9})?)\s*(ms|s|m|h|d)?", re.ASCII)
+_SPELLING, _TO_ZEROS = b"0000-00-00T00:00:00.000Z", bytes.maketrans(b"123456789", b"000000000")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": MINUTE, "h": HOUR, "d": DAY, None: 1.0}
 
 
@@ -37,18 +38,31 @@ def parse_time(value: object) -> float | None:
     return _parse(value) if isinstance(value, str) else None
 
 
+def is_spelled_as_usual(text: str) -> bool:
+    """Whether a text is spelled as the plugin spells a time, whatever its digits say."""
+    return text.encode(errors="replace").translate(_TO_ZEROS) == _SPELLING
+
+
 @lru_cache(maxsize=1024)
 def _parse(text: str) -> float | None:
     """A job's times are asked for again by rule after rule."""
+    if is_spelled_as_usual(text):
+        parts = (text[:4], text[5:7], text[8:10], text[11:13], text[14:16], text[17:19], text[20:23] + "000")
+        return _seconds(timedelta(0), *map(int, parts))
     match = _ISO.fullmatch(text)
     if match is None:
         return None
-    year, month, day, hour, minute, second = (int(match[i]) for i in range(1, 7))
     micro = int((match[7] or "0").ljust(6, "0")[:6])
     offset = timedelta(hours=int(match[9] or 0), minutes=int(match[10] or 0))
+    fields = [*(int(match[i]) for i in range(1, 7)), micro]
+    return _seconds(offset if match[8] == "-" else -offset, *fields)
+
+
+def _seconds(
+    offset: timedelta, year: int, month: int, day: int, hour: int, minute: int, second: int, micro: int
+) -> float | None:
     try:
-        moment = datetime(year, month, day, hour, minute, second, micro, timezone.utc)
-        return (moment + (offset if match[8] == "-" else -offset)).timestamp()
+        return (datetime(year, month, day, hour, minute, second, micro, timezone.utc) + offset).timestamp()
     except (ValueError, OverflowError):
         return None
 

@@ -30,11 +30,10 @@ from stateheal.model.problems import ProblemKind
 from stateheal.model.report import Report
 from stateheal.model.request import Request
 from stateheal.patterns import pattern
-from stateheal.text import printable
+from stateheal.text import WORD, consists_of, printable
 
 _WAIT = 0.3
 """Seconds to wait for another stateheal: it heals the same workspace."""
-_PLAIN = pattern(r"[A-Za-z0-9_-]{1,80}")
 _HARMLESS = pattern(r"[A-Za-z0-9 ._/\\:,'~+@()-]{1,300}")
 """What may stand in a cause that is shown: paths and the system's words."""
 _NOT_DONE = (ProblemKind.NOT_WRITTEN, ProblemKind.JOURNAL)
@@ -91,7 +90,7 @@ def _texts(report: Report) -> tuple[list[str], list[str]]:
         model += _job_lines(healed, frozenset(finding.job for finding in running))
         model.append(f"This is run {report.run} in stateheal's journal.")
     for finding in running:
-        job = finding.job if finding.job and _PLAIN.fullmatch(finding.job) else "a job"
+        job = finding.job if finding.job and _is_plain(finding.job) else "a job"
         user.append(
             f"The turn of {job} may still be running in this workspace's broker; a resume would hang until it ends."
         )
@@ -129,6 +128,10 @@ def _cause(message: str) -> str:
     return message.rstrip(".") if _HARMLESS.fullmatch(message) else "see 'stateheal heal --cwd .'"
 
 
+def _is_plain(ident: str) -> bool:
+    return 0 < len(ident) <= 80 and consists_of(ident, WORD + b"-")
+
+
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" + ("" if number == 1 else "s")
 
@@ -142,7 +145,7 @@ def _job_lines(healed: Iterable[Finding], running: frozenset[str | None]) -> Ite
         reason = RULE_OF[finding.rule].hook_reason
         if finding.job is None or not reason:
             others.add(finding.rule)
-        elif _PLAIN.fullmatch(finding.job) is None or len(shown) >= _MOST_JOBS:
+        elif not _is_plain(finding.job) or len(shown) >= _MOST_JOBS:
             unnamed += 1
         elif finding.job not in shown:
             shown.add(finding.job)

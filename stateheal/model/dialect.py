@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from stateheal.formats.jsontext import Json
-from stateheal.model.traits import SLUG_16, Agent, Argv, Launch, Lock, Marks
+from stateheal.model.traits import SLUG_16, Agent, Argv, Form, Launch, Lock, Marks
 from stateheal.values import NamedTuple
 
 
@@ -26,8 +26,8 @@ class Dialect(NamedTuple):
     marks: Marks = Marks()
     by_name: bool = True
     """Where its tree shows nothing, the plugin's name is enough; without it only its marks tell it from its kin."""
-    directory: str = SLUG_16
-    """Pattern of a workspace's directory name."""
+    directory: Form = SLUG_16
+    """Of a workspace's directory name."""
     reads: bool = True
     """Its tree is understood here; without that it is told apart from its kin's, and named as one that is not read."""
     heals: bool = True

@@ -9,11 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from stateheal.formats.jsontext import Document, Json, ParseFailure
-from stateheal.patterns import pattern
+from stateheal.text import HEX_DIGITS, consists_of
 from stateheal.values import NamedTuple, cached_property, dataclass
-
-_HASH = pattern(r"(?s)(?:.*-)?([0-9a-f]{16}|[0-9a-f]{12})")
-
 
 ACTIVE = frozenset({"queued", "running"})
 FINISHED = frozenset({"completed", "failed", "cancelled"})
@@ -25,6 +22,12 @@ GATE_TITLE = " Stop Gate Review"
 """How the title of a review ends that a companion's stop hook asks for."""
 NEW_INDEX: Mapping[str, Json] = {"version": 1, "config": {"stopReviewGate": False}, "jobs": []}
 """What the plugin takes where there is no index."""
+
+
+def hash_in(name: str) -> str:
+    """The hash that a workspace's directory is named by, or with: 16 digits, 12 for some companions; else empty."""
+    digits = name.rpartition("-")[2]
+    return digits if len(digits) in (12, 16) and consists_of(digits, HEX_DIGITS) else ""
 
 
 def job_file(stem: str) -> str:
@@ -70,8 +73,7 @@ class Place:
     @property
     def hash(self) -> str:
         """Of its name: 16 digits, 12 for some companions; empty where its name has none."""
-        match = _HASH.fullmatch(self.name)
-        return match[1] if match else ""
+        return hash_in(self.name)
 
     @cached_property
     def jobs_path(self) -> str:

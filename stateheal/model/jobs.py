@@ -11,10 +11,8 @@ from stateheal.model.findings import Finding
 from stateheal.model.liveness import HostFacts, Liveness, Trial
 from stateheal.model.recognition import Recognition
 from stateheal.model.records import text_of
-from stateheal.patterns import pattern
+from stateheal.text import WORD, consists_of
 from stateheal.values import NamedTuple
-
-_THREAD = pattern(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,79}")
 
 
 def resume_of(*sides: Mapping[str, Json], dialect: Dialect) -> str | None:
@@ -25,8 +23,12 @@ def resume_of(*sides: Mapping[str, Json], dialect: Dialect) -> str | None:
     """
     tasks = (side for side in sides if (text_of(side, "jobClass") or text_of(side, "kind")) == "task")
     threads = (text_of(side, "threadId") for side in tasks)
-    thread = next((each for each in threads if each is not None and _THREAD.fullmatch(each)), None)
+    thread = next((each for each in threads if each is not None and _is_plain(each)), None)
     return dialect.drives.resume.format(thread=thread) or None if thread else None
+
+
+def _is_plain(thread: str) -> bool:
+    return 0 < len(thread) <= 80 and thread[0] != "-" and consists_of(thread, WORD + b"-")
 
 
 class JobRow(NamedTuple):

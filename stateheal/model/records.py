@@ -13,11 +13,10 @@ from stateheal.formats.times import DAY, parse_time
 from stateheal.model.dialect import CODEX, Dialect
 from stateheal.model.layout import status_of
 from stateheal.patterns import pattern
-from stateheal.text import shorten
+from stateheal.text import WORD, consists_of, shorten
 
 TIME_FIELDS = ("createdAt", "startedAt", "updatedAt", "completedAt", "cancelledAt")
 _COMPANION_ID = pattern(r"(?:task|review|adversarial-review|job)-[0-9a-z]{6,12}-[0-9a-z]{4,8}")
-_PLAIN_ID = pattern(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,119}")
 
 
 def pid_of(value: Json) -> int | None:
@@ -47,7 +46,7 @@ ENTRY_LACKS = ("result", "rendered", "cancelledAt")
 
 def is_plain_id(text: str) -> bool:
     """Whether an id can be a file name and nothing else: a job of any other id is never added to an index."""
-    return _PLAIN_ID.fullmatch(text) is not None
+    return 0 < len(text) <= 120 and text[0] != "." and consists_of(text, WORD + b".-")
 
 
 def is_file_name(text: str) -> bool:

@@ -6,10 +6,15 @@ from collections.abc import Mapping
 
 from stateheal.values import NamedTuple
 
-SLUG_16 = r"(?:.*-)[0-9a-f]{16}"
-SLUG_12 = r"(?:.*-)[0-9a-f]{12}"
-HEX_16 = r"[0-9a-f]{16}"
-HEX_12 = r"[0-9a-f]{12}"
+
+class Form(NamedTuple):
+    """How workspaces' directories are named: by a hash of so many digits, behind a slug and a dash or alone."""
+
+    digits: int
+    slug: bool
+
+
+SLUG_16, SLUG_12, HEX_16, HEX_12 = Form(16, True), Form(12, True), Form(16, False), Form(12, False)
 
 
 class Marks(NamedTuple):

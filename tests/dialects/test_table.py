@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from stateheal.dialects import names
+from stateheal.dialects import names, table
 from stateheal.dialects.table import DIALECTS, Sight, is_codexs, kin_of, recognise
 from stateheal.model.dialect import Dialect
+from stateheal.model.traits import HEX_12, HEX_16, SLUG_12, SLUG_16, Form
 from tests.support import PROJECT
 
 PACKAGE = PROJECT / "stateheal"
@@ -53,7 +56,6 @@ def test_an_entry_is_sound(dialect: Dialect) -> None:
     assert dialect.has_index or dialect.record
     for pattern in (
         dialect.plugins,
-        dialect.directory,
         dialect.marks.names,
         dialect.marks.job_names,
         dialect.marks.ids,
@@ -61,6 +63,40 @@ def test_an_entry_is_sound(dialect: Dialect) -> None:
         re.compile(pattern)
     if any("not run" in source for source in dialect.read):
         assert not dialect.heals, "only what was seen to be taken is written"
+
+
+PATTERNS = sorted({each for row in DIALECTS for each in (row.marks.names, row.marks.job_names, row.marks.ids) if each})
+
+
+@pytest.mark.parametrize("pattern", [*PATTERNS, "a-b|c", "ab?c", "ab*", "ab{2}", "(a|b)c", "[ab]c", "abc"])
+@settings(max_examples=30)
+@given(data=st.data())
+def test_what_matches_a_mark_begins_as_it_does(pattern: str, data: st.DataObject) -> None:
+    """Names that begin otherwise are never asked about."""
+    name = data.draw(st.from_regex(pattern, fullmatch=True))
+    assert table._matching(pattern, [name]) == [name]
+
+
+FORMS = {
+    SLUG_16: r"(?:.*-)[0-9a-f]{16}",
+    SLUG_12: r"(?:.*-)[0-9a-f]{12}",
+    HEX_16: r"[0-9a-f]{16}",
+    HEX_12: r"[0-9a-f]{12}",
+}
+
+
+@pytest.mark.parametrize(("form", "pattern"), FORMS.items(), ids=str)
+@given(name=st.from_regex(r"(?s)(.*-)?[0-9a-fA-Fg\n]{11,17}", fullmatch=True))
+def test_a_directorys_form(form: Form, pattern: str, name: str) -> None:
+    assert table._is_named(name, form) == bool(re.fullmatch(pattern, name, re.DOTALL))
+
+
+@pytest.mark.parametrize("top", ["cxc-{uid}", "codex-companion-{uid}", "agy-companion", "{uid}-x"])
+@given(data=st.data())
+def test_a_temp_directorys_name(top: str, data: st.DataObject) -> None:
+    pattern = re.escape(top).replace(r"\{uid\}", r"[0-9a-z]+")
+    name = data.draw(st.from_regex(pattern, fullmatch=True) | st.from_regex(pattern) | st.text("cx-1A", max_size=6))
+    assert table._is_named_after(top, name) == bool(re.fullmatch(pattern, name))
 
 
 def test_names_are_distinct() -> None:
