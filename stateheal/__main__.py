@@ -18,9 +18,10 @@ def main() -> None:
         hook(sys.argv[2:])
         os._exit(0)  # whatever has happened; and at once, without taking the interpreter down in good order
     try:
-        from stateheal.imports import find_own_modules
+        from stateheal.imports import find_own_modules, import_pathlib
 
         find_own_modules()
+        import_pathlib()
         from stateheal.cli import run
 
         gc.freeze()

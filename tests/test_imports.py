@@ -141,3 +141,27 @@ def test_pythons_own_finder_stands_behind_it(monkeypatch: pytest.MonkeyPatch) ->
     find_own_modules()
     find_own_modules()
     assert sys.meta_path == ["first", Finder, PathFinder, "last"]
+
+
+PATHLIB = """
+import sys
+from stateheal.imports import import_pathlib
+{before}
+import_pathlib()
+from pathlib import PurePosixPath, PureWindowsPath
+print("urllib.parse" in sys.modules, PurePosixPath("/a b/\\u00e4").as_uri(), PureWindowsPath("c:/%").as_uri())
+import urllib.parse
+print(urllib.parse.quote("a b"), urllib.parse.urlsplit("http://[::1]/x").hostname)
+"""
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(
+    ("before", "has_it"),
+    [("", False), ("import urllib.parse", True), ("import pathlib", sys.version_info < (3, 13))],
+)
+def test_pathlib_is_whole_without_what_it_hardly_needs(before: str, has_it: bool) -> None:
+    done = subprocess.run([sys.executable, "-c", PATHLIB.format(before=before)], capture_output=True, text=True)
+    first, second = done.stdout.splitlines()
+    assert first.split() == [str(has_it), "file:///a%20b/%C3%A4", "file:///c:/%25"]
+    assert second == "a%20b ::1"

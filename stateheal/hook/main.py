@@ -37,6 +37,9 @@ def main(arguments: list[str]) -> None:
         cwds = [each for each in cwds if not in_order(each, os.environ)]
         if not cwds:
             return
+        from stateheal.imports import import_pathlib
+
+        import_pathlib()
         from stateheal.hook.heal import answer
 
         gc.freeze()
