@@ -7,8 +7,12 @@ if TYPE_CHECKING:
     import hashlib
 
 _PAYS = 1 << 20
+"""Bytes after which OpenSSL, five times as fast, has earned its import."""
 _MODULE = "_sha2" if sys.version_info >= (3, 12) else "_sha256"
 """The one that there is: to look for another in vain takes as long as a hundred digests."""
+
+_seen = [0]
+"""Bytes of which a digest was asked for so far."""
 
 
 def sha256(data: bytes) -> str:
@@ -20,7 +24,8 @@ def sha256(data: bytes) -> str:
 
 def new_sha256(size: int) -> "hashlib._Hash":
     """What ``hashlib.sha256()`` gives, for about so many bytes."""
-    if size < _PAYS and "hashlib" not in sys.modules:
+    _seen[0] += size
+    if _seen[0] < _PAYS and "hashlib" not in sys.modules:
         try:
             return __import__(_MODULE).sha256()  # type: ignore[no-any-return]
         except (ImportError, AttributeError):

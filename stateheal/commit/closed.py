@@ -75,7 +75,7 @@ def is_still(folder: Directory, second: str, data: bytes) -> bool:
     """Whether the old file, under its second name, holds what it did; a moment is given to whoever writes it."""
     try:
         with opened(folder, second) as (fd, _):
-            return read_again(fd) == data
+            return read_again(fd, len(data)) == data
     except OSError as error:
         if is_busy(error):
             return False

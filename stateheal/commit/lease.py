@@ -8,8 +8,8 @@ Where there are no leases (another system, another owner, a network file system)
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 
 from stateheal.errors import Conflict
 
@@ -28,29 +28,37 @@ def _never_broken() -> bool:
     return False
 
 
-@contextmanager
-def read_lease(fd: int, name: str) -> Iterator[Callable[[], bool]]:
-    """Hold a lease for the length of the block; yields a function that says whether a writer is waiting.
+class read_lease:
+    """Hold a lease for the length of the block, which gets a function that says whether a writer is waiting.
 
     Raises ``Conflict`` where a writer has the file open right now.
     """
-    if not _HAS_LEASES or not _take(fd, name):
-        yield _never_broken
-        return
-    try:
-        yield lambda: fcntl.fcntl(fd, fcntl.F_GETLEASE) != fcntl.F_RDLCK
-    finally:
-        with suppress(OSError):
-            fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+
+    __slots__ = ("_fd", "_held", "_name")
+
+    def __init__(self, fd: int, name: str) -> None:
+        self._fd, self._name = fd, name
+
+    def __enter__(self) -> Callable[[], bool]:
+        self._held = _HAS_LEASES and _take(self._fd, self._name)
+        return self._writer_waits if self._held else _never_broken
+
+    def __exit__(self, kind: object, error: object, at: object) -> None:
+        if self._held:
+            _let_go(self._fd)
+
+    def _writer_waits(self) -> bool:
+        return fcntl.fcntl(self._fd, fcntl.F_GETLEASE) != fcntl.F_RDLCK
 
 
 def is_open_for_writing(fd: int) -> bool:
     """Whether somebody has the file open for writing, as far as a lease can tell; ``False`` where there are none."""
     try:
-        with read_lease(fd, "a file"):
-            return False
+        if _HAS_LEASES and _take(fd, "a file"):
+            _let_go(fd)
     except Conflict:
         return True
+    return False
 
 
 def can_lease(fd: int) -> bool:
@@ -78,3 +86,8 @@ def _take(fd: int, name: str) -> bool:
             return False
         raise
     return True
+
+
+def _let_go(fd: int) -> None:
+    with suppress(OSError):
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)

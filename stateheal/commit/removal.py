@@ -31,7 +31,7 @@ class Removal(Swap):
                 waits = writer_waits()
                 if waits:  # while it waits: it cannot look the name up again in between
                     self._give_back()
-            if waits or is_open_for_writing(fd) or read_again(fd) != self.target.data:
+            if waits or is_open_for_writing(fd) or read_again(fd, info.size) != self.target.data:
                 if self.landed:
                     self._give_back()
                 raise Conflict(f"{name} was written by somebody else while it was removed")

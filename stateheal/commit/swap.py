@@ -22,7 +22,7 @@ from types import TracebackType
 
 from stateheal.commit import closed
 from stateheal.commit.attributes import give_attributes, read_attributes
-from stateheal.commit.files import Target, ensure_same_file, named_errors, opened, read_again
+from stateheal.commit.files import Target, ensure_same_file, named_errors, opened, read_again, read_rest
 from stateheal.commit.lease import is_open_for_writing, read_lease
 from stateheal.errors import Conflict, Overwritten, Refused, StatehealError
 from stateheal.fs.directory import Directory, file_stat, own_name
@@ -185,7 +185,7 @@ class Replacement(Swap):
                 waits = writer_waits()
                 if waits and self._has_second:  # while it waits: it cannot look the name up again in between
                     self._give_back(fd)
-            if waits or is_open_for_writing(fd) or read_again(fd) != expected.data:
+            if waits or is_open_for_writing(fd) or read_again(fd, info.size) != expected.data:
                 if self.landed:
                     self._give_back(fd)
                 raise Conflict(f"{expected.name} was written by somebody else while it was replaced")
@@ -226,8 +226,8 @@ class Replacement(Swap):
     def _bytes_in_place(self) -> bytes | None:
         """What stands under the target's name now; ``None`` where nothing does. Raises ``OSError``."""
         try:
-            with self.folder.regular(self.target.name) as (fd, _):
-                return read_again(fd)
+            with self.folder.regular(self.target.name) as (fd, info):
+                return read_rest(fd, info.size)
         except FileNotFoundError:
             return None
 
@@ -238,7 +238,7 @@ class Replacement(Swap):
             time.sleep(_PAUSE)
         self._has_temp = False
         self._mtime_ns = None
-        self._write(read_again(fd))
+        self._write(read_again(fd, len(self.target.data)))
         self._sync()
         self.folder.replace(self._temp, self.target.name)
         self._has_temp = False

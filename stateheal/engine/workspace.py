@@ -26,9 +26,9 @@ from stateheal.evidence.discover import Discovery
 from stateheal.evidence.schema import violations
 from stateheal.evidence.snapshot import max_bytes
 from stateheal.evidence.workspace import Sources, gather
-from stateheal.fs.directory import Directory, folder_of, open_directory
+from stateheal.fs.directory import Directory, Folders, folder_of, open_directory
 from stateheal.model.dialect import Dialect
-from stateheal.model.disk import Place
+from stateheal.model.disk import JOBS, Place
 from stateheal.model.evidence import Evidence
 from stateheal.model.findings import Outcome
 from stateheal.model.layout import log_name
@@ -167,14 +167,15 @@ class Healer:
             raise Refused(result.plan.refusal)
         if not result.plan.files:
             return True
-        confirm = _confirmer(result.evidence, self.auditor.settings, self.auditor.world, directory)
         world = self.auditor.world
         stop = never if world.whole_workspaces else world.stop
-        return carry_out(result.plan, directory, self.run, confirm, stop, written)
+        with Folders(directory) as folders:
+            confirm = _confirmer(result.evidence, self.auditor.settings, world, folders)
+            return carry_out(result.plan, directory, self.run, confirm, stop, written)
 
 
 def _confirmer(
-    evidence: Evidence, settings: Settings, world: World, directory: Directory
+    evidence: Evidence, settings: Settings, world: World, folders: Folders
 ) -> Callable[[tuple[Owner, ...]], str | None]:
     """Judges owners once more, by fresh probes and a fresh look at the process table, directly before a write."""
     life = _lasting(world.processes.look, _LOOK_AGE)
@@ -183,7 +184,7 @@ def _confirmer(
         for owner in owners:
             pid = pid_of(owner.pid)
             process = world.processes.facts(pid) if pid is not None and pid > 0 else None
-            now = owner._replace(grown=_grown(directory, owner, evidence.dialect))
+            now = owner._replace(grown=_grown(folders, owner, evidence.dialect))
             verdict = judge(Case(now, process, evidence.host, settings, life))
             if verdict.state is not Liveness.DEAD:
                 return f"{owner.job} may be alive after all: {verdict.reason}"
@@ -210,12 +211,13 @@ def _lasting(look: Callable[[], Look], seconds: float) -> Callable[[], Look]:
     return lasting
 
 
-def _grown(directory: Directory, owner: Owner, dialect: Dialect) -> int | None:
+def _grown(folders: Folders, owner: Owner, dialect: Dialect) -> int | None:
     """Bytes by which the job's log has grown since it was read."""
     if owner.log_size is None:
         return owner.grown
     try:
-        with folder_of(directory, log_name(owner.job, dialect)) as (folder, name):
+        jobs, _ = folders.of(f"{JOBS}/")  # opened once; a job's own directory, where it has one, is closed again
+        with folder_of(jobs, log_name(owner.job, dialect).removeprefix(f"{JOBS}/")) as (folder, name):
             return folder.stat(name).st_size - owner.log_size
     except (OSError, ValueError):
         return owner.grown

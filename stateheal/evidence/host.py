@@ -15,6 +15,8 @@ _INITIAL_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO, the same on ev
 _PROC = Path("/proc")
 _KTHREAD = 0x00200000
 """PF_KTHREAD. The parent is no sign of its own: in a container process 2 may be anybody's."""
+_TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+"""Clock ticks of a second."""
 _ROOM = 1 << 16
 _OVERLAYS = ("overlay", "aufs", "fuse.fuse-overlayfs")
 
@@ -85,15 +87,26 @@ class Stat(NamedTuple):
 
 def stat_of(pid: int) -> Stat:
     """What can be read of it; the name in it may itself hold anything."""
-    fields = read_bytes(f"{_PROC}/{pid}/stat").rpartition(b")")[2].split()
+    fields = read_bytes(f"/proc/{pid}/stat").rpartition(b")")[2].split(None, 20)
     if len(fields) < 20 or not fields[19].isdigit() or not fields[6].isdigit():
         return Stat()
     return Stat(fields[0] in (b"Z", b"X"), bool(int(fields[6]) & _KTHREAD), int(fields[19]))
 
 
+def status_of(pid: int) -> bytes:
+    """What ``/proc/<pid>/status`` says of a process; nothing where it is gone or will not be read."""
+    return b"" if sys.platform == "win32" else read_bytes(f"/proc/{pid}/status")
+
+
+def number_in(status: bytes, field: bytes) -> int | None:
+    """The last number of a field; ``None`` where there is none."""
+    words = status.partition(b"\n%s:" % field)[2].partition(b"\n")[0].split()
+    return int(words[-1]) if words and words[-1].isdigit() else None
+
+
 def created_at(ticks: int | None, boot: float | None) -> float | None:
     """When what began so many clock ticks after boot began, seconds since the epoch (Linux)."""
-    return None if ticks is None or boot is None else boot + ticks / os.sysconf("SC_CLK_TCK")
+    return None if ticks is None or boot is None else boot + ticks / _TICKS
 
 
 def start_ticks(pid: int) -> int | None:

@@ -8,34 +8,52 @@ from __future__ import annotations
 
 import os
 
-from stateheal.evidence.host import created_at, read_bytes, stat_of
+from stateheal.evidence.host import created_at, read_bytes, stat_of, status_of
 from stateheal.model.look import Look, Seen
 
 _PROC = "/proc"
 
 
-def look_at_proc(boot: float | None) -> Look:
-    """Every process but this one. ``boot``: when the machine was booted, seconds since the epoch. Never raises."""
+Known = dict[tuple[int, int], "int | None"]
+"""What never changes of a process, by pid and start in clock ticks: its pid in its own namespace."""
+
+
+def look_at_proc(boot: float | None, known: Known) -> Look:
+    """Every process but this one. ``boot``: when the machine was booted, seconds since the epoch. Never raises.
+
+    ``known``: of processes that an earlier look has shown already; it is added to.
+    """
     try:
         os.readlink(f"{_PROC}/self")  # an empty /proc, or another pid namespace's: it shows nobody that matters
         pids = [int(name) for name in os.listdir(_PROC) if name.isdigit()]
     except OSError as error:
         return Look(trouble=f"{_PROC}: {error.strerror or error}")
     own = os.getpid()
-    return Look(tuple(_seen(pid, boot) for pid in pids if pid != own))
+    return Look(tuple(_seen(pid, boot, known) for pid in pids if pid != own))
 
 
-def _seen(pid: int, boot: float | None) -> Seen:
+def _seen(pid: int, boot: float | None, known: Known) -> Seen:
     stat = stat_of(pid)
     created = created_at(stat.ticks, boot)
     if stat.kernel:  # it has no command line, and stands in no other namespace: a look is taken before every repair
         return Seen(pid, (), None, created, stat.kernel, stat.zombie)
-    argv = argv_of(pid)
-    return Seen(pid, argv, _inner_pid(read_bytes(f"{_PROC}/{pid}/status")), created, stat.kernel, stat.zombie)
+    return Seen(pid, argv_of(pid), _inner_pid(pid, stat.ticks, known), created, stat.kernel, stat.zombie)
 
 
-def _inner_pid(status: bytes) -> int | None:
-    """The pid that a process has in its own namespace, where that is another one than this."""
+def _inner_pid(pid: int, ticks: int | None, known: Known) -> int | None:
+    """The pid that a process has in its own namespace, where that is another one than this. The file that says so is
+    the dearest of all, and a process never changes its namespace."""
+    if ticks is None:
+        return _named_inside(status_of(pid))
+    if (pid, ticks) not in known:
+        status = status_of(pid)
+        if not status:
+            return None
+        known[pid, ticks] = _named_inside(status)
+    return known[pid, ticks]
+
+
+def _named_inside(status: bytes) -> int | None:
     pids = status.partition(b"\nNSpid:")[2].partition(b"\n")[0].split()
     return int(pids[-1]) if len(pids) > 1 and pids[-1].isdigit() else None
 

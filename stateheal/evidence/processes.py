@@ -9,23 +9,22 @@ psutil is imported when it is first asked, and on Linux only where /proc does no
 from __future__ import annotations
 
 import os
-import re
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
-from stateheal.evidence.host import boot_time, created_at, read_host, read_text, stat_of
+from stateheal.evidence.host import boot_time, created_at, number_in, read_host, stat_of, status_of
 from stateheal.model.liveness import HostFacts, ProcessFacts
 from stateheal.model.look import Look, Seen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Protocol
+
+    from stateheal.evidence.life import Known
 else:
     Protocol = object
 
-_PROC = Path("/proc")
 _HOST_AGE = 1.0
 """Seconds for which what hardly ever changes of a machine is taken as read."""
 
@@ -49,6 +48,7 @@ class SystemProcesses:
     def __init__(self) -> None:
         self._host: tuple[float, HostFacts] | None = None
         """What was read of this machine, and when."""
+        self._known: Known = {}
 
     def facts(self, pid: int) -> ProcessFacts:
         """Probe one pid. Never raises: what cannot be learnt is ``None``."""
@@ -65,7 +65,7 @@ class SystemProcesses:
         if sys.platform == "linux":
             from stateheal.evidence.life import look_at_proc
 
-            return look_at_proc(self.host().boot_time)
+            return look_at_proc(self.host().boot_time, self._known)
         return _look_by_psutil()
 
     def host(self) -> HostFacts:
@@ -122,10 +122,8 @@ def _answers(pid: int) -> bool:
 def _why_gone(pid: int) -> str | None:
     if not _answers(pid):
         return "no such process"
-    match = re.search(r"^Tgid:\s*(\d+)", read_text(_PROC / str(pid) / "status") or "", re.MULTILINE)
-    if match and int(match[1]) != pid:
-        return f"it is a thread of process {match[1]}, no process"
-    return None
+    group = number_in(status_of(pid), b"Tgid")
+    return None if group in (None, pid) else f"it is a thread of process {group}, no process"
 
 
 def descendants(pid: int) -> set[int]:
@@ -217,8 +215,7 @@ def _details_by_psutil(pid: int) -> tuple[bool, tuple[str, ...] | None, float | 
 
 
 def _has_live_threads(pid: int) -> bool:
-    match = re.search(r"^Threads:\s*(\d+)", read_text(_PROC / str(pid) / "status") or "", re.MULTILINE)
-    return match is not None and int(match[1]) > 1
+    return (number_in(status_of(pid), b"Threads") or 0) > 1
 
 
 def _details(pid: int) -> ProcessFacts:

@@ -118,11 +118,9 @@ class Directory:
             raise OSError(errno.EINVAL, "not a file name on Windows", name)
         return name if self.fd is not None else _spelled(self.path / name)
 
-    @contextmanager
-    def sub(self, name: str) -> Iterator[Directory]:
+    def sub(self, name: str) -> OpenDirectory:
         """The directory ``name`` in this one. Raises ``WrongKind`` (a link, a file) or another ``OSError``."""
-        with _opened(self._at(name), self.path / name, self.fd) as directory:
-            yield directory
+        return OpenDirectory(self._at(name), self.path / name, self.fd)
 
     def open(self, name: str, flags: int, mode: int = 0o600) -> int:
         """A descriptor for ``name``: never through a link, never blocking. Raises ``OSError``."""
@@ -146,20 +144,9 @@ class Directory:
             raise
         return fd
 
-    @contextmanager
-    def regular(self, name: str, flags: int = os.O_RDONLY) -> Iterator[tuple[int, FileStat]]:
+    def regular(self, name: str, flags: int = os.O_RDONLY) -> OpenFile:
         """A descriptor for a regular file and what identifies it. Raises ``WrongKind`` or another ``OSError``."""
-        try:
-            fd = self.open(name, flags)
-        except OSError:
-            self.ensure_regular(name)
-            raise
-        try:
-            info = file_stat(os.fstat(fd))
-            ensure_regular(info.mode)
-            yield fd, info
-        finally:
-            os.close(fd)
+        return OpenFile(self, name, flags)
 
     def ensure_regular(self, name: str) -> None:
         """Raise ``WrongKind`` where something else than a regular file stands under a name that would not open."""
@@ -224,26 +211,65 @@ class Directory:
             sync(self.fd)
 
 
-@contextmanager
-def _opened(target: str, path: Path, dir_fd: int | None) -> Iterator[Directory]:
-    mode = mode_of(os.stat(target, dir_fd=dir_fd, follow_symlinks=False))
-    if not stat.S_ISDIR(mode):
-        raise WrongKind(mode, "a directory")
-    if not HAS_OPENAT:
-        yield Directory(path, None)
-        return
-    fd = os.open(target, os.O_RDONLY | os.O_DIRECTORY | _FLAGS, dir_fd=dir_fd)  # refuses what was swapped since
-    try:
-        yield Directory(path, fd)
-    finally:
-        os.close(fd)
+class OpenFile:
+    """A regular file while it is open; a context manager, and no generator: every file that is read passes here."""
+
+    __slots__ = ("_directory", "_fd", "_flags", "_name")
+
+    def __init__(self, directory: Directory, name: str, flags: int) -> None:
+        self._directory, self._name, self._flags = directory, name, flags
+
+    def __enter__(self) -> tuple[int, FileStat]:
+        try:
+            self._fd = fd = self._directory.open(self._name, self._flags)
+        except OSError:
+            self._directory.ensure_regular(self._name)
+            raise
+        try:
+            info = file_stat(os.fstat(fd))
+            ensure_regular(info.mode)
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd, info
+
+    def __exit__(self, kind: object, error: object, at: object) -> None:
+        os.close(self._fd)
 
 
-@contextmanager
-def open_directory(path: Path) -> Iterator[Directory]:
+class OpenDirectory:
+    """A directory while it is open; a context manager."""
+
+    __slots__ = ("_dir_fd", "_fd", "_path", "_target")
+
+    def __init__(self, target: str, path: Path, dir_fd: int | None) -> None:
+        self._target, self._path, self._dir_fd = target, path, dir_fd
+        self._fd: int | None = None
+
+    def __enter__(self) -> Directory:
+        if not HAS_OPENAT:
+            self._ensure_directory()
+            return Directory(self._path, None)
+        try:
+            self._fd = os.open(self._target, os.O_RDONLY | os.O_DIRECTORY | _FLAGS, dir_fd=self._dir_fd)
+        except OSError:
+            self._ensure_directory()
+            raise
+        return Directory(self._path, self._fd)
+
+    def __exit__(self, kind: object, error: object, at: object) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+
+    def _ensure_directory(self) -> None:
+        mode = mode_of(os.stat(self._target, dir_fd=self._dir_fd, follow_symlinks=False))
+        if not stat.S_ISDIR(mode):
+            raise WrongKind(mode, "a directory")
+
+
+def open_directory(path: Path) -> OpenDirectory:
     """The directory at ``path``, which must not be a link itself. Raises ``OSError``."""
-    with _opened(_spelled(path), path, None) as directory:
-        yield directory
+    return OpenDirectory(_spelled(path), path, None)
 
 
 @contextmanager

@@ -139,7 +139,7 @@ def test_a_write_right_after_ours_is_noticed(folder: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(
-    "call", ["write", "fsync", "replace", "open", pytest.param("fchmod", marks=pytest.mark.posix("modes"))]
+    "call", ["read", "write", "fsync", "replace", "open", pytest.param("fchmod", marks=pytest.mark.posix("modes"))]
 )
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EACCES, errno.EROFS])
 def test_when_the_system_fails_the_old_bytes_are_in_place(
@@ -153,8 +153,6 @@ def test_when_the_system_fails_the_old_bytes_are_in_place(
 
         if call in ("replace", "open"):
             monkeypatch.setattr(directory, call, fail)
-        elif call == "write":
-            monkeypatch.setattr(os, "fdopen", fail)
         else:
             monkeypatch.setattr(os, call, fail)
         with pytest.raises(StatehealError) as caught:

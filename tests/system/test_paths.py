@@ -154,6 +154,7 @@ def test_a_junction_is_a_link_and_a_file_kept_in_a_cloud_is_none() -> None:
 
 
 def test_a_junction_is_not_walked_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(directories, "HAS_OPENAT", False)
     monkeypatch.setattr(directories, "mode_of", lambda found: mode_of(info(found.st_mode, 0x410, JUNCTION)))
     with pytest.raises(WrongKind, match="it is a link"), open_directory(tmp_path):
         pass
