@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
-_FEW = 100
+_FEW = 200
 """Values of a class for which compiling its constructor takes longer than it saves."""
 _DEFAULTS = "_default_"
 
@@ -77,6 +77,8 @@ class _Tuple(tuple, metaclass=_TupleType):  # type: ignore[type-arg]
     def __new__(cls, *values: Any, **named: Any) -> Any:
         """The constructor of a class of which there are few values yet."""
         if next(cls._uses) < _FEW:
+            if not named and len(values) == len(cls._fields):
+                return tuple.__new__(cls, values)
             made = _filled(cls._fields, cls._field_defaults, values, named)
             if made is not None:
                 return tuple.__new__(cls, made)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-from binascii import a2b_base64, b2a_base64
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -93,11 +92,17 @@ def state_of(
 
 
 def _in_base64(attributes: Mapping[str, bytes]) -> dict[str, str] | None:
-    return {name: b2a_base64(value, newline=False).decode("ascii") for name, value in attributes.items()} or None
+    if not attributes:
+        return None
+    from binascii import b2a_base64  # few files have any
+
+    return {name: b2a_base64(value, newline=False).decode("ascii") for name, value in attributes.items()}
 
 
 def attributes_of(state: State | Folder) -> dict[str, bytes]:
     """The extended attributes as they were."""
+    from binascii import a2b_base64
+
     return {name: a2b_base64(value) for name, value in (state.attributes or {}).items()}
 
 

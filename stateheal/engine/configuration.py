@@ -11,7 +11,6 @@ import errno
 import os
 import sys
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 
 from stateheal.errors import StatehealError, UsageError
@@ -67,7 +66,7 @@ def read_configuration(environ: Mapping[str, str] | None = None) -> Configuratio
         raise UsageError(f"{path}: is no TOML: it is no UTF-8 (byte {error.start})") from error
     except OSError as error:
         raise StatehealError(f"{path}: cannot be read: {error.strerror or error}") from error
-    toml = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    toml = __import__("tomllib" if sys.version_info >= (3, 11) else "tomli")
     try:
         value = toml.loads(text)
     except ValueError as error:

@@ -18,6 +18,8 @@ _KTHREAD = 0x00200000
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 """Clock ticks of a second."""
 _ROOM = 1 << 16
+_TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+"""Clock ticks in a second."""
 _OVERLAYS = ("overlay", "aufs", "fuse.fuse-overlayfs")
 
 

@@ -9,12 +9,21 @@ guide section 3).
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
-from stateheal.formats.jsontext import Document, Json, as_bytes, as_node_decodes, one_line, plain_text, same, stringify
+from stateheal.formats.jsontext import (
+    Document,
+    Json,
+    as_bytes,
+    as_node_decodes,
+    is_finite,
+    one_line,
+    plain_text,
+    same,
+    stringify,
+)
 from stateheal.patterns import pattern
 from stateheal.values import NamedTuple, cached_property
 
@@ -138,7 +147,7 @@ def _is_finite(value: Json) -> bool:
         return all(map(_is_finite, value.values()))
     if isinstance(value, list):
         return all(map(_is_finite, value))
-    return not isinstance(value, float) or math.isfinite(value)
+    return not isinstance(value, float) or is_finite(value)
 
 
 def _entries_in_order(old: Sequence[Json], new: Sequence[Json]) -> bool:

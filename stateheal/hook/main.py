@@ -43,6 +43,7 @@ def main(arguments: list[str]) -> None:
         from stateheal.hook.heal import answer
 
         gc.freeze()
+        gc.set_threshold(100_000)  # a few workspaces' values are soon gone, and all with the process
         gc.enable()
         text = answer(str(event["hook_event_name"]), cwds, let_go, verbose)
         if text:
