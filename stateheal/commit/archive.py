@@ -20,8 +20,7 @@ from stateheal.digests import sha256
 from stateheal.errors import DamagedArchive
 from stateheal.formats.jsontext import plain_text
 from stateheal.fs.directory import open_directory
-from stateheal.fs.output import write_all
-from stateheal.system.disk import sync
+from stateheal.system.disk import sync, write_all
 from stateheal.values import NamedTuple
 
 TYPE_CHECKING = False

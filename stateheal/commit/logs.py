@@ -15,9 +15,8 @@ from stateheal.commit.files import named_errors
 from stateheal.digests import new_sha256
 from stateheal.errors import Conflict, WriteError
 from stateheal.fs.directory import Directory
-from stateheal.fs.output import write_all
 from stateheal.model.disk import FileStat
-from stateheal.system.disk import sync
+from stateheal.system.disk import sync, write_all
 from stateheal.values import NamedTuple
 
 TYPE_CHECKING = False

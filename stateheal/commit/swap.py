@@ -26,9 +26,8 @@ from stateheal.commit.files import Target, ensure_same_file, named_errors, opene
 from stateheal.commit.lease import is_open_for_writing, read_lease
 from stateheal.errors import Conflict, Overwritten, Refused, StatehealError
 from stateheal.fs.directory import Directory, file_stat, own_name
-from stateheal.fs.output import write_all
 from stateheal.model.disk import FileStat
-from stateheal.system.disk import start_sync, sync
+from stateheal.system.disk import start_sync, sync, write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 
 from stateheal.engine.collect import WorkspaceSummary
-from stateheal.fs.output import write_all
 from stateheal.model.disk import Place
 from stateheal.model.problems import Problem
+from stateheal.system.disk import write_all
 from stateheal.values import NamedTuple
 
 TYPE_CHECKING = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 
 from stateheal.commit.apply import carry_out
@@ -15,7 +15,6 @@ from stateheal.diagnosis.case import Case
 from stateheal.diagnosis.clean import clean_jobs
 from stateheal.diagnosis.liveness import judge
 from stateheal.diagnosis.plan import make_plan
-from stateheal.diagnosis.turns import choose_turn
 from stateheal.dialects.table import kin_of
 from stateheal.engine.attempts import Progress, as_begun, as_written, failed, with_outcome
 from stateheal.engine.collect import WorkspaceResult
@@ -37,9 +36,16 @@ from stateheal.model.look import Look
 from stateheal.model.problems import Problem
 from stateheal.model.records import pid_of
 from stateheal.model.request import Settings
+from stateheal.model.turns import LostJob, RolloutTurn
 
 _LOOK_AGE = 0.1
 """Seconds for which a look at the process table is fresh enough to write by."""
+
+
+def _choose_turn(job: LostJob, read_turns: Callable[[], Sequence[RolloutTurn]]) -> RolloutTurn | str:
+    from stateheal.diagnosis.turns import choose_turn  # few jobs have lost their answer
+
+    return choose_turn(job, read_turns)
 
 
 class Auditor:
@@ -97,7 +103,7 @@ class Auditor:
                 world.processes,
                 world.rollouts,
                 clean_jobs,
-                choose_turn,
+                _choose_turn,
                 self.life,
                 world.ask,
                 world.greet,

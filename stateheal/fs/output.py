@@ -27,16 +27,6 @@ _OLD = 60.0
 """Seconds after which a temporary file that nobody holds was left by somebody who was killed."""
 
 
-def write_all(fd: int, data: bytes) -> None:
-    """Write every byte to a descriptor. Raises ``OSError``, also where the system takes none."""
-    view = memoryview(data)
-    while view:
-        written = os.write(fd, view)
-        if written <= 0:
-            raise OSError(errno.EIO, "nothing could be written")
-        view = view[written:]
-
-
 @contextmanager
 def new_file(path: Path) -> Iterator[tuple[IO[bytes], Callable[[], None]]]:
     """A file to write, and what to call for it to get its name: without that call it vanishes.

@@ -23,10 +23,10 @@ from stateheal.formats.jsonedit import rewrite
 from stateheal.formats.jsontext import Document, Json, parse, same, write
 from stateheal.formats.times import format_time
 from stateheal.fs.directory import Directory, open_directory
-from stateheal.fs.output import write_all
 from stateheal.model.disk import INDEX, JOBS, NEW_INDEX
 from stateheal.model.records import entries_of, is_active
 from stateheal.runner.record import Ending, first_entry
+from stateheal.system.disk import write_all
 
 PATIENCE = 5.0
 """Seconds to go on trying beside writers that write without pause."""

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import time
@@ -22,6 +23,16 @@ _PAUSE = 0.01
 
 def _control(fd: int, command: int) -> None:
     __import__("fcntl").fcntl(fd, command)
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write every byte to a descriptor. Raises ``OSError``, also where the system takes none."""
+    view = memoryview(data)
+    while view:
+        written = os.write(fd, view)
+        if written <= 0:
+            raise OSError(errno.EIO, "nothing could be written")
+        view = view[written:]
 
 
 def sync(fd: int, platform: str = sys.platform, control: Callable[[int, int], None] = _control) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from stateheal.errors import WriteError
-from stateheal.fs.output import new_file, replace_file, write_all, write_numbered
+from stateheal.fs.output import new_file, replace_file, write_numbered
 from tests.support import has_mode
 
 
@@ -72,12 +72,6 @@ def test_the_second_name_of_an_answer_goes_with_the_next_run(folder: Path) -> No
     os.link(path, left)
     os.utime(left, (0, 0))
     assert write_numbered(folder, "answer", ".md", b"a") == path and list(folder.iterdir()) == [path]
-
-
-def test_a_system_that_takes_nothing_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "write", lambda fd, data: 0)
-    with pytest.raises(OSError, match="nothing could be written"):
-        write_all(1, b"x")
 
 
 def test_what_a_killed_run_has_left_goes_with_the_next(folder: Path) -> None:

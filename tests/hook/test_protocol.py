@@ -678,6 +678,8 @@ FOR_OTHERS = {
     *("stateheal.formats.jsonsalvage", "stateheal.formats.jsondamage", "stateheal.evidence.schema_faults"),
     *("stateheal.commit.creation", "stateheal.commit.removal", "stateheal.commit.undo", "stateheal.model.page"),
     *("stateheal.diagnosis.vanished", "stateheal.diagnosis.proof", "stateheal.engine.parallel"),
+    *("stateheal.diagnosis.rebuilding", "stateheal.diagnosis.turns", "stateheal.evidence.rollout"),
+    *("stateheal.evidence.requested", "stateheal.fs.output"),
 }
 
 

@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 from stateheal.fs.directory import open_directory
-from stateheal.system.disk import patiently, start_sync, sync
+from stateheal.system.disk import patiently, start_sync, sync, write_all
+
+
+def test_a_system_that_takes_nothing_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "write", lambda fd, data: 0)
+    with pytest.raises(OSError, match="nothing could be written"):
+        write_all(1, b"x")
 
 
 def test_on_macos_the_drive_is_told_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
