@@ -53,7 +53,7 @@ def all_roots(environ: Mapping[str, str] | None = None, problems: list[Problem] 
     found = [root for data in data_dirs(env) for root in roots_in_data(data, noted)]
     for place in _named(env):
         found += root_at(place, noted)
-    for place in temp_places(env):
+    for place in temp_places(env, (base for base in temp_bases(env) if not _is_missing(base))):
         found += [root._replace(in_temp=True) for each in _globbed(place) for root in root_at(each, noted)]
     return unique(found)
 
@@ -96,10 +96,10 @@ SYSTEM_TEMP = Path("/tmp")
 _TEMP_VARIABLES = ("TMPDIR", "TEMP", "TMP")
 
 
-def temp_places(env: Mapping[str, str]) -> Iterator[Path]:
-    """Every directory that a companion may fall back to."""
+def temp_places(env: Mapping[str, str], bases: Iterable[Path] | None = None) -> Iterator[Path]:
+    """Every directory that a companion may fall back to; ``bases``: the temp directories to name, else all."""
     names = [name.format(uid=user()) for name in TEMP]
-    yield from (base / name for base in temp_bases(env) for name in names)
+    yield from (base / name for base in (temp_bases(env) if bases is None else bases) for name in names)
 
 
 def temp_bases(env: Mapping[str, str]) -> tuple[Path, ...]:
@@ -125,6 +125,17 @@ def temp_root(env: Mapping[str, str]) -> Path:
 def user() -> str:
     """What stands for this user in the names of temp directories."""
     return str(os.getuid()) if hasattr(os, "getuid") else "user"
+
+
+def _is_missing(path: Path) -> bool:
+    """Whether nothing can stand in a directory; what cannot be looked into is no such place."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        pass
+    return False
 
 
 def _globbed(place: Path) -> list[Path]:

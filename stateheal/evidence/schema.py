@@ -6,9 +6,9 @@ Of a state file, a job and a broker what breaks their schemas is found without i
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 
 from stateheal.errors import UsageError
 from stateheal.evidence.schema_accept import Accept, Unknown, compile_schema
@@ -39,10 +39,16 @@ def schema_text(name: str) -> str:
     """The text of a shipped schema. Raises ``UsageError`` for a name there is none of."""
     if name not in NAMES:
         raise UsageError(f"there is no schema {name!r}; there are {', '.join(NAMES)}")
-    package = Path(__file__).resolve().parents[1]
-    inside = package / "schemas" / f"{name}.schema.json"
-    beside = package.parent / "schemas" / f"{name}.schema.json"  # a source checkout
-    return (inside if inside.is_file() else beside).read_text("utf-8")
+    package, file = os.path.dirname(os.path.dirname(os.path.realpath(__file__))), f"{name}.schema.json"
+    try:
+        return _text_at(os.path.join(package, "schemas", file))
+    except FileNotFoundError:  # a source checkout
+        return _text_at(os.path.join(os.path.dirname(package), "schemas", file))
+
+
+def _text_at(path: str) -> str:
+    with open(path, encoding="utf-8") as text:
+        return text.read()
 
 
 @cache

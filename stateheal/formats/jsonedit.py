@@ -32,25 +32,34 @@ _GAP = pattern(r"[ \t\n\r]*[,:]?[ \t\n\r]*")
 _SKIP = json.JSONDecoder(parse_int=str, parse_float=str).raw_decode
 """Asked for where a value ends; numbers are not looked at."""
 _STYLE_DEPTH = 5
+_WALKED = 2
+"""Levels of containers: the document, and what an index holds."""
 
 
 class _Node:
     """Where one value stands in a text that ``parse`` has accepted. What is in it is found when it is asked for."""
 
-    def __init__(self, text: str, start: int) -> None:
-        self.text, self.start, self.end = text, start, _SKIP(text, start)[1]
+    def __init__(self, text: str, start: int, depth: int = 0) -> None:
+        self.text, self.start, self.depth = text, start, depth
+
+    @cached_property
+    def end(self) -> int:
+        """Of the outer containers, whose children are asked for in any case, behind the last of these."""
+        if self.depth >= _WALKED or self.text[self.start] not in "{[":
+            return _SKIP(self.text, self.start)[1]
+        return _past(_GAP, self.text, self.members[-1].node.end if self.members else self.start + 1) + 1
 
     @cached_property
     def members(self) -> list[_Member]:
         """An object's or array's children in order."""
         text, found = self.text, list[_Member]()
         position = _past(_GAP, text, self.start + 1)
-        while text[self.start] in "{[" and position < self.end - 1:
+        while text[self.start] in "{[" and text[position] not in "]}":
             start, key = position, None
             if text[self.start] == "{":
                 end = _past(_STRING, text, start)
                 key, position = _key(text[start:end]), _past(_GAP, text, end)
-            found.append(_Member(start, key, _Node(text, position)))
+            found.append(_Member(start, key, _Node(text, position, self.depth + 1)))
             position = _past(_GAP, text, found[-1].node.end)
         return found
 
