@@ -20,6 +20,10 @@ _PASSING = pattern(
 """Where uvx, ``uv run`` and ``pipx run`` make an environment for one run."""
 
 
+_HEAD = 500
+"""Bytes of a script in which its imports stand; one of Windows is a program, and keeps its own behind that."""
+
+
 class Program(NamedTuple):
     """What to start, and whether it may be gone tomorrow."""
 
@@ -32,17 +36,27 @@ def own_program() -> Program:
     """How a hook starts this stateheal.
 
     Its console script, which every way of installing makes anew at an upgrade, in the place where it is found by name
-    (``~/.local/bin`` for pipx and uv) rather than in the environment behind it. Without one: this interpreter, isolated
-    from what PYTHONPATH or the current directory may hold.
+    (``~/.local/bin`` for pipx and uv) rather than in the environment behind it. Without one, or where it is slow: this
+    interpreter, isolated from what PYTHONPATH or the current directory may hold.
     """
     scripts = list(dict.fromkeys(_scripts()))
-    for script in scripts:
-        if passing_place(script) is None:
-            return Program((script, "hook"))
-    if scripts:
-        return Program((scripts[0], "hook"), passing_place(scripts[0]))
+    script = next((each for each in scripts if passing_place(each) is None), scripts[0] if scripts else None)
+    if script is not None and not _is_slow(script):
+        return Program((script, "hook"), passing_place(script))
     isolated = [] if _in_user_site() else ["-I"]  # which would leave the user's own packages out
     return Program((sys.executable, *isolated, "-m", "stateheal", "hook"), passing_place(sys.executable))
+
+
+def _is_slow(script: str) -> bool:
+    """Whether a script beside this interpreter imports ``re`` first, as pip before 25.2 writes it: half the cost of a
+    hook that has nothing to do. One that stands elsewhere is kept, for the sake of its place."""
+    if os.path.dirname(script) != os.path.dirname(sys.executable):
+        return False
+    try:
+        with open(script, "rb") as file:
+            return b"\nimport re\n" in file.read(_HEAD)
+    except OSError:
+        return False
 
 
 def _scripts() -> Iterator[str]:
@@ -89,6 +103,13 @@ def passing_place(program: str) -> str | None:
 
 
 def is_same_program(words: Sequence[str]) -> bool:
-    """Whether a hook's words start this very installation."""
-    own = {os.path.realpath(path) for path in (*_own_scripts(), sys.executable)}
-    return bool(words) and os.path.realpath(words[0]) in own
+    """Whether a hook's words start this very installation.
+
+    An interpreter is known by its directory: behind its link stands the one that every environment was made from.
+    """
+    if not words:
+        return False
+    folder, name = os.path.split(words[0])
+    if name.startswith("python"):
+        return os.path.realpath(folder) == os.path.realpath(os.path.dirname(sys.executable))
+    return os.path.realpath(words[0]) in {os.path.realpath(path) for path in _own_scripts()}

@@ -17,7 +17,7 @@ from stateheal import cli
 from stateheal.commit.location import journal_path
 from stateheal.errors import Refused
 from stateheal.hook import program
-from stateheal.hook.config import config_text
+from stateheal.hook.config import config_text, exec_handler
 from stateheal.hook.install import install, plugin_installed, uninstall
 from stateheal.hook.main import stamp_path
 from stateheal.hook.merge import is_own, own_handlers, with_hook, without_hook
@@ -282,6 +282,29 @@ def test_from_an_environment_for_one_run_another_is_taken_where_there_is_one(
     assert program.own_program() == program.Program((str(lasting), "hook"))
     monkeypatch.setenv("PATH", str(passing.parent))
     assert program.own_program() == program.Program((str(passing), "hook"), "there")
+
+
+@pytest.mark.posix("a script that is a text")
+def test_a_script_that_starts_slowly_gives_way_to_its_interpreter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What pip writes before 25.2 imports ``re``; what pip writes since then, and uv, does not."""
+    script, python = tmp_path / "venv/bin/stateheal", tmp_path / "venv/bin/python3"
+    script.parent.mkdir(parents=True)
+    script.write_text(
+        f"#!{python}\n# -*- coding: utf-8 -*-\nimport re\nimport sys\nfrom stateheal.__main__ import main\n"
+    )
+    monkeypatch.setattr(program, "passing_place", lambda path: None)
+    monkeypatch.setattr(program, "_scripts", lambda: iter([str(script)]))
+    monkeypatch.setattr(sys, "executable", str(python))
+    words = (str(python), "-I", "-m", "stateheal", "hook")
+    assert program.own_program().words == words and is_own(exec_handler(words))
+    assert program.is_same_program(words[:1]) and not program.is_same_program([str(tmp_path / "other/python3")])
+    script.write_text(f"#!{python}\nimport sys\nfrom stateheal.__main__ import main\n")
+    assert program.own_program().words == (str(script), "hook")
+    monkeypatch.setattr(sys, "executable", "/usr/bin/python3")
+    script.write_text("#!/usr/bin/python3\nimport re\nimport sys\n")
+    assert program.own_program().words == (str(script), "hook"), "in a place of its own, which stays"
 
 
 @pytest.mark.processes
