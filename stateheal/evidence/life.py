@@ -14,15 +14,22 @@ from stateheal.model.look import Look, Seen
 _PROC = "/proc"
 
 
-Known = dict[tuple[int, int], "int | None"]
-"""What never changes of a process, by pid and start in clock ticks: its pid in its own namespace."""
+class Known:
+    """What earlier looks of a run have shown and what cannot have changed since: everything else is read anew."""
+
+    __slots__ = ("inner", "kernel", "users")
+
+    def __init__(self) -> None:
+        self.inner: dict[tuple[int, int], int | None] = {}
+        """By pid and start in clock ticks: the pid that the process has in its own namespace, which it never leaves."""
+        self.kernel: dict[int, tuple[int, Seen]] = {}
+        """Threads of the kernel by pid, each with the inode of its directory: no two processes have the same one."""
+        self.users: set[int] = set()
+        """Pids of everybody else: of these no inode is asked for."""
 
 
 def look_at_proc(boot: float | None, known: Known) -> Look:
-    """Every process but this one. ``boot``: when the machine was booted, seconds since the epoch. Never raises.
-
-    ``known``: of processes that an earlier look has shown already; it is added to.
-    """
+    """Every process but this one. ``boot``: when the machine was booted, seconds since the epoch. Never raises."""
     try:
         os.readlink(f"{_PROC}/self")  # an empty /proc, or another pid namespace's: it shows nobody that matters
         pids = [int(name) for name in os.listdir(_PROC) if name.isdigit()]
@@ -33,24 +40,37 @@ def look_at_proc(boot: float | None, known: Known) -> Look:
 
 
 def _seen(pid: int, boot: float | None, known: Known) -> Seen:
+    inode = None if pid in known.users else _inode_of(pid)  # first: whoever has the pid next has another one
+    if inode is not None and pid in known.kernel and known.kernel[pid][0] == inode:
+        return known.kernel[pid][1]
     stat = stat_of(pid)
     created = created_at(stat.ticks, boot)
     if stat.kernel:  # it has no command line, and stands in no other namespace: a look is taken before every repair
-        return Seen(pid, (), None, created, stat.kernel, stat.zombie)
+        seen = Seen(pid, (), None, created, stat.kernel, stat.zombie)
+        if inode is not None:
+            known.kernel[pid] = inode, seen
+        return seen
+    known.users.add(pid)
     return Seen(pid, argv_of(pid), _inner_pid(pid, stat.ticks, known), created, stat.kernel, stat.zombie)
 
 
+def _inode_of(pid: int) -> int | None:
+    try:
+        return os.lstat(f"{_PROC}/{pid}").st_ino
+    except OSError:
+        return None
+
+
 def _inner_pid(pid: int, ticks: int | None, known: Known) -> int | None:
-    """The pid that a process has in its own namespace, where that is another one than this. The file that says so is
-    the dearest of all, and a process never changes its namespace."""
+    """The pid that a process has in its own namespace, where that is another one than this."""
     if ticks is None:
         return _named_inside(status_of(pid))
-    if (pid, ticks) not in known:
+    if (pid, ticks) not in known.inner:  # the dearest of its files
         status = status_of(pid)
         if not status:
             return None
-        known[pid, ticks] = _named_inside(status)
-    return known[pid, ticks]
+        known.inner[pid, ticks] = _named_inside(status)
+    return known.inner[pid, ticks]
 
 
 def _named_inside(status: bytes) -> int | None:

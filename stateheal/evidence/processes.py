@@ -48,7 +48,7 @@ class SystemProcesses:
     def __init__(self) -> None:
         self._host: tuple[float, HostFacts] | None = None
         """What was read of this machine, and when."""
-        self._known: Known = {}
+        self._known: Known | None = None
 
     def facts(self, pid: int) -> ProcessFacts:
         """Probe one pid. Never raises: what cannot be learnt is ``None``."""
@@ -63,8 +63,9 @@ class SystemProcesses:
     def look(self) -> Look:
         """Through /proc where there is one: psutil does not tell what a process's pid is in its own namespace."""
         if sys.platform == "linux":
-            from stateheal.evidence.life import look_at_proc
+            from stateheal.evidence.life import Known, look_at_proc
 
+            self._known = self._known or Known()
             return look_at_proc(self.host().boot_time, self._known)
         return _look_by_psutil()
 
