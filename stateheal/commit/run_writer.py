@@ -37,6 +37,8 @@ class RunWriter:
     """Whether any file of any workspace was changed."""
     planned: dict[Path, tuple[str, ...]] = field(default_factory=dict)
     """By archive, the names of what it holds, until that is finished."""
+    real: dict[Path, str] = field(default_factory=dict)
+    """Directories that workspaces stand in, by the path they were found under: their real paths."""
 
     @property
     def id(self) -> str:
@@ -54,8 +56,8 @@ class RunWriter:
         assert self.folder is not None
         path = self.folder / f"{self.count + 1:04d}.tar"
         try:
-            real = Path(os.path.realpath(workspace))
-            head = self._head(real, undoes, Path(os.path.realpath(root or real.parent)))
+            real = self._real_workspace(workspace)
+            head = self._head(real, undoes, self._real(root or real.parent))
             if any(item.action == "remove" for item in items):
                 head["folders"] = folders_of(real)
             write_durably(path, pack(head, items))
@@ -79,7 +81,16 @@ class RunWriter:
         except OSError as error:
             raise JournalError(f"{self.journal.path} cannot be written: {error.strerror or error}") from error
 
-    def _head(self, workspace: Path, undoes: Sequence[str], root: Path) -> dict[str, Any]:
+    def _real_workspace(self, path: Path) -> Path:
+        """It is no link itself: it has been opened. Windows may spell its name otherwise."""
+        return Path(self._real(path.parent), path.name) if os.name == "posix" else Path(os.path.realpath(path))
+
+    def _real(self, path: Path) -> str:
+        if path not in self.real:
+            self.real[path] = os.path.realpath(path)
+        return self.real[path]
+
+    def _head(self, workspace: Path, undoes: Sequence[str], root: str) -> dict[str, Any]:
         return {
             "schema_version": 1,
             "run": self.id,
@@ -87,7 +98,7 @@ class RunWriter:
             "started": format_time(self.now),
             "version": self.version,
             "workspace": str(workspace),
-            "root": str(root),
+            "root": root,
             "undoes": list(undoes),
         }
 
