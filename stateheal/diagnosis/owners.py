@@ -5,9 +5,9 @@ Field guide section 4.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 
+from stateheal.diagnosis.logs import is_inside_jobs, is_own_log
 from stateheal.model.claims import created_of, fork_ticks_of, hostname_of, identity_of
 from stateheal.model.layout import status_of
 from stateheal.model.liveness import Owner
@@ -70,14 +70,13 @@ def _claimed(view: View, job: Job, side: Record, key: str, of_job: Owner) -> Own
 
 
 def is_elsewhere(view: View, job: Job) -> bool:
-    """Whether it speaks of another file system: its project is not here, its log recorded by the right name
-    in another tree."""
-    evidence = view.evidence
+    """Whether it speaks of another file system: no project that it names is here, and its log is recorded by the right
+    name in another tree."""
     homes = {home for side in job.sides if (home := text_of(side, "workspaceRoot") or text_of(side, "cwd"))}
-    logs = [os.path.split(log) for side in job.sides if (log := text_of(side, "logFile"))]
-    parents = {evidence.real_parents.get(parent, parent) for parent, _ in logs}
-    moved = bool(logs) and all(name == f"{job.id}.log" for _, name in logs)
-    return bool(homes) and homes <= evidence.absent and moved and evidence.place.jobs_path not in parents
+    if not homes <= view.evidence.absent:
+        return False
+    logs = [log for side in job.sides if (log := text_of(side, "logFile"))]
+    return bool(logs) and all(is_own_log(view, job, log) and not is_inside_jobs(view, log) for log in logs)
 
 
 def _others(view: View, job: Job) -> tuple[tuple[str, int], ...]:

@@ -5,7 +5,6 @@ Field guide sections 3 and 5.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection
 
 from stateheal.diagnosis.job import Job, Record
@@ -14,8 +13,7 @@ from stateheal.formats.jsontext import Json
 from stateheal.formats.times import format_time, parse_time
 from stateheal.model.claims import names_pid
 from stateheal.model.dialect import CODEX, Dialect
-from stateheal.model.disk import JOBS
-from stateheal.model.layout import log_name, status_of
+from stateheal.model.layout import status_of
 from stateheal.model.liveness import Liveness, Verdict
 from stateheal.model.plan import GONE, Change, Gone, Patch
 from stateheal.model.records import (
@@ -164,20 +162,6 @@ def log_line(view: View, side: Record, text: str) -> str:
 def may_live(view: View, job: Job) -> bool:
     """Whether the job is active and not proven dead: then nothing of it is touched."""
     return job.any_active and view.judge(job).verdict.state is not Liveness.DEAD
-
-
-def is_own_log(view: View, job: Job, log: str) -> bool:
-    """Whether it is the job's own log by name: here, or where the tree has stood before."""
-    own = log_name(job.id, view.dialect).removeprefix(f"{JOBS}/")
-    return (log.replace("\\", "/") + "/").endswith(f"/{own}/")
-
-
-def is_inside_jobs(view: View, log: str) -> bool:
-    """Whether a path leads, every link resolved, to where this workspace keeps its logs: a name right in ``jobs/``."""
-    evidence = view.evidence
-    parent, jobs = os.path.dirname(log), evidence.place.jobs_path
-    real = evidence.real_parents.get(parent, parent)
-    return real == jobs or ("/" in view.dialect.log.removeprefix(f"{JOBS}/") and os.path.dirname(real) == jobs)
 
 
 def is_shape(view: View, pointer: str) -> bool:

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 from stateheal.diagnosis.foreign import inside, of_another_system
 from stateheal.diagnosis.job import Job
+from stateheal.diagnosis.logs import is_inside_jobs
 from stateheal.diagnosis.over import case_of, every_job
-from stateheal.diagnosis.repairs import is_inside_jobs
 from stateheal.diagnosis.view import View
 from stateheal.formats.times import MINUTE, describe_age
 from stateheal.model.claims import hostname_of

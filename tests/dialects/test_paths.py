@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from stateheal.dialects.table import DIALECTS
-from stateheal.engine.api import audit, heal
+from stateheal.engine.api import audit, heal, settings_of
 from stateheal.model.dialect import CODEX
 from stateheal.model.findings import Finding
-from tests.dialects.layout import Laid, lay_out
-from tests.support import files_in
+from tests.dialects.forks import FORKS_OF
+from tests.dialects.layout import TREES, WRITTEN, Laid, files_of, lay_out
+from tests.support import NATIVE_HOST, FakeProcesses, files_in, in_json, journal_in, native, world
 
 FIELDS = {
     "Lanticee-agy": ("logFile", "promptFile", "agyLogFile"),
     "turygo-opencode": ("logFile", "stdoutFile", "stderrFile"),
 }
 """As their own code reads: ``removeFileIfExists(job.…)`` in lib/state.mjs of the versions in the table's entries."""
+WITH_LOGS = [
+    name
+    for name in sorted(FORKS_OF)
+    if any('"logFile": "@STATE@' in path.read_text("utf-8") for path in (TREES / name / "killed").rglob("*.json"))
+]
 ROWS = [(name, field) for name, fields in FIELDS.items() for field in fields]
 
 
@@ -75,3 +82,21 @@ def test_another_record_is_never_its_file(name: str, field: str, tmp_path: Path)
     job = json.loads((laid.state / "state.json").read_bytes())["jobs"][0]
     set_in_all(laid.state, field, laid.state / f"jobs/{job['id']}.json")
     assert len(found(laid)) == 1
+
+
+@pytest.mark.parametrize("name", WITH_LOGS)
+def test_a_job_of_a_container_is_known_by_its_log_wherever_its_companion_keeps_that(name: str, tmp_path: Path) -> None:
+    """Field guide section 4: its project is not here, its log is recorded in the container's own tree."""
+    laid = lay_out(name, "killed", tmp_path)
+    for path in (laid.state / "state.json", *files_of(laid.state)):
+        if path.exists():
+            text = path.read_text("utf-8").replace(in_json(laid.project), in_json(native("/workspaces/shop")))
+            path.write_text(text.replace(in_json(laid.state), in_json(native("/home/vscode/state"))), "utf-8")
+            os.utime(path, (WRITTEN, WRITTEN))
+    before = files_in(laid.state)
+    now = NATIVE_HOST._replace(now=WRITTEN + 600, boot_time=WRITTEN - 86400)
+    table = world(FakeProcesses(facts_of_host=now))
+    report = heal([laid.data], settings=settings_of(), world=table, journal=journal_in(tmp_path))
+    active = [each for each in report.findings if each.rule == "dead-pid"]
+    assert active and all("it may run in a container" in each.message for each in active)
+    assert files_in(laid.state) == before

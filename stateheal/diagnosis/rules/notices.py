@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 
 from stateheal.diagnosis.job import Job, Record
-from stateheal.diagnosis.repairs import is_inside_jobs, is_own_log
+from stateheal.diagnosis.logs import is_inside_jobs, is_own_log
 from stateheal.diagnosis.rule import Diagnosed, Rule, file_finding, job_finding
 from stateheal.diagnosis.view import View
 from stateheal.dialects.table import is_codexs, is_temp_root

@@ -9,7 +9,8 @@ import os
 from collections.abc import Iterator
 
 from stateheal.diagnosis.job import Job, Record
-from stateheal.diagnosis.repairs import is_inside_jobs, is_own_log, may_live
+from stateheal.diagnosis.logs import is_inside_jobs, is_own_log
+from stateheal.diagnosis.repairs import may_live
 from stateheal.diagnosis.rule import Diagnosed, Rule, job_finding
 from stateheal.diagnosis.view import View
 from stateheal.model.disk import JOBS
