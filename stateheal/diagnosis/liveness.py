@@ -234,7 +234,7 @@ ROWS: tuple[Row, ...] = (
     Row("named-in-argv", ALIVE, "dead-pid", _named_in_argv),
     Row("fork-identity", ALIVE, "dead-pid", lambda case: _fork_identity(case, True)),
     Row("foreign", UNSURE, "dead-pid", foreign, settles=_DAY),
-    # Those that look at the whole process table: reached in earnest only where a row below says dead.
+    # Those that look at the whole process table: reached in earnest only where another row says dead or unsure.
     Row("works-elsewhere", ALIVE, "", works_elsewhere),
     Row("inner-owner", ALIVE, "", inner_owner),
     Row("named-elsewhere", UNSURE, "", named_elsewhere, settles=_CLOSE),
@@ -263,23 +263,28 @@ ROWS: tuple[Row, ...] = (
 """The table. The order is the order of precedence."""
 LOOK_AGAIN = "log-fresh"
 """The row that waits for a second look at the job's log."""
-
-
 LOOKS = slice(*([row.name for row in ROWS].index(name) for name in ("works-elsewhere", "no-pid")))
 """The rows that ask the look at the process table; a test shows that no other does."""
-_BEFORE_LOOK, _AFTER_LOOK = ROWS[: LOOKS.start], ROWS[LOOKS.stop :]
+_LIVING = tuple(row for row in ROWS[LOOKS] if row.state is ALIVE)
+_WITHOUT_LOOK = (*ROWS[: LOOKS.start], *ROWS[LOOKS.stop :])
+
+
+def asked_of_the_look(decided: Row) -> tuple[Row, ...]:
+    """What a look at the process table may still say: before *unsure* what proves life, an outer pid not among it."""
+    if decided.state is ALIVE:
+        return ()
+    before = decided in ROWS[: LOOKS.start]
+    if decided.state is DEAD:
+        return () if before else ROWS[LOOKS]
+    return _LIVING[:1] if before else _LIVING
 
 
 def _decide(case: Case) -> tuple[Row, str | None]:
-    """The row that decides. Before one says dead, the whole process table is looked at; ``trace`` tells all of it."""
-    for row in _BEFORE_LOOK:
-        if (reason := row.test(case)) is not None:
-            return row, reason
-    decided = next((row, reason) for row in _AFTER_LOOK if (reason := row.test(case)) is not None)
-    if decided[0].state is not DEAD:
-        return decided
-    seen = replace(case, look=case.life())
-    for row in ROWS[LOOKS]:
+    """The row that decides; ``trace`` tells all of it."""
+    decided = next((row, reason) for row in _WITHOUT_LOOK if (reason := row.test(case)) is not None)
+    rows = asked_of_the_look(decided[0])
+    seen = replace(case, look=case.life()) if rows else case
+    for row in rows:
         if (reason := row.test(seen)) is not None:
             return row._replace(rule=row.rule or decided[0].rule), reason
     return decided

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from stateheal.diagnosis.case import Case
-from stateheal.diagnosis.liveness import DEAD, LOOKS, ROWS, Row
+from stateheal.diagnosis.liveness import LOOKS, ROWS, Row, asked_of_the_look
 from stateheal.values import replace
 
 
@@ -22,13 +22,12 @@ def walk(rows: Iterable[Row], case: Case) -> Iterator[tuple[Row, str | None]]:
 
 
 def trace(case: Case) -> list[tuple[Row, str | None]]:
-    """The rows up to the one that decides. Before one says dead, the whole process table is looked at."""
+    """The rows up to the one that decides. What shows life anywhere outranks what the rows behind it say."""
     steps = list(walk(ROWS, case))
     decided = steps[-1][0]
-    if decided.state is not DEAD or len(steps) <= LOOKS.start:
+    rows = asked_of_the_look(decided)
+    looked = list(walk(rows, replace(case, look=case.life()))) if rows else []
+    if not looked or looked[-1][1] is None:
         return steps
-    looked = list(walk(ROWS[LOOKS], replace(case, look=case.life())))
     row, reason = looked[-1]
-    if reason is None:
-        return steps
-    return [*steps[: LOOKS.start], *looked[:-1], (row._replace(rule=row.rule or decided.rule), reason)]
+    return [*steps[:-1][: LOOKS.start], *looked[:-1], (row._replace(rule=row.rule or decided.rule), reason)]

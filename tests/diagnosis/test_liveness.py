@@ -59,6 +59,7 @@ def seen(*processes: Seen) -> tuple[Any, ...]:
     return host(), Settings(), Look(processes)
 
 
+WORKS = seen(Seen(7, (*WORKER, "task-1")))
 SERVES = owner(job="the broker", flag=("--endpoint", "unix:/a"))
 # (what is told, owner, process, verdict, row[, host][, settings][, look])
 TABLE: list[tuple[Any, ...]] = [
@@ -221,6 +222,27 @@ TABLE: list[tuple[Any, ...]] = [
     # --- signs of life that no pid shows ------------------------------------------------------------------------------
     ("its worker has another pid", owner(), GONE, ALIVE, "works-elsewhere", *seen(Seen(7, (*WORKER, "task-1")))),
     ("a companion has the pid in a sandbox", owner(), GONE, ALIVE, "inner-owner", *seen(Seen(7, FOREGROUND, PID))),
+    ("another system's, and its worker is here", owner(paths=("C:\\demo",)), GONE, ALIVE, "works-elsewhere", *WORKS),
+    ("a container's files, and its worker is here", owner(elsewhere=True), GONE, ALIVE, "works-elsewhere", *WORKS),
+    ("a thread of the kernel, but it works", owner(), process(None, kernel=True), ALIVE, "works-elsewhere", *WORKS),
+    ("queued without a pid, but it works", owner(pid=None, last_sign=NOW - 9), None, ALIVE, "works-elsewhere", *WORKS),
+    ("a late companion, but another works on it", owner(), process(REVIEW, LATE), ALIVE, "works-elsewhere", *WORKS),
+    (
+        "a thread of the kernel, and a companion has the pid in a sandbox",
+        owner(),
+        process(None, kernel=True),
+        ALIVE,
+        "inner-owner",
+        *seen(Seen(7, FOREGROUND, PID)),
+    ),
+    (
+        "another system's pid, and somebody has the same in a sandbox",
+        owner(elsewhere=True),
+        GONE,
+        UNSURE,
+        "foreign",
+        *seen(Seen(7, FOREGROUND, PID)),
+    ),
     (
         "the same, and it may be this very worker",
         owner(),
@@ -544,7 +566,7 @@ def test_whatever_its_pid_says_who_works_on_it_lives(silent: tuple[Any, ...], si
     assert (verdict.state.value, verdict.row) == ("alive", "works-elsewhere")
 
 
-def test_the_process_table_is_looked_at_only_before_a_dead_verdict() -> None:
+def test_the_process_table_is_looked_at_only_where_no_process_is_the_jobs() -> None:
     asked: list[int] = []
 
     def life() -> Look:
