@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-from stateheal.commit.manifest import Item, as_json, check_head, items_in
+from stateheal.commit.manifest import Item, as_json
 from stateheal.commit.ustar import packed
 from stateheal.digests import sha256
 from stateheal.errors import DamagedArchive
@@ -77,6 +77,8 @@ class Archive(NamedTuple):
     @property
     def planned(self) -> list[Item]:
         """What the run was about to change."""
+        from stateheal.commit.manifest_input import items_in
+
         return items_in(self.manifest)
 
     @property
@@ -147,6 +149,8 @@ def load(path: Path) -> Archive:
             if first is None or first.name != MANIFEST or first.size > _LARGEST_MANIFEST:
                 raise ValueError("it does not begin with a manifest")
             archive = Archive(path, json.loads(_bytes_of(tar, first)))
+        from stateheal.commit.manifest_input import check_head
+
         check_head(archive.manifest)
         _ = archive.items
     except _BAD_ARCHIVE as error:

@@ -16,10 +16,10 @@ from stateheal.commit.archive import Archive
 from stateheal.commit.creation import Creation
 from stateheal.commit.files import Target, named_errors, read_plain
 from stateheal.commit.journal import Journal
+from stateheal.commit.leftovers import remove_emptied, remove_leftovers
 from stateheal.commit.logs import Cut, tail_after
 from stateheal.commit.manifest import Item, State, attributes_of, state_of
 from stateheal.commit.removal import Removal
-from stateheal.commit.resume import remove_emptied, remove_leftovers
 from stateheal.commit.run_writer import RunWriter
 from stateheal.commit.swap import Replacement, Swap
 from stateheal.digests import sha256

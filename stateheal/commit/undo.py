@@ -11,7 +11,8 @@ from stateheal.commit.archive import Archive
 from stateheal.commit.attributes import give_attributes
 from stateheal.commit.journal import Journal, Run, is_later, run_number
 from stateheal.commit.lock import WAIT, workspace_lock
-from stateheal.commit.manifest import attributes_of, folder_in
+from stateheal.commit.manifest import attributes_of
+from stateheal.commit.manifest_input import folder_in
 from stateheal.commit.restore import chains_of, changed_in, changes_of, remove_empty, restore, steps_of
 from stateheal.commit.run_writer import RunWriter
 from stateheal.errors import DamagedArchive, JournalError, Refused, StatehealError, UsageError

@@ -16,10 +16,10 @@ from functools import lru_cache, partial
 
 from stateheal.commit.apply import carry_out
 from stateheal.commit.journal import KEEP, Journal
+from stateheal.commit.leftovers import remove_emptied
 from stateheal.commit.location import journal_path
 from stateheal.commit.lock import workspace_lock
 from stateheal.commit.packing import pack_for_good
-from stateheal.commit.resume import remove_emptied
 from stateheal.commit.run_writer import RunWriter
 from stateheal.diagnosis.over import every_job, named_in_a_command, why_not_over
 from stateheal.diagnosis.vanished import why_not_vanished

@@ -9,7 +9,7 @@ from functools import cache
 from stateheal.commit.apply import carry_out
 from stateheal.commit.journal import Journal
 from stateheal.commit.lock import is_held, workspace_lock
-from stateheal.commit.resume import remove_leftovers, resume_interrupted
+from stateheal.commit.resume import resume_interrupted
 from stateheal.commit.run_writer import RunWriter
 from stateheal.diagnosis.case import Case
 from stateheal.diagnosis.clean import clean_jobs
@@ -136,6 +136,8 @@ class Healer:
         with open_directory(place.directory) as directory, workspace_lock(directory, world.wait):
             resume_interrupted(directory, self.run.journal, self.run, self.interrupted)
             if self.auditor.settings.select:  # else the rule of that name finds them, and tells
+                from stateheal.commit.leftovers import remove_leftovers
+
                 remove_leftovers(directory, self.run.journal)
 
             def attempt(first: bool) -> WorkspaceResult:

@@ -50,7 +50,9 @@ class Rollouts:
         return known[1]
 
     def _turns_in(self, paths: list[Path]) -> tuple[RolloutTurn, ...]:
-        from stateheal.evidence.rollout import read  # few workspaces have a turn to be looked for
+        if not paths:
+            return ()
+        from stateheal.evidence.rollout import read  # few threads have any
 
         readers = [read(path) for path in paths]
         for reader in readers:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from stateheal.commit.apply import carry_out
 from stateheal.commit.journal import Journal
+from stateheal.commit.leftovers import remove_emptied, remove_leftovers
 from stateheal.commit.lock import workspace_lock
 from stateheal.commit.packing import pack_for_good
-from stateheal.commit.resume import remove_emptied, remove_leftovers
 from stateheal.commit.run_writer import RunWriter
 from stateheal.diagnosis.change import patched
 from stateheal.diagnosis.view import View, first_draft

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from stateheal.commit.manifest import folder_in
+from stateheal.commit.manifest_input import folder_in
 from stateheal.commit.removal import Removal
 from stateheal.commit.swap import Replacement, Swap
 from stateheal.engine import prune

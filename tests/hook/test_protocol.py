@@ -679,7 +679,8 @@ FOR_OTHERS = {
     *("stateheal.commit.creation", "stateheal.commit.removal", "stateheal.commit.undo", "stateheal.model.page"),
     *("stateheal.diagnosis.vanished", "stateheal.diagnosis.proof", "stateheal.engine.parallel"),
     *("stateheal.diagnosis.rebuilding", "stateheal.diagnosis.turns", "stateheal.evidence.rollout"),
-    *("stateheal.evidence.requested", "stateheal.fs.output"),
+    *("stateheal.evidence.requested", "stateheal.fs.output", "stateheal.commit.manifest_input"),
+    *("stateheal.commit.unfinished", "stateheal.commit.leftovers"),
 }
 
 
