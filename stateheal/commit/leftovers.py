@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 
 from stateheal.commit.files import read_plain
@@ -11,7 +12,6 @@ from stateheal.commit.resume import folders_in
 from stateheal.commit.swap import SECOND_SUFFIX
 from stateheal.errors import Conflict
 from stateheal.fs.directory import Directory, file_stat, own_name, parse_own_name
-from stateheal.model.disk import JOBS
 
 
 def remove_leftovers(directory: Directory, journal: Journal) -> None:
@@ -32,9 +32,9 @@ def remove_emptied(directory: Directory, journal: Journal) -> None:
     Without its index nobody would find it again. Nothing is raised for what stays.
     """
     remove_leftovers(directory, journal)
-    for path in (directory.path / JOBS, directory.path):
+    for path, _, _ in os.walk(directory.path, topdown=False):
         with suppress(OSError):
-            path.rmdir()
+            os.rmdir(path)
 
 
 def _remove_leftovers(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from stateheal.commit.attributes import read_attributes
 from stateheal.digests import sha256
@@ -100,11 +100,17 @@ class Folder(NamedTuple):
     """Extended attributes, in base64; access control lists are among them."""
 
 
-def folders_of(workspace: Path) -> dict[str, dict[str, Any]]:
-    """A workspace's two directories as the manifest holds them, by name; the workspace's own is empty. Raises
-    ``OSError``."""
+def folders_above(items: Iterable[Item]) -> list[str]:
+    """The directories that removed files stood in, by name, the outer ones first; the workspace's own is empty."""
+    names = {item.name for item in items if item.action == "remove" and item.before}
+    inner = {str(above) for name in names for above in PurePosixPath(name).parents} - {"."}
+    return sorted({"", JOBS, *inner} if names else ())
+
+
+def folders_of(workspace: Path, items: Iterable[Item]) -> dict[str, dict[str, Any]]:
+    """The directories of removed files as the manifest holds them, by name. Raises ``OSError``."""
     found: dict[str, dict[str, Any]] = {}
-    for name in ("", JOBS) if os.name == "posix" else ():
+    for name in folders_above(items) if os.name == "posix" else ():
         with suppress(FileNotFoundError, WrongKind):
             info, kept = (workspace / name).lstat(), _in_base64(_attributes_at(workspace / name))
             folder = Folder(info.st_mode & OF_FOLDERS, info.st_uid, info.st_gid, kept)

@@ -192,11 +192,11 @@ def changed_in(folders: Folders, chains: Iterable[Chain]) -> Iterator[tuple[Chai
 
 
 def _folder(folders: Folders, item: Item) -> tuple[Directory | None, str]:
-    """Where a file is; nowhere, where its directory has gone and it was the run that had made it."""
+    """Where a file is; nowhere, where its directory has gone and it was the run that had made or removed it."""
     try:
         return folders.of(item.name)
     except FileNotFoundError:
-        if item.before is None:
+        if item.before is None or item.action == "remove":
             return None, item.name
         raise
 

@@ -59,7 +59,7 @@ class RunWriter:
             real = self._real_workspace(workspace)
             head = self._head(real, undoes, self._real(root or real.parent))
             if any(item.action == "remove" for item in items):
-                head["folders"] = folders_of(real)
+                head["folders"] = folders_of(real, items)
             write_durably(path, pack(head, items))
         except OSError as error:
             with suppress(OSError):

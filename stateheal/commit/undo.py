@@ -11,12 +11,12 @@ from stateheal.commit.archive import Archive
 from stateheal.commit.attributes import give_attributes
 from stateheal.commit.journal import Journal, Run, is_later, run_number
 from stateheal.commit.lock import WAIT, workspace_lock
-from stateheal.commit.manifest import attributes_of
+from stateheal.commit.manifest import attributes_of, folders_above
 from stateheal.commit.manifest_input import folder_in
 from stateheal.commit.restore import chains_of, changed_in, changes_of, remove_empty, restore, steps_of
 from stateheal.commit.run_writer import RunWriter
 from stateheal.errors import DamagedArchive, JournalError, Refused, StatehealError, UsageError
-from stateheal.fs.directory import TEMP_PREFIX, Folders, open_directory
+from stateheal.fs.directory import TEMP_PREFIX, Folders, folder_of, open_directory
 from stateheal.model.disk import INDEX, JOBS
 from stateheal.model.report import Diff, Restored
 from stateheal.patterns import pattern
@@ -174,23 +174,36 @@ def _undo_workspace(
 def _make_room(workspace: Path, archives: Sequence[Archive]) -> list[Path]:
     """The directories of a workspace that the run removed whole, as they were; where it did not note that, as widely
     open as its files were."""
-    removed = [item for archive in archives for item in archive.items if item.action == "remove" and item.before]
+    items = [item for archive in archives for item in archive.items]
+    removed = [item for item in items if item.action == "remove" and item.before]
     private = not any((item.before.mode or 0) & 0o077 for item in removed if item.before)
-    mode = 0o700 if private else 0o777
     made: list[Path] = []
-    if removed and not os.path.lexists(workspace) and workspace.parent.is_dir():
-        workspace.mkdir(mode)
-        made.append(workspace)
-    if any("/" in item.name for item in removed) and not os.path.lexists(workspace / JOBS):
-        with suppress(FileNotFoundError):
-            (workspace / JOBS).mkdir(mode)
-            made.append(workspace / JOBS)
+    if workspace.parent.is_dir():
+        for name in folders_above(items):
+            needed = not name or any(item.name.startswith(f"{name}/") for item in removed)
+            if needed and _make(workspace, name, 0o700 if private else 0o777):
+                made.append(workspace / name)
     try:
         _give_back(workspace, made, archives, _TO_WRITE)
     except BaseException:
         remove_empty(made)
         raise
     return made
+
+
+def _make(workspace: Path, name: str, mode: int) -> bool:
+    """Make a directory of the workspace that is not there; never through a link."""
+    if os.path.lexists(workspace / name):
+        return False
+    if not name:
+        workspace.mkdir(mode)
+        return True
+    with open_directory(workspace) as directory, folder_of(directory, name) as (folder, plain):
+        if folder.fd is None:
+            (folder.path / plain).mkdir(mode)
+        else:
+            os.mkdir(plain, mode, dir_fd=folder.fd)
+    return True
 
 
 def _give_back(workspace: Path, made: Sequence[Path], archives: Sequence[Archive], besides: int) -> None:
@@ -200,7 +213,7 @@ def _give_back(workspace: Path, made: Sequence[Path], archives: Sequence[Archive
     Raises ``Refused`` where the owner cannot be given: files would come to be somebody else's.
     """
     for path in made:
-        name = "" if path == workspace else JOBS
+        name = path.relative_to(workspace).as_posix() if path != workspace else ""
         folder = next((each for archive in archives if (each := folder_in(archive.manifest, name))), None)
         if folder is None or os.name != "posix":
             continue

@@ -20,10 +20,12 @@ from stateheal.commit.leftovers import remove_emptied
 from stateheal.commit.location import journal_path
 from stateheal.commit.lock import workspace_lock
 from stateheal.commit.packing import pack_for_good
+from stateheal.commit.restore import remove_empty
 from stateheal.commit.run_writer import RunWriter
 from stateheal.diagnosis.over import every_job, named_in_a_command, why_not_over
 from stateheal.diagnosis.vanished import why_not_vanished
 from stateheal.diagnosis.view import View, first_draft
+from stateheal.engine.belongings import files_of_job, files_of_workspace, folders_of_jobs
 from stateheal.engine.commands import asked_for
 from stateheal.engine.workspace import Auditor
 from stateheal.engine.world import World
@@ -122,7 +124,7 @@ def _planned(
     if gone and evidence.home_exists is False:
         try:
             _ensure_over(view, directory)
-            files = tuple(_everything(directory))
+            files = tuple(_removals(directory, files_of_workspace(directory)))
         except Refused as error:
             return Pruned(place, evidence.home, True, refusal=str(error))
         plan, whole, jobs = Plan(place, (), files), True, tuple(job.id for job in view.jobs)
@@ -177,8 +179,11 @@ def _ended_before(view: View, moment: float) -> Iterator[str]:
 
 
 def _without(view: View, directory: Directory, jobs: tuple[str, ...]) -> Plan:
-    """The index without these jobs, then their files. Raises ``Refused`` where the index is not sound."""
+    """The index without these jobs, then their files. Raises ``Refused`` where the index is not sound, or where nobody
+    has seen that its companion can read what another has written."""
     going, index = set(jobs), view.evidence.index
+    if not view.dialect.heals:
+        raise Refused(f"that {view.dialect.name} itself can read what would be left has not been seen")
     files: list[FileChange] = []
     if index is not None:
         if not isinstance(index.document, Document) or view.evidence.violations.get(INDEX):
@@ -187,18 +192,8 @@ def _without(view: View, directory: Directory, jobs: tuple[str, ...]) -> Plan:
         left = [entry for entry in entries if not (isinstance(entry, dict) and entry.get("id") in going)]
         if len(left) != len(entries):
             files.append(FileChange(INDEX, index, rewrite(index.document, {**index.value, "jobs": left})))
-    # A log whose record is gone is nobody's: ended in between, the next run would not find it.
-    names = (f"{JOBS}/{job}{suffix}" for job in jobs for suffix in (".log", ".json"))
+    names = (name for job in jobs for name in files_of_job(directory, job, view.dialect))
     return Plan(view.evidence.place, (), (*files, *_removals(directory, names)))
-
-
-def _everything(directory: Directory) -> Iterator[FileChange]:
-    """Every file of a workspace, the index last. Raises ``Refused`` for what cannot be kept."""
-    listed: list[str] = []
-    with suppress(FileNotFoundError), directory.sub(JOBS) as folder:
-        listed = [f"{JOBS}/{name}" for name in folder.names()]
-    listed += sorted((name for name in directory.names() if name != JOBS), key=lambda name: name == INDEX)
-    yield from _removals(directory, iter(listed))
 
 
 def _removals(directory: Directory, names: Iterator[str]) -> Iterator[FileChange]:
@@ -244,6 +239,8 @@ def _remove(work: _Work, run: RunWriter, auditor: Auditor, world: World, journal
                 return work.told._replace(refusal="stopped before it was whole; 'stateheal undo' brings it back")
             if work.told.whole:
                 remove_emptied(directory, journal)
+            else:
+                remove_empty(folders_of_jobs(work.plan, directory))
     except OSError as error:
         return work.told._replace(refusal=_unopened(error))
     except StatehealError as error:
