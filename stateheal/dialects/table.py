@@ -146,8 +146,12 @@ def _marks(dialect: Dialect, sight: Sight) -> Iterator[str]:
 
 
 def _matching(pattern: str, names: Iterable[str]) -> list[str]:
-    """Those that match; none match no pattern. Where none begins as it does, it need not be compiled."""
-    likely = [name for name in names if name.startswith(_beginnings(pattern))] if pattern else []
+    """Those that match; none match no pattern. Where none begins as it does, it need not be compiled; nor where none is
+    a directory's as it wants one."""
+    if not pattern:
+        return []
+    first, last = _beginnings(pattern), pattern.endswith("/")
+    likely = [name for name in names if name.startswith(first) and name.endswith("/") == last]
     return list(filter(_compiled(pattern).fullmatch, likely)) if likely else []
 
 

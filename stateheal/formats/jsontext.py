@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import re
+from _thread import _local
 
 from stateheal.patterns import pattern
 from stateheal.values import NamedTuple
@@ -86,6 +87,19 @@ def _integer(digits: str) -> int | float:
 
 
 _DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_int=_integer)
+_here = _local()
+"""Of each thread: ``duplicates``, the keys that stand twice in what it is reading."""
+
+
+def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        seen: set[str] = set()
+        _here.duplicates += [key for key, _ in pairs if key in seen or seen.add(key)]  # type: ignore[func-returns-value]
+    return value
+
+
+_CAREFUL = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_constant, parse_int=_integer)
 
 
 class _Quick:
@@ -154,15 +168,7 @@ def write_plain(value: Json, size: int = 0) -> bytes | None:
 
 def parse_carefully(data: bytes) -> Document | ParseFailure:
     """``parse`` for any text."""
-    duplicates: list[str] = []
-
-    def build(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
-        value = dict(pairs)
-        if len(value) != len(pairs):
-            seen: set[str] = set()
-            duplicates.extend(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        return value
-
+    _here.duplicates = []
     if not data.strip(b" \t\r\n"):
         return ParseFailure("empty" if not data else "nothing but white space")
     if not data.strip(b"\0 \t\r\n"):
@@ -171,12 +177,14 @@ def parse_carefully(data: bytes) -> Document | ParseFailure:
         text = as_node_decodes(data)
         if too_deep(text):
             return ParseFailure(f"nested more than {_MAX_DEPTH} levels deep", too_deep=True)
-        value = json.loads(text, object_pairs_hook=build, parse_constant=_no_constant, parse_int=_integer)
+        if text.startswith("\ufeff"):
+            raise json.JSONDecodeError("Unexpected UTF-8 BOM (decode using utf-8-sig)", text, 0)
+        value = _CAREFUL.decode(text)
     except json.JSONDecodeError as error:
         return ParseFailure(f"not JSON ({error.msg}, line {error.lineno} column {error.colno})")
     except ValueError as error:
         return ParseFailure(f"not JSON ({error})")
-    return Document(data, value, tuple(duplicates))
+    return Document(data, value, tuple(_here.duplicates))
 
 
 def parse_strictly(text: str, position: int) -> tuple[Json, int]:
