@@ -15,8 +15,8 @@ _YOUNG = 1.0
 
 
 def foreign(case: Case) -> str | None:
-    """Why the record's pid may be no pid of this system, while its last sign of life is younger than a day."""
-    if case.settings.assume_local or case.is_own or case.silence is None or case.silence >= DAY:
+    """Why the record's pid may be no pid of this system, unless its last sign of life is known to be a day old."""
+    if case.settings.assume_local or case.is_own or case.silent_for_a_day:
         return None
     reason = of_another_system(case) or _other_files(case) or inside(case)
     return reason + _HINT if reason else None

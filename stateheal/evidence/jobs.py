@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from types import MappingProxyType
 
 from stateheal.evidence.leftovers import read_pid, stray_names
@@ -69,15 +70,13 @@ def read_jobs(
         with directory.sub(JOBS) as jobs:
             names = jobs.listing() if listed is None else listed
             strays = list(stray_names(jobs, names, JOBS + "/"))
-            for stem in _stems(names, dialect):
+            for stem in _stems(names, known, dialect):
                 name = record_name(stem, dialect)
                 base = name.removeprefix(f"{JOBS}/")
                 if "/" not in base:
                     found = kept(read_twice(jobs, base, name), problems)
                 else:
-                    with folder_of(jobs, base) as (folder, base):
-                        found = kept(read_twice(folder, base, name), problems)
-                        strays += stray_names(folder, folder.listing(), f"{JOBS}/{stem}/")
+                    found = kept(_read_below(jobs, base, name, strays), problems)
                 if found and (stem in known or is_record(found, stem, dialect)):
                     records[stem] = found
             pids = {stem: read_pid(jobs, f"{stem}.pid") for stem in known | records.keys() if f"{stem}.pid" in names}
@@ -90,13 +89,27 @@ def read_jobs(
     return Jobs(records)
 
 
-def _stems(names: Mapping[str, bool], dialect: Dialect) -> Iterator[str]:
-    """The jobs that have a record of their own, as far as names in ``jobs/`` tell."""
+def _read_below(jobs: Directory, base: str, name: str, strays: list[Name]) -> Snapshot | Unreadable | None:
+    """The record in a job's own directory, which may go, or be no directory; what else stands there is added."""
+    try:
+        with folder_of(jobs, base) as (folder, plain):
+            found = read_twice(folder, plain, name)
+            strays += stray_names(folder, folder.listing(), name[: -len(plain)])
+            return found
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return Unreadable(name, why_unreadable(error))
+
+
+def _stems(names: Mapping[str, bool], known: Collection[str], dialect: Dialect) -> Iterator[str]:
+    """The jobs that have a record of their own, as far as names in ``jobs/`` tell; of one that the index knows whatever
+    stands where its directory belongs."""
     if dialect.record is None:
         return
     nested = dialect.record.count("/") > 1
     for name, is_directory in names.items():
-        if nested and is_directory:
+        if nested and (is_directory or name in known):
             yield name
         elif not nested and name.endswith(".json") and not name.endswith(NOT_RECORDS):
             yield name[: -len(".json")]
@@ -124,7 +137,7 @@ def read_logs(
                 if "/" not in base:
                     found[stem] = read_log(folder, base, dialect.drives.name)
                     continue
-                with folder_of(folder, base) as (place, name):
+                with suppress(OSError), folder_of(folder, base) as (place, name):  # told with the record's
                     found[stem] = read_log(place, name, dialect.drives.name)
     except OSError as error:  # it was there a moment ago
         problems.append(Unreadable(JOBS, why_unreadable(error)))

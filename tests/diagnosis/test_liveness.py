@@ -324,6 +324,13 @@ TABLE: list[tuple[Any, ...]] = [
         "named-elsewhere",
         *seen(Seen(7, ("sh", "-c", "node /x/codex-companion.mjs task-worker --job-id task-1aaaaaa-bbbbbb"))),
     ),
+    (
+        "another system's, no time of it can be true",
+        owner(paths=("C:\\demo",), last_sign=None),
+        GONE,
+        UNSURE,
+        "foreign",
+    ),
     ("a container's files, seen from its host", owner(elsewhere=True), GONE, UNSURE, "foreign"),
     ("in a sandbox", owner(), GONE, UNSURE, "foreign", host(initial_namespace=False)),
     ("in a sandbox that is younger than the job", owner(), GONE, UNSURE, "foreign", SANDBOX),

@@ -10,6 +10,7 @@ import pytest
 
 from stateheal.dialects.table import DIALECTS
 from stateheal.engine.api import audit, heal, settings_of
+from stateheal.fs.directory import Directory
 from stateheal.model.dialect import CODEX
 from stateheal.model.findings import Finding
 from tests.dialects.forks import FORKS_OF
@@ -100,3 +101,41 @@ def test_a_job_of_a_container_is_known_by_its_log_wherever_its_companion_keeps_t
     active = [each for each in report.findings if each.rule == "dead-pid"]
     assert active and all("it may run in a container" in each.message for each in active)
     assert files_in(laid.state) == before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need a privilege there")
+def test_a_job_whose_directory_is_a_link_is_left(tmp_path: Path) -> None:
+    """Links are not followed: closed in the index alone, its record would go on saying that it runs."""
+    laid = lay_out("unlikelyzero-agy", "killed", tmp_path)
+    (record,) = files_of(laid.state)
+    index, own = laid.state / "state.json", record.parent.name
+    (entry,) = (whole := json.loads(index.read_bytes()))["jobs"]
+    linked = f"{own[:-1]}x"
+    whole["jobs"].append({**entry, "id": linked, "logFile": None})
+    index.write_text(json.dumps(whole, indent=2) + "\n", "utf-8")
+    (moved := tmp_path / "moved").mkdir()
+    (moved / "job.json").write_text(json.dumps({**json.loads(record.read_bytes()), "id": linked}), "utf-8")
+    (record.parent.parent / linked).symlink_to(moved)
+    outside = files_in(moved)
+    report = laid.report(heal)
+    assert [each.message for each in report.errors] == ["cannot be read: it is a link, not a directory"]
+    assert [each["status"] for each in json.loads(index.read_bytes())["jobs"]] == ["failed", entry["status"]]
+    assert files_in(moved) == outside
+
+
+def test_a_job_whose_directory_goes_meanwhile_is_no_trouble_for_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its companion prunes while we read: the record of another job is read all the same."""
+    laid = lay_out("unlikelyzero-agy", "killed", tmp_path)
+    (record,) = files_of(laid.state)
+    listing = Directory.listing
+    gone = "aaaa-goes-first"
+    monkeypatch.setattr(
+        Directory,
+        "listing",
+        lambda self: {gone: True, **listing(self)} if self.path.name == "jobs" else listing(self),
+    )
+    report = laid.report(heal)
+    assert [each.rule for each in report.findings] == ["dead-pid"] and not report.errors
+    assert json.loads(record.read_bytes())["status"] == "failed"
