@@ -176,6 +176,8 @@ def _move_in(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "STATEHEAL_CONFIG",
         "CLAUDE_PLUGIN_DATA",
         "CLAUDE_CODE_PLUGIN_CACHE_DIR",
+        "CLAUDE_CODE_TMPDIR",
+        "CLAUDE_TMPDIR",
         "GIT_WORK_TREE",
         "NO_COLOR",
         "FORCE_COLOR",

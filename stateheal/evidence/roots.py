@@ -20,8 +20,8 @@ from stateheal.values import NamedTuple
 
 FALLBACK = CODEX.temp[0]
 DATA = Path("plugins") / "data"
-_SANDBOX = "claude-{uid}"
-"""Below the shared temp directory: what sandboxed commands of Claude Code are given as theirs."""
+_SANDBOXES = ("claude-{uid}", "claude")
+"""Below the shared temp directory: what sandboxed commands of Claude Code are given as theirs, now and before."""
 
 
 class Root(NamedTuple):
@@ -93,7 +93,8 @@ SYSTEM_TEMP = Path("/tmp")
 """Where the plugin falls back to on POSIX without TMPDIR, whatever this process has; tests put their own here."""
 
 
-_TEMP_VARIABLES = ("TMPDIR", "TEMP", "TMP")
+_TEMP_VARIABLES = ("TMPDIR", "TEMP", "TMP", "CLAUDE_CODE_TMPDIR", "CLAUDE_TMPDIR")
+"""The last two are Claude Code's and its sandbox's own: commands are given these, or a directory below, as TMPDIR."""
 
 
 def temp_places(env: Mapping[str, str], bases: Iterable[Path] | None = None) -> Iterator[Path]:
@@ -107,11 +108,15 @@ def temp_bases(env: Mapping[str, str]) -> tuple[Path, ...]:
 
     Whichever of its variables a program takes first; ``tempfile`` is not asked, since it writes a file to find out.
     """
-    sandbox = _SANDBOX.format(uid=user())
+    sandboxes = _sandboxes()
     bases = [temp_root(env), *(Path(env[name]) for name in _TEMP_VARIABLES if env.get(name))]
     bases += [] if sys.platform == "win32" else [SYSTEM_TEMP]
-    bases += [base.parent for base in bases if base.name == sandbox]
-    return tuple(dict.fromkeys(place for base in bases for place in (base, base / sandbox)))
+    bases += [base.parent for base in bases if base.name in sandboxes]
+    return tuple(dict.fromkeys(place for base in bases for place in (base, *(base / name for name in sandboxes))))
+
+
+def _sandboxes() -> tuple[str, ...]:
+    return tuple(name.format(uid=user()) for name in _SANDBOXES)
 
 
 def temp_root(env: Mapping[str, str]) -> Path:
@@ -218,8 +223,11 @@ def why_not_ones_own(path: Path, strictly: bool = True) -> str | None:
 
 def is_in_sandbox(path: Path) -> bool:
     """Whether only sandboxed commands fall back to it: below the temp directory that they are given."""
-    sandbox = _SANDBOX.format(uid=user())
-    return sandbox in path.parts and temp_root(os.environ).name != sandbox
+    names = _sandboxes()
+    if temp_root(os.environ).name in names:
+        return False
+    bases = {os.path.realpath(base) for base in temp_bases(os.environ) if base.name in names}
+    return any(str(above) in bases for above in path.parents)
 
 
 def unique(roots: Iterable[Root]) -> list[Root]:

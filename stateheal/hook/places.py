@@ -67,15 +67,16 @@ def _user() -> str:
 
 
 def _temp_roots(environ: "Environ") -> set[str]:
-    temps = [environ.get(name) for name in ("TMPDIR", "TEMP", "TMP")]
+    temps = [environ.get(name) for name in ("TMPDIR", "TEMP", "TMP", "CLAUDE_CODE_TMPDIR", "CLAUDE_TMPDIR")]
     if sys.platform == "win32":
         temps += [os.path.join(environ.get(name) or "", "temp") for name in ("SystemRoot", "windir")]
     temps += ["/tmp", "/var/tmp", "/usr/tmp", os.getcwd()]
     user = _user()
-    sandbox = "claude-" + user
+    sandboxes = ("claude-" + user, "claude")
     bases = {temp for temp in temps if temp}
-    bases |= {os.path.dirname(base) for base in bases if os.path.basename(base) == sandbox}
-    bases |= {os.path.join(base, sandbox) for base in bases}
+    bases |= {os.path.dirname(base) for base in bases if os.path.basename(base) in sandboxes}
+    below = {os.path.join(base, name) for base in bases for name in sandboxes}
+    bases |= {base for base in below if os.path.isdir(base)}  # there mostly are none, and each costs many looks
     bases = {base for base in bases if _is_there(base)}
     places = {os.path.join(base, name.replace("{uid}", user)) for base in bases for name in TEMP}
     globbed = {place for place in places if place.endswith("*")}

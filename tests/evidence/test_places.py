@@ -11,7 +11,7 @@ from stateheal.engine.api import audit
 from stateheal.engine.doctor import examine
 from stateheal.evidence.discover import discover, discover_in
 from stateheal.evidence.hashes import hashes_of, slug, workspace_hash
-from stateheal.evidence.roots import default_roots, looked_at, user
+from stateheal.evidence.roots import default_roots, is_in_sandbox, looked_at, user
 from stateheal.hook.places import roots as roots_of_the_hook
 from tests.support import FakeProcesses, Tree, done, job, journal_in, world, write_json
 
@@ -34,6 +34,10 @@ def state_in(root: Path, name: str = NAME) -> Path:
         "tmp/codex-companion-{uid}/0123456789ab",
         "tmp/claude-{uid}/codex-companion",
         "tmp/claude-{uid}/gemini-companion",
+        "tmp/claude/codex-companion",
+        "claude-code-tmp/codex-companion",
+        "claude-code-tmp/claude-{uid}/codex-companion",
+        "claude-tmp/opencode-companion",
         "tmp/grok-cc-runs",
         "tmp/agy-companion",
         "xdg-state/antigravity-companion",
@@ -48,6 +52,8 @@ def state_in(root: Path, name: str = NAME) -> Path:
 def test_every_companions_places_are_looked_into(isolated: Path, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AGY_COMPANION_DATA_DIR", str(isolated / "agy-data"))
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(isolated / "run"))
+    monkeypatch.setenv("CLAUDE_CODE_TMPDIR", str(isolated / "claude-code-tmp"))
+    monkeypatch.setenv("CLAUDE_TMPDIR", str(isolated / "claude-tmp"))
     made = state_in(isolated / place.format(uid=user()))
     assert [found.directory for found in discover(None).places] == [made.resolve()]
     assert not discover(None).unread
@@ -66,6 +72,14 @@ def test_from_inside_a_sandbox_the_temp_directory_outside_is_seen_too(
     made = state_in(isolated / "tmp/codex-companion")
     monkeypatch.setenv("TMPDIR", str(isolated / f"tmp/claude-{user()}"))
     assert made.resolve() in [found.directory for found in discover(None).places]
+
+
+@pytest.mark.parametrize(
+    ("place", "is_one"),
+    [("tmp/claude-{uid}/x", True), ("tmp/claude/x", True), ("tmp/x", False), ("home/claude/.claude/x", False)],
+)
+def test_what_only_sandboxed_commands_fall_back_to(isolated: Path, place: str, is_one: bool) -> None:
+    assert is_in_sandbox((isolated / place.format(uid=user())).resolve()) is is_one
 
 
 def test_what_is_looked_at_is_told_and_what_of_it_is_there(isolated: Path) -> None:
