@@ -13,6 +13,7 @@ from stateheal.commit.journal import Journal, Run, is_later, run_number
 from stateheal.commit.lock import WAIT, workspace_lock
 from stateheal.commit.manifest import attributes_of, folders_above
 from stateheal.commit.manifest_input import folder_in
+from stateheal.commit.order import last_writer
 from stateheal.commit.restore import chains_of, changed_in, changes_of, remove_empty, restore, steps_of
 from stateheal.commit.run_writer import RunWriter
 from stateheal.errors import DamagedArchive, JournalError, Refused, StatehealError, UsageError
@@ -29,6 +30,7 @@ _STATE_NAME = pattern(r"(?s)(?:.*-)?[0-9a-f]{12}(?:[0-9a-f]{4})?")
 def find_run(journal: Journal, run: str | None) -> Run | None:
     """The run of that id, of that number, or of an unambiguous beginning; for ``None`` the latest that was not undone.
 
+    Of runs that were at work at once, the latest is the one that was the last to write.
     ``None`` where nothing is left to undo. Raises ``UsageError`` where there is no such run, and ``JournalError`` where
     the latest cannot be told because a later one cannot be read.
     """
@@ -39,9 +41,7 @@ def find_run(journal: Journal, run: str | None) -> Run | None:
         if later:
             why = journal.damaged_runs[max(later, key=run_number)]
             raise JournalError(f"{why}; what it did must be undone first ('stateheal undo RUN' reaches other runs)")
-        if latest is None:
-            return None
-        return latest
+        return None if latest is None else last_writer(latest, runs)
     if not run:
         raise UsageError("an empty RUN names no run ('stateheal history' lists them)")
     matching = (

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from stateheal.commit.archive import Archive
 from stateheal.commit.journal import Journal, Run
+from stateheal.commit.order import last_writer
 from stateheal.commit.undo import find_run
 from stateheal.engine.job_ids import the_one_that_begins
 from stateheal.errors import StatehealError, UsageError
@@ -35,8 +36,13 @@ def run_to_undo(journal: Journal, run: str | None, cwd: str | None = None, job: 
         if not narrowed.archives:
             raise UsageError(f"run {found.id} changed nothing of {job or cwd}")
         return narrowed
-    candidates = (_narrowed(each, cwd, job) for each in journal.runs() if each.undone_word != "yes")
-    return next((each for each in candidates if each.archives and each.undone_word != "yes"), None)
+    runs = [each for each in journal.runs() if each.undone_word != "yes"]
+    candidates = (_narrowed(each, cwd, job) for each in runs)
+    latest = next((each for each in candidates if each.archives and each.undone_word != "yes"), None)
+    if latest is None:
+        return None
+    last = _narrowed(last_writer(latest, runs), cwd, job)
+    return last if last.archives else latest
 
 
 def _ids(archive: Archive) -> Iterator[str]:

@@ -22,6 +22,7 @@ from stateheal.engine.commands import undo
 from stateheal.engine.history import history
 from stateheal.errors import JournalError, UsageError
 from stateheal.evidence.schema import violations
+from stateheal.model.disk import Place
 from tests.support import Tree, done, files_in, job, journal_in, world
 
 
@@ -149,6 +150,49 @@ def test_undo_twice_over_one_tree(tree: Tree) -> None:
     assert [run.undone_word for run in journal.runs()] == ["yes", "yes"]
     report = undo(journal=journal)
     assert (report.run, report.restored, report.exit_status) == (None, (), 0), "nothing to undo is no error"
+
+
+def test_of_two_runs_that_took_turns_in_a_workspace_the_later_writer_is_undone_first(tree: Tree) -> None:
+    journal = journal_in(tree.root.parent)
+    Tree(tree.root, "/home/dev/projects/another").add(job("task-9"))
+    original = files_in(tree.root)
+
+    def beside(done: int, of: int, place: Place) -> None:
+        if done == 1:  # the long run has begun, and has not come to this workspace yet
+            heal([tree.path], job="task-1", world=world(), journal=journal)
+
+    first = heal([tree.root], world=world(progress=beside), journal=journal).run
+    assert len(journal.runs()) == 2 and journal.runs()[1].id == first
+    preview = undo(dry_run=True, journal=journal)
+    assert preview.run == first and preview.exit_status == 0
+    assert [undo(journal=journal).exit_status for _ in range(2)] == [0, 0]
+    assert files_in(tree.root) == original
+    assert [run.undone_word for run in journal.runs()] == ["yes", "yes"]
+
+
+def test_narrowed_to_a_workspace_the_later_writer_goes_first_too(tree: Tree) -> None:
+    journal = journal_in(tree.root.parent)
+    Tree(tree.root, "/home/dev/projects/another").add(job("task-9"))
+    original = files_in(tree.path)
+
+    def beside(done: int, of: int, place: Place) -> None:
+        if done == 1:
+            heal([tree.path], job="task-1", world=world(), journal=journal)
+
+    first = heal([tree.root], world=world(progress=beside), journal=journal).run
+    assert undo(journal=journal, cwd=tree.project).run == first
+    assert undo(journal=journal, cwd=tree.project).exit_status == 0
+    assert files_in(tree.path) == original
+
+
+def test_what_somebody_else_wrote_last_is_no_reason_to_undo_an_older_run(tree: Tree) -> None:
+    journal = journal_in(tree.root.parent)
+    heal([tree.root], job="task-1", world=world(), journal=journal)
+    between = (tree.path / "state.json").read_bytes()
+    second = heal([tree.root], job="task-3", world=world(), journal=journal).run
+    (tree.path / "state.json").write_bytes(between + b" ")
+    report = undo(journal=journal)
+    assert report.run == second and report.exit_status == 1
 
 
 @pytest.mark.parametrize("changed", ["state.json", "jobs/task-1.json", "jobs/task-3.log"])
