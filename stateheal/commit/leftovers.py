@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 
 from stateheal.commit.files import read_plain
@@ -22,8 +23,8 @@ def remove_leftovers(directory: Directory, journal: Journal) -> None:
     """
     runs = journal.run_ids()
     with suppress(OSError):
-        for folder, prefix in folders_in(directory):
-            _remove_leftovers(folder, prefix, directory, journal, runs)
+        for folder, prefix, names in folders_in(directory):
+            _remove_leftovers(folder, prefix, names, directory, journal, runs)
 
 
 def remove_emptied(directory: Directory, journal: Journal) -> None:
@@ -38,9 +39,9 @@ def remove_emptied(directory: Directory, journal: Journal) -> None:
 
 
 def _remove_leftovers(
-    folder: Directory, prefix: str, directory: Directory, journal: Journal, runs: frozenset[str]
+    folder: Directory, prefix: str, names: Iterable[str], directory: Directory, journal: Journal, runs: frozenset[str]
 ) -> None:
-    for name in folder.names():
+    for name in names:
         own = parse_own_name(name)
         if own is None or own.run not in runs:
             continue

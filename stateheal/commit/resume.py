@@ -21,7 +21,7 @@ from stateheal.commit.files import named_errors
 from stateheal.commit.journal import Journal
 from stateheal.commit.run_writer import RunWriter
 from stateheal.commit.swap import SECOND_SUFFIX
-from stateheal.fs.directory import Directory, Folders, own_name, parse_own_name
+from stateheal.fs.directory import TEMP_PREFIX, Directory, Folders, own_name, parse_own_name
 from stateheal.model.disk import JOBS
 
 
@@ -49,33 +49,30 @@ def resume_interrupted(
                 finish_lines(folders, archive, journal, writer)
 
 
-def _second_names_in(folder: Directory, prefix: str) -> Iterator[tuple[str, str]]:
-    """Second names that a run has left in a directory, each relative to the workspace, and the run."""
-    for name in folder.names():
-        own = parse_own_name(name)
-        if own is not None and own.suffix == SECOND_SUFFIX and not own.of_job:
-            yield prefix + name, own.run
-
-
 def _second_names(directory: Directory) -> list[tuple[str, str]]:
+    """Second names that a run has left, each relative to the workspace, and the run."""
     found: list[tuple[str, str]] = []
-    for folder, prefix in folders_in(directory):
-        with suppress(OSError):
-            found += _second_names_in(folder, prefix)
+    for _, prefix, names in folders_in(directory):
+        for name in names:
+            own = parse_own_name(name) if name.startswith(TEMP_PREFIX) else None
+            if own is not None and own.suffix == SECOND_SUFFIX and not own.of_job:
+                found.append((prefix + name, own.run))
     return found
 
 
-def folders_in(directory: Directory) -> Iterator[tuple[Directory, str]]:
-    """Every directory that a run writes in, and what its names begin with: some companions keep one for each job, and
-    some keep their locks in one."""
-    yield directory, ""
-    for name in _directories_in(directory):
+def folders_in(directory: Directory) -> Iterator[tuple[Directory, str, Iterable[str]]]:
+    """Every directory that a run writes in, what its names begin with, and the names in it: some companions keep one
+    for each job, and some keep their locks in one."""
+    listing = directory.listing()
+    yield directory, "", listing
+    for name in _directories_in(listing):
         with suppress(OSError), directory.sub(name) as folder:
-            yield folder, f"{name}/"
-            for inner in _directories_in(folder) if name == JOBS else ():
-                with folder.sub(inner) as deeper:
-                    yield deeper, f"{name}/{inner}/"
+            listing = folder.listing()
+            yield folder, f"{name}/", listing
+            for inner in _directories_in(listing) if name == JOBS else ():
+                with suppress(OSError), folder.sub(inner) as deeper:
+                    yield deeper, f"{name}/{inner}/", deeper.names()
 
 
-def _directories_in(folder: Directory) -> list[str]:
-    return [name for name, is_directory in folder.listing().items() if is_directory]
+def _directories_in(listing: dict[str, bool]) -> list[str]:
+    return [name for name, is_directory in listing.items() if is_directory]

@@ -14,7 +14,9 @@ _LARGEST = 8**11 - 1
 _MODE = b"0000600\0"
 _NOBODY = b"0000000\0"
 _EPOCH = b"00000000000\0"
-_BLANK_SUM = b" " * 8
+_TAIL = b"0" + bytes(100) + b"ustar\x0000" + bytes(32 + 32 + 8 + 8 + 155 + 12)
+_SUM = sum(_MODE + 2 * _NOBODY + _EPOCH + b" " * 8 + _TAIL)
+"""What every header adds to its sum: all but name and length; the sum itself counts as eight spaces."""
 
 
 def packed(members: Iterable[tuple[str, bytes]]) -> bytes:
@@ -34,9 +36,9 @@ def _is_plain(name: str) -> bool:
 
 
 def _header(name: str, size: int) -> bytes:
-    head = name.encode("ascii").ljust(100, b"\0") + _MODE + 2 * _NOBODY + b"%011o\0" % size + _EPOCH
-    tail = b"0" + bytes(100) + b"ustar\x0000" + bytes(32 + 32 + 8 + 8 + 155 + 12)
-    return head + b"%06o\0 " % sum(head + _BLANK_SUM + tail) + tail
+    named, length = name.encode("ascii"), b"%011o\0" % size
+    head = named.ljust(100, b"\0") + _MODE + 2 * _NOBODY + length + _EPOCH
+    return head + b"%06o\0 " % (sum(named) + sum(length) + _SUM) + _TAIL
 
 
 def _by_tarfile(members: Iterable[tuple[str, bytes]]) -> bytes:

@@ -15,8 +15,6 @@ _INITIAL_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO, the same on ev
 _PROC = Path("/proc")
 _KTHREAD = 0x00200000
 """PF_KTHREAD. The parent is no sign of its own: in a container process 2 may be anybody's."""
-_TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
-"""Clock ticks of a second."""
 _ROOM = 1 << 16
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 """Clock ticks in a second."""
