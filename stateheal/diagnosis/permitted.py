@@ -21,12 +21,28 @@ def permitted(view: View, found: Iterable[Diagnosed]) -> Iterator[Diagnosed]:
         if each.change is None:
             yield each
         elif spared and _is_spared(view, spared.get(each.finding.job or "")):
-            yield _left(each, f"{view.dialect.name} may still find its answer elsewhere", Severity.UNSURE)
+            yield _left(each, _elsewhere(view), Severity.UNSURE)
         elif not view.dialect.heals:
-            why = f"that {view.dialect.name} itself can read a repaired one has not been seen"
-            yield _left(each, why, each.finding.severity)
+            yield _left(each, _unseen(view), each.finding.severity)
         else:
             yield each
+
+
+def why_left(view: View, job: Job) -> str | None:
+    """Why neither a heal nor a person's word closes a job's record here; ``None`` where they may."""
+    if view.hands_off is not None:
+        return view.hands_off
+    if _is_spared(view, job):
+        return _elsewhere(view)
+    return None if view.dialect.heals else _unseen(view)
+
+
+def _elsewhere(view: View) -> str:
+    return f"{view.dialect.name} may still find its answer elsewhere"
+
+
+def _unseen(view: View) -> str:
+    return f"that {view.dialect.name} itself can read a repaired one has not been seen"
 
 
 def _left(found: Diagnosed, why: str, severity: Severity) -> Diagnosed:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from stateheal.commit.journal import Journal
 from stateheal.commit.location import journal_path
 from stateheal.diagnosis.job import Job
+from stateheal.diagnosis.permitted import why_left
 from stateheal.diagnosis.trace import trace
 from stateheal.diagnosis.view import View, first_draft
 from stateheal.engine.collect import failed_summary
@@ -70,7 +71,8 @@ def _in_place(place: Place, job: str, auditor: Auditor, errors: list[Problem]) -
         log = evidence.logs.get(each.id)
         written = log.mtime if log else None
         sides, host, kept_by = (each.entry, each.record), evidence.host, evidence.recognition
-        yield Explanation(place, each.id, *sides, host, last, written, trials, mine, kept_by)
+        left = why_left(view, each)
+        yield Explanation(place, each.id, *sides, host, last, written, trials, mine, kept_by, left)
 
 
 def _trials(view: View, job: Job) -> Iterator[Trial]:

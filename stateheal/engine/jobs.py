@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from stateheal.commit.journal import Journal
 from stateheal.commit.location import journal_path
 from stateheal.diagnosis.job import Job
+from stateheal.diagnosis.permitted import why_left
 from stateheal.diagnosis.view import View, first_draft
 from stateheal.engine.collect import ReportBuilder, WorkspaceResult
 from stateheal.engine.commands import asked_for, fill
@@ -106,17 +107,16 @@ def _row(view: View, job: Job, torn: bool) -> JobRow:
         job.entry is not None and is_active(job.entry, job.dialect) and job.entry.get("jobClass") == "task",
         thread,
         resume_of(*job.sides, dialect=job.dialect),
-        _needs(verdict, None if last is None else view.now - last),
+        _needs(verdict, None if last is None else view.now - last, torn or why_left(view, job) is None),
     )
 
 
-def _needs(verdict: Verdict | None, silence: float | None) -> str | None:
+def _needs(verdict: Verdict | None, silence: float | None, closable: bool) -> str | None:
+    """The command that would help; none where it would leave the record as it is."""
     if verdict is None:
         return None
-    if verdict.state is Liveness.DEAD:
-        return "heal"
-    if verdict.state is Liveness.UNSURE:
-        return "close"
+    if verdict.state is not Liveness.ALIVE:
+        return None if not closable else "heal" if verdict.state is Liveness.DEAD else "close"
     return "stop" if silence is not None and silence > _HANGS else None
 
 

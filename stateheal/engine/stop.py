@@ -14,6 +14,7 @@ from functools import partial
 from stateheal.commit.ending import Ended, end, held
 from stateheal.diagnosis.case import job_id_in
 from stateheal.diagnosis.job import Job
+from stateheal.diagnosis.permitted import why_left
 from stateheal.diagnosis.proof import has_identity, names_job, works_in
 from stateheal.diagnosis.view import View
 from stateheal.diagnosis.word import Word
@@ -127,7 +128,9 @@ def why_none(view: View, job: Job) -> str:
     if not job.any_active:
         return f"it is recorded as {_status(job)}, and no process works on it"
     verdict = view.judge(job).verdict
+    left = why_left(view, job)
     helps = {"dead": "'stateheal heal' closes it", "unsure": f"to close its record: stateheal close {quoted(job.id)}"}
+    helps = helps if left is None else dict.fromkeys(helps, f"its record is left as it is: {left}")
     told = helps.get(verdict.state.value, f"end it where it was started, or by {job.dialect.launch.cancel}")
     return f"no process here is proven to be its own ({verdict.reason}); {told}"
 

@@ -113,3 +113,5 @@ class Explanation(NamedTuple):
     findings: tuple[Finding, ...]
     recognition: Recognition | None = None
     """Whose tree it is, and what says so."""
+    left: str | None = None
+    """Why neither a heal nor a person's word would close its record."""

@@ -79,12 +79,18 @@ def _verdict_lines(explanation: Explanation) -> Iterator[str | Text]:
     if title:
         yield Text(f'  "{printable(title)}"', style="italic")
     if step is not None:
-        kept_by = explanation.recognition
-        leaves = step.state is Liveness.DEAD and (kept_by is None or not kept_by.dialect.heals)
-        yield "  " + printable(_LEFT if leaves else _HELPS[step.state].format(job=quoted(explanation.job)))
+        yield f"  {printable(_what_helps(explanation, step.state))}"
     resume = resume_of(*sides, dialect=_dialect_of(explanation))
     if resume:
         yield f"  to go on with it: {resume}"
+
+
+def _what_helps(explanation: Explanation, state: Liveness) -> str:
+    if explanation.left is None or state is Liveness.ALIVE:
+        return _HELPS[state].format(job=quoted(explanation.job))
+    kept_by = explanation.recognition
+    unseen = kept_by is None or not kept_by.dialect.heals
+    return _LEFT if unseen else f"'stateheal heal' leaves its record as it is: {explanation.left}"
 
 
 def _sides_of(explanation: Explanation) -> list[Mapping[str, Json]]:

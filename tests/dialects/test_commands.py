@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import tarfile
 from pathlib import Path
@@ -13,9 +14,11 @@ import pytest
 
 from stateheal.engine.api import audit, heal, request_of, settings_of
 from stateheal.engine.choose import run_to_undo
+from stateheal.engine.close import choose
 from stateheal.engine.explain import explain
 from stateheal.engine.jobs import list_jobs
 from stateheal.engine.result import answers
+from stateheal.engine.stop import why_none
 from stateheal.engine.workspace import Auditor
 from stateheal.evidence.discover import discover
 from stateheal.export.bundle import find, pack
@@ -222,3 +225,25 @@ def test_state_of_any_companion_in_two_roots_is_told(name: str, temp: str, tmp_p
     assert set(split) == {str(laid.state.parent), str(other.parent)}, split
     moves = f"stateheal migrate --from {quoted(str(other.parent))} --to {quoted(str(laid.state.parent))}"
     assert all((moves in each) == (name == "xai-grok-build") for each in split.values()), split
+
+
+@pytest.mark.parametrize("name", sorted(FORKS_OF))
+@pytest.mark.parametrize("changed", [False, True], ids=["as it is", "of an unknown version"])
+def test_no_command_is_named_that_would_leave_the_record_as_it_is(name: str, changed: bool, tmp_path: Path) -> None:
+    laid = lay_out(name, "killed", tmp_path)
+    index = laid.state / "state.json"
+    if changed and not index.exists():
+        pytest.skip("it keeps no index")
+    if changed:
+        index.write_text(json.dumps({**json.loads(index.read_bytes()), "version": 77}), "utf-8")
+    table = world(FakeProcesses(facts_of_host=NATIVE_HOST._replace(now=NOW, boot_time=NOW - 30 * 86400)))
+    request = Request((str(laid.data),))
+    for row in list_jobs(request, world=table).rows:
+        (told,) = explain(row.job, request, world=table).jobs
+        helps = "\n".join(map(str, explanation_lines(told, brief=True)))
+        why = why_none(*choose(row.job, request, table).look())
+        closed = [each for each in laid.report(heal, dry_run=True).findings if each.job == row.job and each.repair]
+        for said in (helps, why):
+            named = re.search(r"to close [^:]*: stateheal|'stateheal heal' closes it", said)
+            assert (named is not None) is (row.needs in ("heal", "close")), said
+        assert row.needs != "heal" or closed
