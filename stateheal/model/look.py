@@ -5,6 +5,8 @@ Field guide section 4, "Signs of life that no pid shows".
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from stateheal.values import NamedTuple, cached_property, dataclass
 
 
@@ -44,15 +46,16 @@ class Look:
 
     @cached_property
     def workers(self) -> tuple[tuple[Seen, str], ...]:
-        """Every process that says for which job it works (``--job-id X`` or ``--job-id=X``), with that job."""
+        """Every process that says for which job it works, with that job: ``--job-id X``, ``--job-id=X``, or the id
+        right behind a worker's subcommand."""
         found: list[tuple[Seen, str]] = []
         for seen in self.processes:
-            for position, word in enumerate(() if seen.zombie else seen.argv):
+            for word, following in pairwise(() if seen.zombie else (*seen.argv, "")):
                 if word.startswith("--job-id="):
                     found.append((seen, word.partition("=")[2]))
-                elif word == "--job-id" and position + 1 < len(seen.argv):
-                    found.append((seen, seen.argv[position + 1]))
-        return tuple(found)
+                elif word == "--job-id" or (word.endswith("-worker") and following[:1] != "-"):
+                    found.append((seen, following))
+        return tuple(dict.fromkeys(each for each in found if each[1]))
 
     @cached_property
     def by_word(self) -> dict[str, list[Seen]]:

@@ -280,6 +280,17 @@ def test_a_live_job_is_in_the_way(two: Two, side: str) -> None:
     assert two.move().written  # once it is dead
 
 
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_a_job_that_a_process_still_works_on_is_in_the_way_whatever_its_record_says(two: Two, side: str) -> None:
+    """Its worker would write its end where the job has gone from."""
+    live = FakeProcesses().live(4242, "node", "/x/codex-companion.mjs", "task-worker", "--job-id", "task-1")
+    two.source.add(done("task-9"))
+    two.target.add(done("task-8"))
+    getattr(two, side).add(done("task-1", status="cancelled", phase="cancelled"))
+    assert "task-1 has ended by its record, but process 4242 works on it" in two.refused(processes=live)
+    assert two.move().written
+
+
 def test_a_job_nobody_can_tell_about_is_in_the_way(two: Two) -> None:
     two.source.add(job("task-1", pid=None, createdAt=at(-10), startedAt=at(-10))).log("task-1")
     assert "task-1 may be running" in two.refused()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stateheal.diagnosis.case import job_id_in
 from stateheal.diagnosis.job import Job
 from stateheal.diagnosis.rule import Diagnosed, Rule, file_finding, job_finding
 from stateheal.diagnosis.signs import unrecorded, unrecorded_process
@@ -34,7 +35,8 @@ def find_lives_on(view: View) -> Iterator[Diagnosed]:
         if not names_job(seen.argv, ident) or ("--cwd" in seen.argv and not works_in(seen.argv, None, homes)):
             continue
         status = status_of(job.sides[0], job.dialect)
-        message = f"recorded as {status}, but its worker lives: pid {seen.pid}, with --job-id {ident}"
+        option = "--job-id " if job_id_in(seen.argv) else ""
+        message = f"recorded as {status}, but its worker lives: pid {seen.pid}, with {option}{ident}"
         ended = max(view.times(job), default=None)
         since = "" if ended is None else f"the record was closed {describe_age(ended, view.now)}; "
         helps = f"{since}to end it: stateheal stop {quoted(ident)}"
@@ -153,7 +155,7 @@ def find_unrecorded(view: View) -> Iterator[Diagnosed]:
 LIVES_ON = Rule(
     "lives-on",
     Severity.NOTICE,
-    "A job is recorded as cancelled, failed or completed, but its worker lives: its command line holds --job-id of "
+    "A job is recorded as cancelled, failed or completed, but its worker lives: its command line holds the id of "
     "this very job. It may go on changing files.",
     "None. 'stateheal stop JOB' ends it.",
     find_lives_on,

@@ -39,3 +39,24 @@ def test_a_job_has_ended_where_its_companions_own_words_say_so(
     if said is not None:
         assert told["lives-on"].message.startswith(f"recorded as {said}, but its worker lives: pid 4242")
         assert told["lives-on"].pid == 4242
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (("node", "/x/gemini-companion.mjs", "task-worker", "task-1"), "with task-1"),
+        ((*WORKER, "task-1"), "with --job-id task-1"),
+        (("node", "/x/gemini-companion.mjs", "task-worker", "task-10"), None),
+        (("node", "/x/gemini-companion.mjs", "task-worker"), None),
+        (("node", "/x/gemini-companion.mjs", "cancel", "task-1"), None),
+    ],
+)
+def test_a_worker_that_lives_on_is_known_however_it_is_given_its_job(
+    tmp_path: Path, argv: tuple[str, ...], told: str | None
+) -> None:
+    record = job("task-1", status="cancelled", phase="cancelled", **ENDED)
+    tree = Tree(tmp_path / "tree").file(record).log("task-1").index(entry_of(record))
+    table = FakeProcesses().live(4242, *argv, created=NOW - 7100)
+    found = audit([tree.root], world=world(table), journal=journal_in(tmp_path)).findings
+    said = [each.message for each in found if each.rule == "lives-on"]
+    assert said == ([] if told is None else [f"recorded as cancelled, but its worker lives: pid 4242, {told}"])
