@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "stateheal"
 FLOORS = (
-    {"digests", "imports", "patterns", "values"},
+    {"digests", "enums", "imports", "patterns", "values"},
     {"errors", "version", "text"},
     {"formats"},
     {"model"},

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from enum import Enum
 
+from stateheal.enums import Words
 from stateheal.model.dialect import CODEX, Dialect
 from stateheal.model.disk import LogFacts, Name, Place, Snapshot, Unreadable
 from stateheal.model.findings import Violation
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from stateheal.formats.jsonsalvage import Salvage
 
 
-class Answer(str, Enum):
+class Answer(Words):
     """What an endpoint does when it is connected to."""
 
     YES = "answers"

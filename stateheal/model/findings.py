@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from enum import Enum
-
+from stateheal.enums import Words
 from stateheal.model.disk import JOBS
 from stateheal.values import NamedTuple
 
 
-class Severity(str, Enum):
+class Severity(Words):
     """Only damage counts for the exit status."""
 
     DAMAGE = "damage"
@@ -16,7 +15,7 @@ class Severity(str, Enum):
     NOTICE = "notice"
 
 
-class Outcome(str, Enum):
+class Outcome(Words):
     """What became of a finding."""
 
     FOUND = "found"

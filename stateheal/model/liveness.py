@@ -5,8 +5,7 @@ Field guide section 4. A pid in a record is whatever JSON value stood there.
 
 from __future__ import annotations
 
-from enum import Enum
-
+from stateheal.enums import Words
 from stateheal.formats.jsontext import Json
 from stateheal.model.traits import Argv
 from stateheal.values import NamedTuple
@@ -99,7 +98,7 @@ class Owner(NamedTuple):
     """Bytes that its log has grown by since an earlier look; ``None`` where nobody looked twice."""
 
 
-class Liveness(str, Enum):
+class Liveness(Words):
     """May the job's process still live?"""
 
     ALIVE = "alive"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from enum import Enum
-
+from stateheal.enums import Words
 from stateheal.values import NamedTuple
 
 
-class ProblemKind(str, Enum):
+class ProblemKind(Words):
     """What went wrong, so that nobody has to read it off the message."""
 
     UNREADABLE = "unreadable"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import Enum
 
+from stateheal.enums import Words
 from stateheal.formats.jsontext import Json
 from stateheal.values import NamedTuple
 
 
-class TurnEnd(str, Enum):
+class TurnEnd(Words):
     """How a Codex turn ended, as far as its rollout tells (field guide section 7)."""
 
     COMPLETED = "completed"
