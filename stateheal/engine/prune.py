@@ -27,6 +27,7 @@ from stateheal.diagnosis.vanished import why_not_vanished
 from stateheal.diagnosis.view import View, first_draft
 from stateheal.engine.belongings import files_of_job, files_of_workspace, folders_of_jobs
 from stateheal.engine.commands import asked_for
+from stateheal.engine.named import still_named
 from stateheal.engine.workspace import Auditor
 from stateheal.engine.world import World
 from stateheal.errors import Refused, StatehealError
@@ -123,7 +124,7 @@ def _planned(
     view = View(evidence, first_draft(evidence), auditor.settings, violations)
     if gone and evidence.home_exists is False:
         try:
-            _ensure_over(view, directory)
+            _ensure_over(view, directory, auditor)
             files = tuple(_removals(directory, files_of_workspace(directory)))
         except Refused as error:
             return Pruned(place, evidence.home, True, refusal=str(error))
@@ -139,7 +140,7 @@ def _planned(
     return _Work(Pruned(place, evidence.home, whole, jobs, size), plan)
 
 
-def _ensure_over(view: View, directory: Directory) -> None:
+def _ensure_over(view: View, directory: Directory, auditor: Auditor) -> None:
     """Raise ``Refused`` where the project may be somewhere, or anything may live, or be named here alone."""
     evidence = view.evidence
     if evidence.unreadable:
@@ -162,6 +163,9 @@ def _ensure_over(view: View, directory: Directory) -> None:
     if broker is not None and (broker.answer is not Answer.NO or (broker.process and broker.process.exists)):
         where = quoted(str(evidence.place.directory))
         raise Refused(f"its broker.json may alone name a broker that lives: stateheal stop --broker {where}")
+    still = still_named(directory, evidence.life(), auditor.world.ask, broker.snapshot.name if broker else None)
+    if still is not None:
+        raise Refused(f"{still}; end it first")
 
 
 def _stems(directory: Directory) -> Iterator[str]:
@@ -254,7 +258,7 @@ def _why_not_now(work: _Work, directory: Directory, auditor: Auditor) -> str | N
     view = View(evidence, first_draft(evidence), auditor.settings, violations)
     if work.told.whole:
         try:
-            _ensure_over(view, directory)
+            _ensure_over(view, directory, auditor)
         except Refused as error:
             return str(error)
         return None

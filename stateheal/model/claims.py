@@ -98,6 +98,11 @@ def other_pids(record: Mapping[str, Json], dialect: Dialect = CODEX) -> Iterator
             yield from _pids_in(key, value, True, 0)
 
 
+def pids_in(value: Json) -> Iterator[tuple[str, int]]:
+    """Every process that a value of whatever shape names, by field."""
+    yield from _pids_in("", value, False, _DEEPEST)
+
+
 def _pids_in(path: str, value: Json, is_pid: bool, depth: int) -> Iterator[tuple[str, int]]:
     if isinstance(value, _HOLDERS):
         members = value.items() if isinstance(value, dict) else enumerate(value)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
+import socket
 import tarfile
+import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -90,6 +94,49 @@ def test_a_live_job_and_a_brokers_file_are_named_and_left(run: Any, tree: Tree, 
     (other.path / "broker.json").write_text(json.dumps({"endpoint": f"unix:{tmp_path}/b", "pid": os.getpid()}))
     said = run("prune", "--gone", other.path)
     assert said.status == 1 and "stop --broker" in said.out and (other.path / "broker.json").exists()
+
+
+@pytest.mark.parametrize(
+    "registry",
+    [
+        [{"dir": "/tmp/codex-companion-x", "token": "another", "pid": 0}],
+        [{"dir": "/tmp/codex-companion-x", "token": "{token}"}],
+        {"sessions": {"a": {"broker": {"endpoint": "unix:/{token}/broker.sock"}}}},
+        {"holder": {"pid": "0"}},
+    ],
+    ids=["its pid", "its token", "its endpoint", "a text for a pid"],
+)
+def test_a_file_that_alone_names_a_live_process_keeps_the_workspace(
+    run: Any, tree: Tree, tmp_path: Path, registry: Any
+) -> None:
+    """The registry of brokers that a fork keeps beside broker.json, and whatever is like it."""
+    token = f"token-{os.getpid()}"
+    words = ("serve", "--endpoint", f"unix:/{token}/broker.sock", "--launch-token", token)
+    with running(script(tmp_path, "app-server-broker.mjs", WAITS), *words) as process:
+        said_so = json.dumps(registry).replace("{token}", token)
+        said_so = re.sub(r'"pid": ("?)0"?', rf'"pid": \g<1>{process.pid}\g<1>', said_so)
+        (tree.path / "broker-sessions.json").write_text(said_so)
+        before = files_in(tree.root)
+        said = run("prune", "--gone", tree.root)
+        assert said.status == 1 and f"names process {process.pid}, which lives" in said.out, said
+        assert files_in(tree.root) == before
+    assert run("prune", "--gone", tree.root).status == 0 and not tree.path.exists()
+
+
+def test_a_file_that_names_an_endpoint_that_answers_keeps_the_workspace(run: Any, tree: Tree, tmp_path: Path) -> None:
+    if not hasattr(socket, "AF_UNIX"):
+        pytest.skip("no such sockets here")
+    place = Path(tempfile.mkdtemp(dir="/tmp")) / "b.sock"  # a socket's path is short
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(place))
+        server.listen()
+        (tree.path / "other-broker.json").write_text(json.dumps({"endpoint": f"unix:{place}"}))
+        said = run("prune", "--gone", tree.root)
+        assert (
+            said.status == 1 and "other-broker.json names an endpoint that answers" in said.out and tree.path.exists()
+        )
+    shutil.rmtree(place.parent)
+    assert run("prune", "--gone", tree.root).status == 0 and not tree.path.exists()
 
 
 def test_finished_jobs_that_are_old_enough_go(run: Any, tmp_path: Path) -> None:
