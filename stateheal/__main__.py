@@ -17,6 +17,7 @@ def main() -> None:
 
         hook(sys.argv[2:])
         os._exit(0)  # whatever has happened; and at once, without taking the interpreter down in good order
+    _occupy_standard_descriptors()
     try:
         from stateheal.imports import find_own_modules, import_pathlib
 
@@ -30,6 +31,18 @@ def main() -> None:
     except KeyboardInterrupt:  # before there was anything to end in good order
         status = 130
     sys.exit(status)
+
+
+def _occupy_standard_descriptors() -> None:
+    """Where we were started without one, a file of ours would get its number, and what is written there go into it.
+
+    Children do not inherit what is put there: for them it stays closed.
+    """
+    for fd in range(3):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
 
 
 def _at_a_terminal() -> bool:

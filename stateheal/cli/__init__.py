@@ -90,7 +90,21 @@ def group() -> None:
 
 
 def run(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit status. Every exception ends here, in one line on stderr."""
+    """Run the command line and return its exit status. Every exception ends here, in one line on stderr, if that can be
+    written.
+    """
+    try:
+        return _run(argv)
+    except BrokenPipeError:  # nobody reads what goes wrong
+        return 141
+    except OSError:  # nor can it be written
+        return 3
+    finally:
+        _let_go_of(sys.stdout)
+        _let_go_of(sys.stderr)
+
+
+def _run(argv: Sequence[str] | None) -> int:
     # Whatever the terminal cannot show is escaped: a report must not be lost for an arrow.
     codecs.register_error(_PLAINLY, plainly)
     for stream in (sys.stdout, sys.stderr):
@@ -111,12 +125,9 @@ def run(argv: Sequence[str] | None = None) -> int:
         say(str(error))
         return error.exit_status
     except BrokenPipeError:
-        _drop_output()
         return 141
     except OSError as error:
-        _drop_output()
         if os.name == "nt" and error.errno in _NOBODY_READS:
-            _drop_output(sys.stderr)
             return 141
         say(f"the report cannot be written: {error.strerror or error}; 'stateheal history' shows what was done")
         return 3
@@ -129,17 +140,32 @@ def run(argv: Sequence[str] | None = None) -> int:
         return 3
 
 
-def _drop_output(stream: TextIO | None = None) -> None:
-    """What is still buffered, on stdout unless told otherwise, must not raise once more while Python shuts down."""
-    stream = stream or sys.stdout
-    if stream is not None:
+def _let_go_of(stream: TextIO | None) -> None:
+    """What cannot be written must not raise once more while Python shuts down: its status would be 120."""
+    if stream is None:
+        return
+    try:
+        stream.flush()
+    except (OSError, ValueError):
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
+def output_stream() -> TextIO:
+    """stdout, for what is asked for to be written there. Raises ``OSError`` where it is closed."""
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    return sys.stdout
+
+
 def say(message: str) -> None:
     """One line on stderr."""
+    tell(f"stateheal: {printable(message)}")
+
+
+def tell(line: str) -> None:
+    """A line on stderr as it is; it must be printable."""
     try:
-        click.echo(f"stateheal: {printable(message)}", err=True)
+        click.echo(line, err=True)
     except BrokenPipeError:
         raise BrokenPipeError from None  # one with a number click would take for itself, and end with 1

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from stateheal.cli import output_stream, tell
 from stateheal.cli.options import Interrupt, Output, interruptible, output_options, scope_options
 from stateheal.engine.world import World
 from stateheal.errors import UsageError
@@ -57,8 +58,9 @@ def export_command(request: Request, redact: bool, target: str | None, output: O
         if not found.places:
             return output.finish(Report("export", roots=found.audit.roots, errors=found.errors))
         if target == "-":
-            exported = pack(found, sys.stdout.buffer, redact=redact, world=world)
-            click.echo("\n".join(_lines(exported, None, redact)), err=True)
+            exported = pack(found, output_stream().buffer, redact=redact, world=world)
+            for line in _lines(exported, None, redact):
+                tell(line)
         else:
             path = Path(target) if target else _free_name()
             exported = _write(found, path, redact, interrupt)

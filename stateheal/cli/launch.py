@@ -9,10 +9,11 @@ import sys
 
 import click
 
+from stateheal.cli import say
 from stateheal.cli.options import duration
 from stateheal.errors import UsageError
 from stateheal.model.findings import Outcome
-from stateheal.text import command_line, printable
+from stateheal.text import command_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,11 +86,11 @@ def _track(order: Any, kind: str, options: dict[str, Any]) -> int:
     job_class = "task" if kind == "task" else "review"
     title = options["title"] or os.path.basename(argv[0]) or argv[0]
     about = describe(title, options["summary"] or command_line(argv), kind, job_class, session_id=options["session_id"])
-    say_id = (lambda job: _say(f"job {job.id} in {job.directory}")) if options["verbose"] else (lambda job: None)
+    say_id = (lambda job: say(f"job {job.id} in {job.directory}")) if options["verbose"] else (lambda job: None)
     wrapped = run_tracked(order, about, options["cwd"], options["data_dir"], say_id)
     assert wrapped.job is not None
     for problem in wrapped.job.problems:
-        _say(problem)
+        say(problem)
     _explain(wrapped.status, wrapped.message, options)
     if options["as_json"]:
         shown = {"job": wrapped.job.id, "workspace": str(wrapped.job.directory), "status": wrapped.job.status}
@@ -107,9 +108,9 @@ def _clean_up_behind(order: Any, options: dict[str, Any]) -> int:
     _explain(wrapped.status, wrapped.message, options)
     for finding in report.findings if report else ():
         if finding.outcome is Outcome.HEALED:
-            _say(f"closed {finding.job}: {finding.message}" if finding.job else f"repaired: {finding.message}")
+            say(f"closed {finding.job}: {finding.message}" if finding.job else f"repaired: {finding.message}")
     for problem in report.errors if report else ():
-        _say(f"{problem.path}: {problem.message}" if problem.path else problem.message)
+        say(f"{problem.path}: {problem.message}" if problem.path else problem.message)
     if options["as_json"] and report:
         print(json.dumps({**as_json(report), "exit_status": wrapped.status}, indent=2))
     return wrapped.status
@@ -118,13 +119,9 @@ def _clean_up_behind(order: Any, options: dict[str, Any]) -> int:
 def _explain(status: int, message: str | None, options: dict[str, Any]) -> None:
     """What the command itself could not say: that it was not started, or that its time was over."""
     if message and (status in (126, 127) or message.startswith("Timed out") or options["verbose"]):
-        _say(message)
+        say(message)
 
 
 def _flush() -> None:
     if sys.stdout is not None:
         sys.stdout.flush()
-
-
-def _say(message: str) -> None:
-    click.echo(f"stateheal: {printable(message)}", err=True)

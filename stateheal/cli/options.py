@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 import click
@@ -258,7 +258,8 @@ def interruptible() -> Iterator[Interrupt]:
         interrupt.signum = signum
         for number, handler in previous.items():
             signal.signal(number, handler)
-        click.echo("stateheal: stopping after this file", err=True)
+        with suppress(OSError):
+            say("stopping after this file")
 
     for wanted in (signal.SIGINT, signal.SIGTERM):
         previous[wanted] = signal.signal(wanted, note)

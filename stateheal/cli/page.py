@@ -6,15 +6,13 @@ import os
 import stat
 from pathlib import Path
 
-import click
-
+from stateheal.cli import output_stream, say
 from stateheal.diagnosis.catalogue import RULES
 from stateheal.errors import WriteError
 from stateheal.fs.output import PRIVATE, replace_file
 from stateheal.model.report import Report
 from stateheal.model.request import Scope
 from stateheal.report.html import GENERATOR, page
-from stateheal.text import printable
 
 _HEAD = 1024
 """Bytes of a page within which it says who made it."""
@@ -26,10 +24,12 @@ def show_page(path: str, report: Report, now: float, scope: Scope) -> None:
     rules = {rule.name: (rule.means, rule.repair) for rule in RULES}
     made = page(report, now, scope, rules).encode("utf-8", "backslashreplace")
     if path == "-":
-        click.echo(made, nl=False)
+        stdout = output_stream()
+        stdout.buffer.write(made)
+        stdout.flush()
         return
     write_page(path, made)
-    click.echo(f"stateheal: the page is in {printable(os.path.abspath(path))}", err=True)
+    say(f"the page is in {os.path.abspath(path)}")
 
 
 def write_page(path: str, made: bytes) -> None:

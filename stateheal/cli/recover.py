@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 from rich.text import Text
 
+from stateheal.cli import say
 from stateheal.cli.options import Output, interruptible, output_options, scope_options
 from stateheal.cli.progress import progress_bar
 from stateheal.cli.repair import show_report
@@ -56,7 +57,7 @@ def recover_command(request: Request, dry_run: bool, export: str | None, output:
     if export and not dry_run:
         for workspace, ident, text in report.answers:
             path = write_answer(Path(export), workspace, ident, text)
-            click.echo(f"stateheal: wrote {printable(str(path))}", err=True)
+            say(f"wrote {path}")
     return interrupt.status(status)
 
 

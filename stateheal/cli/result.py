@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
-from stateheal.cli import say
+from stateheal.cli import output_stream, say
 from stateheal.cli.options import Output, interruptible, job_ids, no_empty_id, output_options, place_options
 from stateheal.cli.recover import write_answer
 from stateheal.engine.result import answers
@@ -92,8 +91,9 @@ def _show(job: str, found: list[JobAnswer], saved: list[tuple[JobAnswer, Path | 
         for _, path in saved:
             say(f"wrote {path}") if path else None
     else:
-        sys.stdout.write(printable_lines(best.text.rstrip("\n") + "\n"))
-        sys.stdout.flush()
+        stdout = output_stream()
+        stdout.write(printable_lines(best.text.rstrip("\n") + "\n"))
+        stdout.flush()
     if best.text is not None:
         say(
             f"{best.job} ({best.status}), from the {best.source}: {best.where}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -131,3 +133,64 @@ def test_roots_that_are_none(
         assert run([*words, "--format", "json"]) in (0, 1, 3)
         out, err = capsys.readouterr()
         assert json.loads(out) and "internal error" not in err and "cannot be written" not in err
+
+
+# --- streams -------------------------------------------------------------------------------------------------------
+
+SHELL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a shell and /dev/full")
+WORDS = (
+    *(["audit"], ["audit", "--format", "json"], ["jobs"], ["explain", "task-1"], ["result", "task-2"], ["history"]),
+    *(["stop", "task-2", "--yes"], ["export", "-o", "-"], ["hook", "status"], ["migrate", "-n", "--from", "x"]),
+    *(["run", "--json", "--", "echo", "hi"], ["run", "-v", "--", "echo", "hi"], ["audit", "--html", "-"], ["rules"]),
+)
+
+
+def through_a_shell(words: list[str], tree: Tree, streams: str) -> subprocess.CompletedProcess[str]:
+    paths = [str(tree.root)] if words[0] in ("audit", "jobs", "explain", "result", "stop", "export") else []
+    command = shlex.join([sys.executable, "-m", "stateheal", *words, *paths])
+    return subprocess.run(
+        ["bash", "-c", f"{command} {streams}"],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=60,
+        cwd=tree.root,
+    )
+
+
+@SHELL
+@pytest.mark.processes
+@pytest.mark.parametrize("words", WORDS, ids=" ".join)
+@pytest.mark.parametrize("streams", [">/dev/full", "2>/dev/full", ">/dev/full 2>/dev/full", "2>&-", ">&- 2>&-"])
+def test_streams_that_take_nothing(words: list[str], streams: str, tree: Tree) -> None:
+    done = through_a_shell(words, tree, streams)
+    assert done.returncode in (0, 1, 2, 3), (done.returncode, done.stderr)
+    assert "Traceback" not in done.stderr and "internal error" not in done.stderr
+
+
+@SHELL
+@pytest.mark.processes
+@pytest.mark.parametrize("words", WORDS, ids=" ".join)
+def test_a_reader_of_errors_that_has_gone(words: list[str], tree: Tree) -> None:
+    quiet = through_a_shell(words, tree, ">/dev/null 2>&1")
+    gone = through_a_shell(words, tree, "2> >(true) >/dev/null")
+    assert gone.returncode in (quiet.returncode, 141), (quiet, gone)
+
+
+@SHELL
+@pytest.mark.processes
+@pytest.mark.parametrize("words", [["result", "task-2"], ["export", "-o", "-"], ["audit", "--html", "-"]], ids=" ".join)
+def test_what_was_asked_for_on_a_closed_stdout_is_said_to_be_missing(words: list[str], tree: Tree) -> None:
+    done = through_a_shell(words, tree, ">&-")
+    assert done.returncode == 3 and "cannot be written: Bad file descriptor" in done.stderr
+
+
+@SHELL
+@pytest.mark.processes
+def test_no_file_of_ours_gets_the_number_of_a_closed_stream(tree: Tree) -> None:
+    """A command's errors went into whatever had that number: its own log, and from there again."""
+    done = through_a_shell(["run", "--json", "--", "sh", "-c", "echo out; echo err >&2"], tree, "2>&-")
+    record = json.loads(done.stdout)
+    assert record["exit_status"] == done.returncode and record["status"] in ("completed", "failed")
+    log = Path(record["workspace"], "jobs", f"{record['job']}.log").read_text().partition("Final output")[0]
+    assert log.count("\nout\n") == 1 and log.count("\nerr\n") == 1, log
