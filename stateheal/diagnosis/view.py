@@ -109,7 +109,7 @@ class View:
             return None
         from stateheal.formats.jsonsalvage import version_in  # few indexes are torn
 
-        said = version_in(read.data)  # what stands readable counts
+        said = version_in(read.data, self.evidence.salvage.get(INDEX))  # what stands readable counts
         return None if said in (None, *map(str, dialect.versions)) else printable(str(said))[:20]
 
     @cached_property

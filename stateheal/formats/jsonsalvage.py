@@ -150,8 +150,11 @@ def gate_in(data: bytes) -> bool | None:
     return True if b"true" in said else False if said else None
 
 
-def version_in(data: bytes) -> str | None:
-    """The literal value of a top-level ``version`` that stands before any job, as text; ``None`` where none does."""
+def version_in(data: bytes, found: Salvage | None = None) -> str | None:
+    """The literal value of a top-level ``version``, before any job or, as far as it was ``found``, behind them."""
     head = re.split(rb'"(?:jobs|id)"\s*:', data, maxsplit=1)[0]
     match = re.search(rb'(?<!\\)"version"\s*:\s*("(?:[^"\\]|\\.)*"|[\w.+-]+)', head)
-    return match[1].decode("utf-8", "replace") if match else None
+    if match:
+        return match[1].decode("utf-8", "replace")
+    members = found.members if found else {}
+    return json.dumps(members["version"]) if "version" in members and "id" not in members else None

@@ -302,6 +302,20 @@ def test_a_readable_version_that_is_unknown_is_never_rewritten(tmp_path: Path, s
     assert any("version" in each.message and "damaged" in each.message for each in report.findings)
 
 
+@pytest.mark.parametrize("left", ["NULs behind", "junk behind", "its first bytes lost", "twice"])
+def test_a_version_that_stands_behind_the_jobs_counts_as_well(tmp_path: Path, left: str) -> None:
+    tree = Tree(tmp_path / "tree").add(job("task-1")).add(done("task-2"))
+    index = tree.read_index()
+    whole = json.dumps({"config": index["config"], "jobs": index["jobs"], "version": 2}, indent=2).encode()
+    lost = bytes(20) + whole[20:]
+    data = {"NULs behind": whole + bytes(40), "junk behind": whole + b"}}", "twice": whole * 2}.get(left, lost)
+    torn_index(tree, data)
+    before = files_in(tree.root)
+    report = heal([tree.root], world=world(), journal=journal_in(tmp_path))
+    assert files_in(tree.root) == before and report.exit_status == 0
+    assert any("version 2" in each.message for each in report.findings)
+
+
 def test_a_version_inside_a_job_is_not_the_indexs(tmp_path: Path) -> None:
     tree = Tree(tmp_path / "tree").add(done("task-2"))
     torn_index(tree, b'{"jobs": [{"id": "task-2", "version": 2, "status": "completed"}, {"id"')
