@@ -16,8 +16,16 @@ if TYPE_CHECKING:
 
 def is_own_log(view: View, job: Job, log: str) -> bool:
     """Whether it is the job's own log by name: here, or where the tree has stood before."""
-    own = log_name(job.id, view.dialect).removeprefix(f"{JOBS}/")
-    return is_file_name(job.id) and (log.replace("\\", "/") + "/").endswith(f"/{own}/")
+    return is_file_name(job.id) and log.replace("\\", "/").endswith(f"/{_own(view, job)}")
+
+
+def folder_of_logs(view: View, job: Job, log: str) -> str:
+    """The directory in which a job's own log says that all logs are, in the spelling of whatever system."""
+    return log[: -len(_own(view, job)) - 1]
+
+
+def _own(view: View, job: Job) -> str:
+    return log_name(job.id, view.dialect).removeprefix(f"{JOBS}/")
 
 
 def is_inside_jobs(view: View, log: str) -> bool:

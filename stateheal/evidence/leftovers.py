@@ -10,11 +10,12 @@ from pathlib import Path
 from stateheal.digests import sha256
 from stateheal.evidence.hashes import workspace_hash
 from stateheal.evidence.snapshot import read_snapshot
-from stateheal.formats.jsontext import Json
+from stateheal.formats.jsontext import Json, ParseFailure
 from stateheal.fs.directory import Directory, folder_of, own_name, parse_own_name
 from stateheal.model.dialect import CODEX, Dialect
 from stateheal.model.disk import Name, Place, Snapshot
 from stateheal.model.records import pid_of, text_of
+from stateheal.patterns import pattern
 from stateheal.system.paths import real_path
 
 _JOB_IS_OVER = 60.0
@@ -22,6 +23,7 @@ _JOB_IS_OVER = 60.0
 Originals = Callable[[str, Path], Mapping[str, "frozenset[str]"]]
 """By run and workspace: the digests of the bytes that each file had before that run."""
 _RECORDS = (".json", ".log")
+_FIRST_PID = pattern(rb"\s*(?:pid\s*[=:]\s*)?([1-9][0-9]{0,9})(?![0-9.])")
 _TEMPORARY = (".tmp", ".temp", "~", ".swp")
 
 
@@ -159,7 +161,14 @@ def absent_homes(records: Iterable[Mapping[str, Json]]) -> frozenset[str]:
 
 
 def read_pid(jobs: Directory, name: str) -> int | None:
-    """The pid in a fork's ``<id>.pid``: a bare number, or ``{"pid": N, …}``."""
+    """The pid in a fork's ``<id>.pid``: a number that may stand before other words or behind ``pid=``, or
+    ``{"pid": N, …}``.
+    """
     snapshot = read_snapshot(jobs, name, name)
-    value = snapshot.value if isinstance(snapshot, Snapshot) else None
+    if not isinstance(snapshot, Snapshot):
+        return None
+    if isinstance(snapshot.document, ParseFailure):
+        first = _FIRST_PID.match(snapshot.data)
+        return pid_of(int(first[1])) if first else None
+    value = snapshot.value
     return pid_of(value.get("pid") if isinstance(value, dict) else value)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 
 from stateheal.diagnosis.job import Job, Record
-from stateheal.diagnosis.logs import is_inside_jobs, is_own_log
+from stateheal.diagnosis.logs import folder_of_logs, is_inside_jobs, is_own_log
 from stateheal.diagnosis.rule import Diagnosed, Rule, file_finding, job_finding
 from stateheal.diagnosis.view import View
 from stateheal.dialects.table import is_codexs, is_temp_root
@@ -70,7 +70,7 @@ def find_moved_logs(view: View) -> Iterator[Diagnosed]:
         for side in job.sides:
             log = text_of(side, "logFile")
             if log and not is_inside_jobs(view, log) and is_own_log(view, job, log):
-                moved.setdefault(os.path.dirname(log), []).append(job.id)
+                moved.setdefault(folder_of_logs(view, job, log), []).append(job.id)
     for parent, jobs in moved.items():
         count = len(set(jobs))
         logs = "the log of 1 job is" if count == 1 else f"the logs of {count} jobs are"
