@@ -137,8 +137,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def _job_lines(healed: Iterable[Finding], running: frozenset[str | None]) -> Iterator[str]:
-    yield "stateheal repaired the job records of this workspace. These jobs are not running:"
-    shown: set[str] = set()
+    shown: dict[str, str] = {}
     unnamed = 0
     others = set()
     for finding in healed:
@@ -148,10 +147,14 @@ def _job_lines(healed: Iterable[Finding], running: frozenset[str | None]) -> Ite
         elif not _is_plain(finding.job) or len(shown) >= _MOST_JOBS:
             unnamed += 1
         elif finding.job not in shown:
-            shown.add(finding.job)
             goes_on = finding.resume is not None and finding.job not in running
             resume = f"; its thread goes on with: {finding.resume}" if goes_on else ""
-            yield f"- {finding.job}: {reason.format(pid=finding.pid)}{resume}"
+            shown[finding.job] = f"- {finding.job}: {reason.format(pid=finding.pid)}{resume}"
+    if not shown and not unnamed:
+        yield f"stateheal repaired the state of this workspace: {', '.join(sorted(others))}."
+        return
+    yield "stateheal repaired the job records of this workspace. These jobs are not running:"
+    yield from shown.values()
     if unnamed:
         yield f"- and {_count(unnamed, 'more job')}"
     if others:

@@ -285,6 +285,19 @@ def test_a_launch_elsewhere_finds_its_workspace_healed(tree: Tree, project: Path
 
 
 @pytest.mark.processes
+@pytest.mark.skipif(sys.platform == "win32", reason="a broker behind a unix socket")
+def test_where_no_job_was_closed_none_is_said_not_to_run(isolated: Path, project: Path) -> None:
+    tree = Tree(isolated / "home/.claude", project=str(project.resolve())).add(done("task-mnyhf4j1-1mnkv1"))
+    session = {"endpoint": f"unix:{isolated}/gone.sock", "pid": DEAD, "sessionDir": "/x"}
+    (tree.path / "broker.json").write_text(json.dumps(session))
+    said = call(event(project))
+    assert said is not None and not (tree.path / "broker.json").exists()
+    first, second = said["hookSpecificOutput"]["additionalContext"].splitlines()
+    assert first == "stateheal repaired the state of this workspace: stale-broker."
+    assert second.startswith("This is run ")
+
+
+@pytest.mark.processes
 @pytest.mark.parametrize("name", ["PreToolUse", "UserPromptExpansion", "SessionStart"])
 def test_an_orphan_is_healed_and_said(tree: Tree, project: Path, name: str) -> None:
     said = call(event(project, name, command_name="codex:rescue"))
