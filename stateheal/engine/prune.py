@@ -190,7 +190,7 @@ def _without(view: View, directory: Directory, jobs: tuple[str, ...]) -> Plan:
         raise Refused(f"that {view.dialect.name} itself can read what would be left has not been seen")
     files: list[FileChange] = []
     if index is not None:
-        if not isinstance(index.document, Document) or view.evidence.violations.get(INDEX):
+        if not isinstance(index.document, Document) or view.index_violations:
             raise Refused("its index is damaged: 'stateheal heal' comes first")
         entries = entries_of(index.value)
         left = [entry for entry in entries if not (isinstance(entry, dict) and entry.get("id") in going)]

@@ -17,9 +17,7 @@ from tests.support import NATIVE_HOST, FakeProcesses, files_in, world
 
 UNSEEN = {"CBEPX-codex", "bbingz-kimi", "handong66-opencode", "sky-zhang01-glm"}
 """Their own code was not seen to take what others write."""
-UNLIKE = {"JohnnyVicious-opencode", "alanjwong", "kim1232aa-opencode", "tasict-opencode"}
-"""Their index breaks the schema as it is."""
-NAMES = sorted(FORKS_OF.keys() - UNSEEN - UNLIKE - {"wubq511-agy"})
+NAMES = sorted(FORKS_OF.keys() - UNSEEN - {"wubq511-agy"})
 
 
 def pruned(laid: Laid, *, gone: bool, older_than: float | None) -> Pruning:
