@@ -20,6 +20,7 @@ from stateheal.digests import sha256
 from stateheal.errors import DamagedArchive
 from stateheal.formats.jsontext import plain_text
 from stateheal.fs.directory import open_directory
+from stateheal.fs.private import open_to_owner
 from stateheal.system.disk import sync, write_all
 from stateheal.values import NamedTuple
 
@@ -217,6 +218,7 @@ def _write(path: Path, data: bytes, durably: bool) -> None:
     try:
         fd = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o600)
         try:
+            open_to_owner(fd)
             write_all(fd, data)
             if durably:
                 sync(fd)

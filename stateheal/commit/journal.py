@@ -19,6 +19,7 @@ from stateheal.commit.lock import is_held_by_another
 from stateheal.commit.manifest import Item
 from stateheal.commit.run_writer import RunWriter
 from stateheal.errors import JournalError
+from stateheal.fs.private import make_private
 from stateheal.values import NamedTuple
 
 KEEP = 50
@@ -77,7 +78,7 @@ class Journal:
             number += 1
             folder = self.runs_path / f"{number:04d}-{stamp}"
             try:
-                folder.mkdir(mode=0o700)
+                make_private(folder, exist_ok=False)
             except FileExistsError:
                 continue
             return folder
@@ -159,14 +160,15 @@ class Journal:
     def make(self) -> None:
         """Make the directory, readable by nobody else: records hold prompts. Raises ``JournalError``."""
         try:
-            self.runs_path.mkdir(parents=True, exist_ok=True)
+            make_private(self.path)
+            make_private(self.runs_path)
             for path in (self.path, self.runs_path):
                 info = path.lstat()
                 if not stat.S_ISDIR(info.st_mode):
                     raise JournalError(f"{path} is not a directory")
                 if hasattr(os, "geteuid") and info.st_uid != os.geteuid():
                     raise JournalError(f"{path} belongs to another user")
-                if info.st_mode & 0o077:
+                if stat.S_IMODE(info.st_mode) & 0o777 != 0o700:
                     path.chmod(0o700)
         except FileExistsError as error:  # so says Windows
             raise JournalError(f"{self.path} cannot be used as journal: it is not a directory") from error

@@ -11,6 +11,7 @@ from stateheal.commit.archive import sync_directory, tarfile
 from stateheal.commit.journal import Journal
 from stateheal.errors import JournalError, WriteError
 from stateheal.fs.output import new_file
+from stateheal.fs.private import make_private
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def pack_for_good(journal: Journal, stem: str, fill: Callable[[TarFile], None]) 
     journal.make()
     folder = journal.path / "archives"
     try:
-        folder.mkdir(mode=0o700, exist_ok=True)
+        make_private(folder)
         path = _free(folder, stem)
         with new_file(path) as (file, keep):
             with tarfile().open(fileobj=file, mode="w:gz") as archive:

@@ -14,6 +14,7 @@ from itertools import count
 from pathlib import Path
 
 from stateheal.errors import WriteError
+from stateheal.fs.private import make_private, open_to_owner
 from stateheal.system.disk import patiently, sync
 
 TYPE_CHECKING = False
@@ -67,7 +68,7 @@ def write_numbered(folder: Path, stem: str, suffix: str, data: bytes) -> Path:
     """
     plain = stem.replace("/", "_").replace(os.sep, "_").replace("\0", "_").lstrip(".")
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(folder)
         _remove_leftovers(folder)
         for number in count(1):
             path = folder / (f"{plain}{suffix}" if number == 1 else f"{plain}-{number}{suffix}")
@@ -93,6 +94,7 @@ def _temporary(path: Path) -> Iterator[tuple[IO[bytes], str]]:
     fd, temp = tempfile.mkstemp(prefix=_PREFIX, suffix=_SUFFIX, dir=path.parent)
     try:
         with os.fdopen(fd, "wb") as file:
+            open_to_owner(fd)
             _hold(fd)
             yield file, temp
     finally:

@@ -21,6 +21,7 @@ from stateheal.errors import Conflict, Refused, StatehealError, WriteError
 from stateheal.formats.jsonedit import rewrite
 from stateheal.formats.jsontext import Document, Json, parse, stringify
 from stateheal.fs.directory import Directory, open_directory, own_name
+from stateheal.fs.private import make_private, open_to_owner
 from stateheal.model.disk import FileStat
 from stateheal.system.disk import sync
 from stateheal.system.paths import config_dir
@@ -29,6 +30,8 @@ from stateheal.values import NamedTuple
 _TAG = "settings"
 """In the names of temporary files."""
 SCOPES = ("user", "project", "local")
+_LARGEST = 16 << 20
+"""Bytes of a settings file; people's are a few thousand long."""
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -67,6 +70,8 @@ def read_settings(path: Path) -> SettingsFile:
             folder.regular(real.name) as (fd, info),
             os.fdopen(fd, "rb", closefd=False) as file,
         ):
+            if info.size > _LARGEST:
+                raise Refused(f"{path}: is too large for a settings file ({info.size >> 20} MiB)")
             data = file.read()
     except (FileNotFoundError, NotADirectoryError):
         return SettingsFile(path, real, None)
@@ -149,7 +154,7 @@ def _back_up(file: SettingsFile) -> Path:
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     number = 1
     try:
-        folder.mkdir(mode=0o700, exist_ok=True)
+        make_private(folder)
         while True:
             path = folder / (f"{stamp}-{file.real.name}" if number == 1 else f"{stamp}-{number}-{file.real.name}")
             try:
@@ -158,6 +163,7 @@ def _back_up(file: SettingsFile) -> Path:
                 number += 1
                 continue
             with os.fdopen(fd, "wb") as copy:
+                open_to_owner(fd)
                 copy.write(file.data)
                 copy.flush()
                 sync(copy.fileno())

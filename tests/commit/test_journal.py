@@ -79,6 +79,23 @@ def test_nobody_else_can_read_it(tree: Tree) -> None:
     assert stat.S_IMODE(archive_of(tree, run).stat().st_mode) == 0o600
 
 
+@pytest.mark.posix("umask")
+def test_its_owner_can_read_it_whatever_the_umask_takes(tree: Tree) -> None:
+    journal = Journal(tree.root.parent / "new" / "deeper" / "journal")
+    original = files_in(tree.path)
+    old = os.umask(0o777)
+    try:
+        report = heal([tree.root], world=world(), journal=journal)
+    finally:
+        os.umask(old)
+    assert report.run and not report.errors
+    for path in journal.path.rglob("*"):
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
+    assert stat.S_IMODE(journal.path.stat().st_mode) == 0o700
+    assert all(stat.S_IMODE(path.stat().st_mode) & 0o700 == 0o700 for path in journal.path.parents)
+    assert not undo(journal=journal).exit_status and files_in(tree.path) == original
+
+
 def test_it_is_written_before_anything_is_replaced(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = journal_in(tree.root.parent)
     original = files_in(tree.path)

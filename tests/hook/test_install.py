@@ -155,6 +155,28 @@ def test_settings_that_cannot_be_understood_are_left_alone(settings: Path, here:
     assert settings.read_bytes() == broken and not journal_path().exists()
 
 
+def test_settings_too_large_to_be_any_are_not_read(
+    settings: Path, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with settings.open("wb") as file:
+        file.truncate(17 << 20)
+    for words, status in (["install"], 3), (["uninstall"], 3), (["status"], 0):
+        assert (cli.run(["hook", *words]), "too large" in capsys.readouterr().err) == (status, True), words
+    assert settings.stat().st_size == 17 << 20
+
+
+@pytest.mark.posix("umask")
+def test_the_copy_of_the_settings_can_be_read_whatever_the_umask_takes(settings: Path, here: Path) -> None:
+    settings.write_bytes(LAYOUTS["tabs"])
+    old = os.umask(0o777)
+    try:
+        assert cli.run(["hook", "install"]) == 0
+    finally:
+        os.umask(old)
+    (copy,) = (journal_path() / "settings").iterdir()
+    assert has_mode(copy, 0o600) and has_mode(copy.parent, 0o700) and copy.read_bytes() == LAYOUTS["tabs"]
+
+
 @pytest.mark.links("settings that are a link")
 def test_a_link_into_dotfiles_stays_a_link(settings: Path, here: Path, tmp_path: Path) -> None:
     real = tmp_path / "dotfiles/claude.json"
