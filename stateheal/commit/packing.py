@@ -20,13 +20,16 @@ if TYPE_CHECKING:
 
 def pack_for_good(journal: Journal, stem: str, fill: Callable[[TarFile], None]) -> Path:
     """A tar.gz under a name that nobody has: whole and durable, or not there. Raises ``JournalError``."""
+    import gzip  # only where something goes
+
     journal.make()
     folder = journal.path / "archives"
     try:
         make_private(folder)
         path = _free(folder, stem)
         with new_file(path) as (file, keep):
-            with tarfile().open(fileobj=file, mode="w:gz") as archive:
+            # No time in it: gzip has room for those from 1970 to 2106 only, whatever the clock says.
+            with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed, tarfile().open(None, "w", packed) as archive:
                 fill(archive)
             keep()
         sync_directory(folder)
