@@ -16,6 +16,9 @@ from stateheal.patterns import pattern
 from stateheal.text import WORD, consists_of, shorten
 
 TIME_FIELDS = ("createdAt", "startedAt", "updatedAt", "completedAt", "cancelledAt")
+_BEATS = ("heartbeatAt", "lastHeartbeatAt", "lastProgressAt", "lastActivityAt", "lastEventAt", "lastSeenAt")
+_SIGNS = frozenset([*TIME_FIELDS, *_BEATS, "lastModelOutputAt", "lastToolCallAt", "lastUpdatedAt"])
+"""Those and what forks keep besides; not what lies ahead, as a deadline does."""
 _COMPANION_ID = pattern(r"(?:task|review|adversarial-review|job)-[0-9a-z]{6,12}-[0-9a-z]{4,8}")
 
 
@@ -136,8 +139,8 @@ def time_of(record: Mapping[str, Json], key: str, now: float) -> float | None:
 
 
 def own_times(record: Mapping[str, Json], now: float) -> Iterator[float]:
-    """Every time the record itself gives."""
-    for key in TIME_FIELDS:
+    """Every time at which, by the record itself, the job was at work."""
+    for key in _SIGNS.intersection(record):
         moment = time_of(record, key, now)
         if moment is not None:
             yield moment
