@@ -18,7 +18,8 @@ from stateheal.commit.manifest import PERMISSIONS, Item, State, state_of
 from stateheal.commit.run_writer import RunWriter
 from stateheal.commit.swap import Replacement, Swap
 from stateheal.errors import Conflict, Refused, StatehealError, WriteError
-from stateheal.fs.directory import Directory, Folders, parse_own_name
+from stateheal.fs.directory import Directory, Folders
+from stateheal.fs.own_names import parse_own_name
 from stateheal.model.disk import INDEX, FileStat
 from stateheal.model.liveness import Owner
 from stateheal.model.plan import FileChange, LogLine, Plan

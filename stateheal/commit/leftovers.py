@@ -12,7 +12,8 @@ from stateheal.commit.manifest import state_of
 from stateheal.commit.resume import folders_in
 from stateheal.commit.swap import SECOND_SUFFIX
 from stateheal.errors import Conflict
-from stateheal.fs.directory import Directory, file_stat, own_name, parse_own_name
+from stateheal.fs.directory import Directory, file_stat
+from stateheal.fs.own_names import own_name, parse_own_name
 
 
 def remove_leftovers(directory: Directory, journal: Journal) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from stateheal.commit.manifest import OF_FOLDERS, PERMISSIONS, Folder, Item, State, attributes_of
-from stateheal.fs.directory import TEMP_PREFIX
+from stateheal.fs.own_names import TEMP_PREFIX
 from stateheal.model.disk import JOBS
 from stateheal.patterns import pattern
 

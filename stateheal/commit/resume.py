@@ -21,7 +21,8 @@ from stateheal.commit.files import named_errors
 from stateheal.commit.journal import Journal
 from stateheal.commit.run_writer import RunWriter
 from stateheal.commit.swap import SECOND_SUFFIX
-from stateheal.fs.directory import TEMP_PREFIX, Directory, Folders, own_name, parse_own_name
+from stateheal.fs.directory import Directory, Folders
+from stateheal.fs.own_names import TEMP_PREFIX, own_name, parse_own_name
 from stateheal.model.disk import JOBS
 
 

@@ -17,7 +17,8 @@ from stateheal.commit.order import last_writer
 from stateheal.commit.restore import chains_of, changed_in, changes_of, remove_empty, restore, steps_of
 from stateheal.commit.run_writer import RunWriter
 from stateheal.errors import DamagedArchive, JournalError, Refused, StatehealError, UsageError
-from stateheal.fs.directory import TEMP_PREFIX, Folders, folder_of, open_directory
+from stateheal.fs.directory import Folders, folder_of, open_directory
+from stateheal.fs.own_names import TEMP_PREFIX
 from stateheal.model.disk import INDEX, JOBS
 from stateheal.model.report import Diff, Restored
 from stateheal.patterns import pattern

@@ -11,7 +11,8 @@ from stateheal.digests import sha256
 from stateheal.evidence.hashes import workspace_hash
 from stateheal.evidence.snapshot import read_snapshot
 from stateheal.formats.jsontext import Json, ParseFailure
-from stateheal.fs.directory import Directory, folder_of, own_name, parse_own_name
+from stateheal.fs.directory import Directory, folder_of
+from stateheal.fs.own_names import own_name, parse_own_name
 from stateheal.model.dialect import CODEX, Dialect
 from stateheal.model.disk import Name, Place, Snapshot
 from stateheal.model.records import pid_of, text_of

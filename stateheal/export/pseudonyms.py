@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 
 from stateheal.dialects.table import DIALECTS
-from stateheal.fs.directory import parse_own_name
+from stateheal.fs.own_names import parse_own_name
 from stateheal.model.records import is_plain_id
 from stateheal.patterns import pattern
 from stateheal.values import dataclass, field

@@ -20,7 +20,8 @@ from stateheal.commit.swap import SECOND_SUFFIX
 from stateheal.errors import Conflict, Refused, StatehealError, WriteError
 from stateheal.formats.jsonedit import rewrite
 from stateheal.formats.jsontext import Document, Json, parse, stringify
-from stateheal.fs.directory import Directory, open_directory, own_name
+from stateheal.fs.directory import Directory, open_directory
+from stateheal.fs.own_names import own_name
 from stateheal.fs.private import make_private, open_to_owner
 from stateheal.model.disk import FileStat
 from stateheal.system.disk import sync

@@ -18,7 +18,8 @@ from stateheal.diagnosis.catalogue import RULE_OF
 from stateheal.engine.api import audit, heal, settings_of
 from stateheal.engine.commands import undo
 from stateheal.formats.times import format_time
-from stateheal.fs.directory import TEMP_PREFIX, Directory
+from stateheal.fs.directory import Directory
+from stateheal.fs.own_names import TEMP_PREFIX
 from stateheal.model.findings import Outcome, Severity
 from stateheal.model.report import Report
 from tests.dialects.forks import FORKS_OF

@@ -20,7 +20,7 @@ from stateheal.__main__ import main as main_of_stateheal
 from stateheal.evidence import roots
 from stateheal.evidence.processes import SystemProcesses
 from stateheal.formats.times import format_time
-from stateheal.fs.directory import TEMP_PREFIX
+from stateheal.fs.own_names import TEMP_PREFIX
 from stateheal.model.liveness import ProcessFacts
 from tests.support import Tree, at, done, entry_of, files_in, job, settle, write_json
 from tests.workers import worker

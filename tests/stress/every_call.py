@@ -35,7 +35,7 @@ from typing import NamedTuple
 
 from stateheal.commit.journal import Journal
 from stateheal.engine.commands import undo
-from stateheal.fs.directory import TEMP_PREFIX
+from stateheal.fs.own_names import TEMP_PREFIX
 from tests.stress.boxes import CASES, Box, Case
 
 CALLS = (

@@ -19,7 +19,7 @@ from typing import Any
 
 from stateheal.engine.api import heal, settings_of
 from stateheal.engine.commands import undo
-from stateheal.fs.directory import TEMP_PREFIX
+from stateheal.fs.own_names import TEMP_PREFIX
 from stateheal.model.report import Report
 from tests.support import Tree, done, entry_of, files_in, job, journal_in, world, write_json
 

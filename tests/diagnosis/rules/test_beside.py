@@ -16,7 +16,7 @@ from stateheal.engine.api import audit, heal
 from stateheal.engine.commands import undo
 from stateheal.evidence.broker import ask_endpoint
 from stateheal.evidence.rollouts import Rollouts
-from stateheal.fs.directory import TEMP_PREFIX
+from stateheal.fs.own_names import TEMP_PREFIX
 from stateheal.model.evidence import Answer
 from stateheal.model.findings import Outcome, Severity
 from stateheal.model.look import Look, Seen
