@@ -24,6 +24,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+_SOURCES = ("job file", "index entry", "rollout", "log")
+"""The best first."""
+
 
 @click.command("result")
 @click.argument("job", required=False, shell_complete=job_ids, callback=no_empty_id)
@@ -82,7 +85,7 @@ def _save(answer: JobAnswer, folder: str | None) -> Path | None:
 def _show(job: str, found: list[JobAnswer], saved: list[tuple[JobAnswer, Path | None]]) -> None:
     if len({each.job for each in found}) > 1:
         raise UsageError(f"{job!r} may be {', '.join(sorted({each.job for each in found})[:10])}: name one of them")
-    best = next((each for each in found if each.text is not None), found[0] if found else None)
+    best = min(found, key=_rank, default=None)
     if best is None:
         return
     if best.text is None:
@@ -101,6 +104,15 @@ def _show(job: str, found: list[JobAnswer], saved: list[tuple[JobAnswer, Path | 
         )
     if best.resume and best.source not in ("job file", "index entry"):
         say(f"to go on with it: {best.resume}")
+    for other in found if not saved else ():
+        if other.text is not None and other.text.strip() != (best.text or "").strip():
+            note = f"; {other.note}" if other.note else ""
+            say(f"another answer of it, from the {other.source}: {other.where}{note}")
+
+
+def _rank(answer: JobAnswer) -> tuple[bool, bool, int]:
+    """How good an answer is where several trees know the job (field guide section 8): a whole one before a part."""
+    return answer.text is None, bool(answer.note), _SOURCES.index(answer.source) if answer.source in _SOURCES else 0
 
 
 def _saved_lines(saved: list[tuple[JobAnswer, Path | None]], quiet: bool, width: int) -> Iterator[str]:

@@ -162,3 +162,23 @@ def test_only_a_tasks_conversation_goes_on(run: Any, tmp_path: Path, kind: str, 
     assert ("codex resume thr_9" in run("result", "job-1", tree.root).err) is goes_on
     told = run("result", "job-1", tree.root, "--format", "json").json["answers"]
     assert [each["resume"] for each in told] == ["codex resume thr_9" if goes_on else None]
+
+
+def test_of_two_trees_that_know_the_job_the_whole_answer_is_shown_and_the_other_is_named(
+    run: Any, home: Home, tmp_path: Path
+) -> None:
+    """Field guide section 8: one of them may have seen the beginning alone."""
+    lost = Tree(tmp_path / "first").add(job("task-1", status="failed", phase="orphaned", pid=None, result=None))
+    lost.log("task-1", LOG + SAID)
+    whole = Tree(tmp_path / "second").add(done("task-1", result={"rawOutput": "The whole answer."}))
+    third = Tree(tmp_path / "third").add(done("task-1", result={"rawOutput": "Another answer."}))
+    for paths in ((lost.root, whole.root, third.root), (whole.root, lost.root, third.root)):
+        said = run("result", "task-1", *paths)
+        assert (said.status, said.out) == (0, "The whole answer.\n")
+        assert f"another answer of it, from the job file: {third.path / 'jobs/task-1.json'}" in said.err
+        assert f"another answer of it, from the log: {lost.path / 'jobs/task-1.log'}" in said.err
+
+
+def test_the_same_answer_in_two_trees_is_one(run: Any, home: Home, tmp_path: Path) -> None:
+    trees = [Tree(tmp_path / name).add(done("task-1", result={"rawOutput": "Same."})) for name in ("one", "two")]
+    assert "another" not in run("result", "task-1", *(tree.root for tree in trees)).err
