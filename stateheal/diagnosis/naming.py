@@ -15,7 +15,7 @@ from stateheal.model.look import Look, Seen
 from stateheal.patterns import pattern
 
 _LONG_ENOUGH = 8
-"""Characters from which on an id is not found by chance."""
+"""Characters from which on an id is not found by chance; a shorter one counts behind its option alone."""
 _READERS = frozenset(
     (
         *("bat", "cat", "code", "cp", "diff", "emacs", "entr", "fswatch", "grep", "gzip", "head", "inotifywait", "jq"),
@@ -28,7 +28,7 @@ _ENDINGS = pattern(r"\.(?:json|log|pid)$")
 
 def names(seen: Seen, option: str, name: str) -> bool:
     """Whether this may be who works on what is called so; ``option``: what usually stands before the name."""
-    if len(name) < _LONG_ENOUGH or seen.zombie or not seen.argv or base_of(seen.argv[0]) in _READERS:
+    if not name or seen.zombie or not seen.argv or base_of(seen.argv[0]) in _READERS:
         return False
     for position, element in enumerate(seen.argv):
         if name in element and not _asks(seen.argv[:position]) and _is_named(element, option, name):
@@ -50,7 +50,7 @@ def _asks(before: tuple[str, ...]) -> bool:
 def _is_named(element: str, option: str, name: str) -> bool:
     """The whole element, the name of a file in it, or an option with it in a command that is one text."""
     whole = element.strip("'\"").rpartition("=")[2]
-    if name in (whole, _ENDINGS.sub("", base_of(whole))):
+    if len(name) >= _LONG_ENOUGH and name in (whole, _ENDINGS.sub("", base_of(whole))):
         return True
     if option == "--job-id":
         option = "--job[a-z-]*"

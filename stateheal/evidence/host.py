@@ -104,6 +104,11 @@ def number_in(status: bytes, field: bytes) -> int | None:
     return int(words[-1]) if words and words[-1].isdigit() else None
 
 
+def has_live_threads(pid: int) -> bool:
+    """Whether more of a process lives than its first thread: where that has ended, the process is called a zombie."""
+    return (number_in(status_of(pid), b"Threads") or 0) > 1
+
+
 def created_at(ticks: int | None, boot: float | None) -> float | None:
     """When what began so many clock ticks after boot began, seconds since the epoch (Linux)."""
     return None if ticks is None or boot is None else boot + ticks / _TICKS

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from stateheal.evidence.host import created_at, read_bytes, stat_of, status_of
+from stateheal.evidence.host import created_at, has_live_threads, read_bytes, stat_of, status_of
 from stateheal.model.look import Look, Seen
 
 _PROC = "/proc"
@@ -51,7 +51,8 @@ def _seen(pid: int, boot: float | None, known: Known) -> Seen:
             known.kernel[pid] = inode, seen
         return seen
     known.users.add(pid)
-    return Seen(pid, argv_of(pid), _inner_pid(pid, stat.ticks, known), created, stat.kernel, stat.zombie)
+    zombie = stat.zombie and not has_live_threads(pid)
+    return Seen(pid, argv_of(pid), _inner_pid(pid, stat.ticks, known), created, stat.kernel, zombie)
 
 
 def _inode_of(pid: int) -> int | None:

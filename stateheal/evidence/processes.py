@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from stateheal.evidence.host import boot_time, created_at, number_in, read_host, stat_of, status_of
+from stateheal.evidence.host import boot_time, created_at, has_live_threads, number_in, read_host, stat_of, status_of
 from stateheal.model.liveness import HostFacts, ProcessFacts
 from stateheal.model.look import Look, Seen
 
@@ -215,10 +215,6 @@ def _details_by_psutil(pid: int) -> tuple[bool, tuple[str, ...] | None, float | 
     return zombie, argv, created
 
 
-def _has_live_threads(pid: int) -> bool:
-    return (number_in(status_of(pid), b"Threads") or 0) > 1
-
-
 def _details(pid: int) -> ProcessFacts:
     stat = stat_of(pid)
     if stat.ticks is None:
@@ -227,6 +223,6 @@ def _details(pid: int) -> ProcessFacts:
         from stateheal.evidence.life import argv_of
 
         zombie, argv, created = stat.zombie, argv_of(pid) or None, created_at(stat.ticks, boot_time())
-    if zombie and _has_live_threads(pid):
+    if zombie and has_live_threads(pid):
         zombie = False  # only its first thread has ended
     return ProcessFacts(pid, True, zombie=zombie, argv=argv, created=created, ticks=stat.ticks, kernel=stat.kernel)

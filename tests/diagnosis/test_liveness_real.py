@@ -18,6 +18,7 @@ import pytest
 
 from stateheal.diagnosis.case import Case
 from stateheal.diagnosis.liveness import judge
+from stateheal.evidence.host import stat_of
 from stateheal.evidence.processes import SystemProcesses
 from stateheal.model.liveness import Owner, ProcessFacts, Verdict
 from stateheal.model.request import Settings
@@ -85,6 +86,26 @@ def test_zombie() -> None:
     child.wait()
     assert (verdict.state, verdict.row) == ("dead", "zombie")
     assert verdict_on(child.pid).row == "gone"
+
+
+ENDS_ITS_FIRST_THREAD = (
+    "import ctypes, threading, time; threading.Thread(target=time.sleep, args=(600,)).start(); "
+    "print(flush=True); ctypes.CDLL(None).pthread_exit(None)"
+)
+
+
+@linux_only
+def test_a_process_whose_first_thread_has_ended_is_no_zombie() -> None:
+    """The kernel calls its first thread one; it works on in the others."""
+    child = subprocess.Popen([sys.executable, "-c", ENDS_ITS_FIRST_THREAD])
+    try:
+        until(lambda: stat_of(child.pid).zombie)
+        assert not SystemProcesses().facts(child.pid).zombie
+        assert not SystemProcesses().look().by_pid[child.pid].zombie
+    finally:
+        child.kill()
+        until(lambda: SystemProcesses().look().by_pid[child.pid].zombie)
+        child.wait()
 
 
 @linux_only

@@ -6,7 +6,7 @@ import pytest
 
 from stateheal.diagnosis.case import Case
 from stateheal.diagnosis.liveness import judge
-from stateheal.diagnosis.naming import names
+from stateheal.diagnosis.naming import names, who_names
 from stateheal.model.liveness import Liveness, Owner, ProcessFacts
 from stateheal.model.look import Look, Seen
 from stateheal.model.request import Settings
@@ -52,6 +52,31 @@ ASKS = [
     ("node", SCRIPT, "task-worker", "--job-id", "x" + JOB),
     (),
 ]
+
+
+SHORT = "job-1"
+SHORT_WORKS = [
+    ("docker", "exec", "c1", "sh", "-c", f"node {SCRIPT} task-worker --cwd /x --job-id {SHORT}"),
+    ("ssh", "host", f"node {SCRIPT} task-worker --job-id='{SHORT}'; echo done"),
+    ("sh", "-c", f"node /x/gemini-companion.mjs task-worker {SHORT}"),
+]
+SHORT_ASKS = [
+    ("sh", "-c", f"node {SCRIPT} task-worker --job-id {SHORT}2"),
+    ("sh", "-c", f"echo {SHORT}"),
+    ("make", SHORT),
+    ("sh", "-c", f"stateheal heal --job {SHORT}"),
+]
+
+
+@pytest.mark.parametrize("argv", SHORT_WORKS, ids=range(len(SHORT_WORKS)))
+def test_a_short_id_is_known_behind_its_option(argv: tuple[str, ...]) -> None:
+    assert names(Seen(7, argv), "--job-id", SHORT)
+    assert who_names(Look((Seen(7, argv),)), "--job-id", SHORT)
+
+
+@pytest.mark.parametrize("argv", SHORT_ASKS, ids=range(len(SHORT_ASKS)))
+def test_a_short_id_alone_may_be_any_word(argv: tuple[str, ...]) -> None:
+    assert not names(Seen(7, argv), "--job-id", SHORT)
 
 
 @pytest.mark.parametrize("argv", WORKS, ids=range(len(WORKS)))
