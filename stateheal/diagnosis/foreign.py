@@ -70,6 +70,22 @@ def inside(case: Case) -> str | None:
     return "this is a sandbox or container, and processes outside it cannot be seen"
 
 
+def another_machine(case: Case) -> str | None:
+    """Several machines write here, and which one's the job is cannot be told: nothing shows those of another."""
+    if case.look is None or case.settings.assume_local or case.is_own or case.silent_for_a_day:
+        return None
+    reason = on_shared_kind(case)
+    return reason + _HINT if reason else None
+
+
+def on_shared_kind(case: Case) -> str | None:
+    """Why a record may be another machine's by where it lies; one that names this host is none."""
+    kind = case.owner.shared_kind
+    if kind is None or case.owner.hostname == case.host.hostname:
+        return None
+    return f"it lies on {kind}, to which other machines write as well: it may run on one of them"
+
+
 def _is_whole_container(case: Case) -> bool:
     """Whether the job can only have run in here: our process 1 is older, and the state lies on our own root."""
     began = [moment for moment in (case.owner.created_at, case.owner.started_at) if moment is not None]

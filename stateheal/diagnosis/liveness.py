@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable
 
 from stateheal.diagnosis.case import Case, job_id_in
-from stateheal.diagnosis.foreign import foreign
+from stateheal.diagnosis.foreign import another_machine, foreign
 from stateheal.diagnosis.naming import names_service
 from stateheal.diagnosis.signs import (
     inner_owner,
@@ -242,6 +242,7 @@ ROWS: tuple[Row, ...] = (
     Row("inner-process", UNSURE, "", inner_process, settles=_DAY),
     Row("other-process", UNSURE, "", other_process, settles=_CLOSE),
     Row("unrecorded-process", UNSURE, "", unrecorded_process, settles=_CLOSE),
+    Row("another-machine", UNSURE, "", another_machine, settles=_DAY),
     Row("log-grew", UNSURE, "", log_grew),
     Row("log-fresh", UNSURE, "", log_fresh),
     Row("no-pid", DEAD, "missing-pid", _silent_without_pid, _says_no_pid),

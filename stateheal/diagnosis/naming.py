@@ -15,7 +15,8 @@ from stateheal.model.look import Look, Seen
 from stateheal.patterns import pattern
 
 _LONG_ENOUGH = 8
-"""Characters from which on an id is not found by chance; a shorter one counts behind its option alone."""
+"""Characters from which on an id is not found by chance; a shorter one counts behind a worker's command alone."""
+_CALLS = pattern(r"companion|-worker|\.(?:[mc]?js|ts)\b")
 _READERS = frozenset(
     (
         *("bat", "cat", "code", "cp", "diff", "emacs", "entr", "fswatch", "grep", "gzip", "head", "inotifywait", "jq"),
@@ -55,7 +56,9 @@ def _is_named(element: str, option: str, name: str) -> bool:
     if option == "--job-id":
         option = "--job[a-z-]*"
     told = re.search(rf"(?:{option}|-worker)[ =]+['\"]?(?:\S*/)?{re.escape(name)}(?![\w-])", element, re.IGNORECASE)
-    return told is not None and "stateheal" not in element[: told.start()]
+    if told is None or "stateheal" in element[: told.start()]:
+        return False
+    return len(name) >= _LONG_ENOUGH or _CALLS.search(element, 0, told.end()) is not None
 
 
 def names_service(argv: tuple[str, ...], option: str, endpoint: str) -> bool:

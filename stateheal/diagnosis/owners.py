@@ -37,6 +37,7 @@ def owners_of(view: View, job: Job, claims: Iterable[tuple[Record, str]]) -> tup
         ways=job.dialect.argv,
         last_word=view.last_word(job),
         shared_storage=evidence.shared_storage,
+        shared_kind=evidence.shared_kind,
         others=_others(view, job),
         written=file.stat.mtime if file else None,
         log_size=log.size if log else None,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stateheal.diagnosis.foreign import inside, of_another_system
+from stateheal.diagnosis.foreign import inside, of_another_system, on_shared_kind
 from stateheal.diagnosis.job import Job
 from stateheal.diagnosis.logs import is_inside_jobs
 from stateheal.diagnosis.over import case_of, every_job
@@ -47,7 +47,7 @@ def _of_another_system(view: View, jobs: list[Job]) -> str | None:
             if log is not None and not is_inside_jobs(view, log):
                 return "its logs are recorded elsewhere: it may be a container's, or another machine's"
         case = case_of(view, job)
-        reason = of_another_system(case) or inside(case)
+        reason = of_another_system(case) or inside(case) or on_shared_kind(case)
         if reason is not None:
             return reason
     return None

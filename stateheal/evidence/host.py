@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from stateheal.model.liveness import HostFacts
+from stateheal.patterns import pattern
 from stateheal.values import NamedTuple
 
 _INITIAL_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO, the same on every Linux
@@ -18,6 +19,11 @@ _KTHREAD = 0x00200000
 _ROOM = 1 << 16
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 """Clock ticks in a second."""
+_SHARED = pattern(
+    "nfs4?|cifs|smb3|smbfs|afs|ceph|lustre|gpfs|beegfs|glusterfs|gfs2|ocfs2|orangefs|pvfs2|panfs|9p|virtiofs|vboxsf|prl_fs|"
+    r"fuse\.(?:sshfs|ceph|glusterfs|vmhgfs-fuse|rclone|s3fs|gcsfuse|juicefs|davfs|beegfs|moosefs|mfs|lizardfs|smbnetfs)"
+)
+"""File systems that several machines share, or a virtual machine with its host."""
 _OVERLAYS = ("overlay", "aufs", "fuse.fuse-overlayfs")
 
 
@@ -173,6 +179,29 @@ def on_shared_storage(directory: Path) -> bool:
     """
     here, root = _mount_of(directory), _mount_of(Path("/"))
     return here is not None and root is not None and here != root
+
+
+def shared_kind(directory: Path) -> str | None:
+    """The kind of file system that a directory lies on, where that is one which other machines write to as well: their
+    pids are not this one's (field guide section 4). What the root itself lies on counts as this machine's own.
+    """
+    if sys.platform != "linux":
+        return None
+    try:
+        device, root = os.stat(directory).st_dev, os.stat("/").st_dev
+    except OSError:
+        return None
+    if device == root or os.major(device):  # what has a number of its own is a disk
+        return None
+    kind = kind_of(device, read_text(_PROC / "self" / "mountinfo") or "")
+    return kind if kind is not None and _SHARED.fullmatch(kind) else None
+
+
+def kind_of(device: int, mounts: str) -> str | None:
+    """The kind of a file system by its device, from the text of a mountinfo (proc_pid_mountinfo(5))."""
+    number = f"{os.major(device)}:{os.minor(device)}"
+    lines = (line.split() for line in mounts.splitlines())
+    return next((m[m.index("-") + 1] for m in lines if len(m) > 2 and m[2] == number and "-" in m[:-1]), None)
 
 
 def read_host(boot_time: float | None, now: float | None = None) -> HostFacts:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from stateheal.evidence.broker import ask_endpoint, greets, read_broker
-from stateheal.evidence.host import on_shared_storage
+from stateheal.evidence.host import on_shared_storage, shared_kind
 from stateheal.evidence.jobs import kept, read_jobs, read_logs, read_twice
 from stateheal.evidence.leftovers import (
     Originals,
@@ -124,6 +124,7 @@ def gather(place: Place, directory: Directory, sources: Sources) -> Evidence:
         clean=clean,
         unreadable=tuple(problems),
         shared_storage=not host.initial_namespace and on_shared_storage(directory.path),
+        shared_kind=shared_kind(directory.path),
         salvage=salvaged,
         unsettled=_unsettled(index, records, host.now, sources.earlier),
         names=names,

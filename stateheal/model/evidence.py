@@ -75,6 +75,8 @@ class Evidence:
     """Jobs of which there is nothing to find (``stateheal.diagnosis.clean``)."""
     unreadable: tuple[Unreadable, ...] = ()
     shared_storage: bool = False
+    shared_kind: str | None = None
+    """The kind of file system, where it is one that other machines write to as well."""
     salvage: Mapping[str, Salvage] = field(default_factory=dict)
     """By file name, for those that do not parse."""
     unsettled: frozenset[str] = frozenset()

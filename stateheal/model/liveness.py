@@ -79,6 +79,8 @@ class Owner(NamedTuple):
     """When the process was created that our own runner recorded, on a system without ticks."""
     shared_storage: bool = False
     """The record lies on a mount other than the root file system."""
+    shared_kind: str | None = None
+    """The kind of file system that the record lies on, where other machines write to such a one as well."""
     rivals: tuple[float, ...] = ()
     """When other active records with the same pid say they started."""
     ways: tuple[Argv, ...] = ()

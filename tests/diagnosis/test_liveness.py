@@ -364,6 +364,18 @@ TABLE: list[tuple[Any, ...]] = [
             ("the pid is none", {**LOST, "pid": "worker"}, Seen(7, FOREGROUND, created=BEGAN)),
         )
     ),
+    ("on a file system of several machines", owner(shared_kind="nfs4"), GONE, UNSURE, "another-machine", *seen()),
+    (
+        "on one, another process has its pid here",
+        owner(shared_kind="nfs4"),
+        process(created=LATE),
+        UNSURE,
+        "another-machine",
+        *seen(),
+    ),
+    ("on one, it is here", owner(shared_kind="nfs4"), process(), ALIVE, "exists", *seen()),
+    ("on one, this host's", owner(shared_kind="nfs4", hostname="here"), GONE, DEAD, "gone", *seen()),
+    ("on one, silent for a day", owner(shared_kind="nfs4", last_sign=NOW - DAY), GONE, DEAD, "gone", *seen()),
     ("in a container, the root is the host's", owner(), GONE, UNSURE, "foreign", INSIDE._replace(own_root=False)),
     ("in a container, the state is not its own", owner(shared_storage=True), GONE, UNSURE, "foreign", INSIDE),
     ("in a container, no times at all", owner(created_at=None, started_at=None), GONE, UNSURE, "foreign", INSIDE),

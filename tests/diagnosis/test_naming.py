@@ -63,13 +63,14 @@ SHORT_WORKS = [
 SHORT_ASKS = [
     ("sh", "-c", f"node {SCRIPT} task-worker --job-id {SHORT}2"),
     ("sh", "-c", f"echo {SHORT}"),
+    ("sh", "-c", f"run --job-id {SHORT}"),
     ("make", SHORT),
     ("sh", "-c", f"stateheal heal --job {SHORT}"),
 ]
 
 
 @pytest.mark.parametrize("argv", SHORT_WORKS, ids=range(len(SHORT_WORKS)))
-def test_a_short_id_is_known_behind_its_option(argv: tuple[str, ...]) -> None:
+def test_a_short_id_is_known_behind_a_workers_command(argv: tuple[str, ...]) -> None:
     assert names(Seen(7, argv), "--job-id", SHORT)
     assert who_names(Look((Seen(7, argv),)), "--job-id", SHORT)
 

@@ -360,6 +360,22 @@ def test_containers_on_shared_storage_are_unsure_for_a_day(tmp_path: Path, monke
     assert heal([tree.root], settings=local, world=world(inside), journal=journal_in(tmp_path)).healed == 1
 
 
+def test_what_several_machines_write_to_is_unsure_for_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home on NFS: the job may live on another machine, where nobody here can see it."""
+    fresh, old = at(-600), at(-2 * 86400)
+    tree = Tree(tmp_path / "tree").add(job("task-1", createdAt=fresh, startedAt=fresh, updatedAt=fresh))
+    tree.add(job("task-2", createdAt=old, startedAt=old, updatedAt=old))
+    (tree.path / "jobs" / "task-2.log").unlink()
+    tree.add(job("task-3", createdAt=fresh, startedAt=fresh, updatedAt=fresh, owner={"hostname": HOST.hostname}))
+    tree.add(job("task-4", createdAt=old, startedAt=old, updatedAt=at(-7200), pid=None))
+    monkeypatch.setattr(workspace_of, "shared_kind", lambda path: "nfs4")
+    report = heal([tree.root], world=world(FakeProcesses()), journal=journal_in(tmp_path))
+    unsure = {f.job: f.message for f in report.findings if f.severity is Severity.UNSURE}
+    assert sorted(unsure) == ["task-1", "task-4"] and "it lies on nfs4" in unsure["task-1"] and report.healed == 2
+    local = stateheal.settings_of(assume_local=True)
+    assert heal([tree.root], settings=local, world=world(FakeProcesses()), journal=journal_in(tmp_path)).healed == 2
+
+
 @pytest.mark.processes
 def test_a_real_killed_process_is_healed_and_a_real_live_one_is_not(tmp_path: Path) -> None:
     sleeper = [sys.executable, "-c", "import time; time.sleep(600)"]

@@ -64,6 +64,7 @@ def _owner(view: View, broker: BrokerFacts, session: dict[str, Json]) -> Owner:
         paths=tuple(path for key in ("logFile", "pidFile", "sessionDir") if (path := text_of(session, key))),
         elsewhere=bool(view.jobs) and all(is_elsewhere(view, job) for job in view.jobs),
         shared_storage=view.evidence.shared_storage,
+        shared_kind=view.evidence.shared_kind,
         flag=("--endpoint", endpoint) if endpoint else None,
     )
 

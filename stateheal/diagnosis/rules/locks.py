@@ -84,6 +84,7 @@ def _owner(view: View, snapshot: Snapshot, holder: Record, pid: int, lock: Lock)
         last_sign=snapshot.stat.mtime,
         ways=view.dialect.argv,
         shared_storage=view.evidence.shared_storage,
+        shared_kind=view.evidence.shared_kind,
         written=snapshot.stat.mtime,
     )
 
