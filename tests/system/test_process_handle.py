@@ -60,7 +60,8 @@ def test_nobody_is_there(child: subprocess.Popen[bytes]) -> None:
 @pytest.mark.posix("a request to end, which Windows has for consoles only")
 def test_asked_it_may_end_in_its_own_way() -> None:
     program = (
-        "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(7)); print(1, flush=True); time.sleep(60)"
+        "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(7)); print(1, flush=True)\n"
+        "while True: time.sleep(0.05)"  # one long sleep would be begun behind a signal that came just before it
     )
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as child:
         assert child.stdout is not None and child.stdout.readline()
