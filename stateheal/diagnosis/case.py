@@ -187,6 +187,15 @@ class Case:
         return f"pid {self.pid} was created when the recorded process was"
 
     @property
+    def beat_since(self) -> str | None:
+        """Whether the job's heart has beaten since a process that seems too young for it began: only that can have."""
+        created = self.process.created if self.process and self.process.exists else None
+        beat, late = self.owner.beat, self.lateness
+        if created is None or beat is None or late is None or late <= MINUTE or beat <= created:
+            return None
+        return f"the process with pid {self.pid} seems to have begun after the job, whose heart has beaten since then"
+
+    @property
     def silence(self) -> float | None:
         """Seconds since the last sign of life."""
         return None if self.owner.last_sign is None else self.host.now - self.owner.last_sign

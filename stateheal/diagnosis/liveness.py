@@ -1,8 +1,7 @@
 """Is this job's process alive? Field guide section 4, row for row.
 
-``judge`` is pure: one owner (what a record claims), the facts about its pid, the facts about this machine. The first
-row that matches gives the verdict. A wrong "dead" destroys a live job's result, so a row says *dead* only on proof;
-whatever is left over is *alive*.
+``judge`` is pure: an owner (what a record claims), the facts about its pid and about this machine. The first row that
+matches gives the verdict. A wrong "dead" destroys a live job's result: that takes proof; what is left over is *alive*.
 """
 
 from __future__ import annotations
@@ -254,6 +253,7 @@ ROWS: tuple[Row, ...] = (
     Row("another-job", DEAD, "recycled-pid", _another_job, _says_recycled),
     Row("fork-identity-differs", DEAD, "recycled-pid", lambda case: _fork_identity(case, False), _says_recycled),
     Row("rival", DEAD, "recycled-pid", _rival, _says_recycled),
+    Row("beat-since", UNSURE, "recycled-pid", lambda case: case.beat_since, settles=_CLOSE),
     Row("late-stranger", DEAD, "recycled-pid", lambda case: _late(case, True), _says_recycled),
     Row("late-unsure", UNSURE, "recycled-pid", lambda case: _late(case, False), settles=_CLOSE),
     Row("senior-fresh", UNSURE, "recycled-pid", lambda case: _senior(case, False), settles=_DAY),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from stateheal.diagnosis.logs import is_inside_jobs, is_own_log
+from stateheal.model.beats import own_beats
 from stateheal.model.claims import created_of, fork_ticks_of, hostname_of, identity_of
 from stateheal.model.layout import status_of
 from stateheal.model.liveness import Owner
@@ -39,6 +40,7 @@ def owners_of(view: View, job: Job, claims: Iterable[tuple[Record, str]]) -> tup
         shared_storage=evidence.shared_storage,
         shared_kind=evidence.shared_kind,
         others=_others(view, job),
+        beat=max((beat for side in job.sides for beat in own_beats(side, view.now)), default=None),
         written=file.stat.mtime if file else None,
         log_size=log.size if log else None,
         grown=None if log is None or before is None else log.size - before,

@@ -17,6 +17,7 @@ from stateheal.diagnosis.liveness import LOOK_AGAIN, judge
 from stateheal.diagnosis.owners import owners_of
 from stateheal.formats.jsontext import Document, Json
 from stateheal.formats.times import DAY, MINUTE, format_time, parse_time
+from stateheal.model.beats import own_times
 from stateheal.model.dialect import Dialect
 from stateheal.model.disk import INDEX, JOBS
 from stateheal.model.evidence import Evidence
@@ -24,7 +25,7 @@ from stateheal.model.findings import Violation
 from stateheal.model.layout import knows_version
 from stateheal.model.liveness import Liveness, Owner
 from stateheal.model.plan import Change, Draft
-from stateheal.model.records import is_active, own_times, pid_of, time_of
+from stateheal.model.records import is_active, pid_of, time_of
 from stateheal.model.request import Settings
 from stateheal.text import printable
 from stateheal.values import cached_property, dataclass, field, replace

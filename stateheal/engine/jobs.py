@@ -18,13 +18,14 @@ from stateheal.engine.workspace import Auditor
 from stateheal.engine.world import World
 from stateheal.evidence.schema import violations
 from stateheal.formats.times import HOUR
+from stateheal.model.beats import own_times
 from stateheal.model.disk import Place
 from stateheal.model.evidence import Evidence
 from stateheal.model.findings import Finding
 from stateheal.model.jobs import JobRow, resume_of
 from stateheal.model.layout import status_of
 from stateheal.model.liveness import Liveness, Verdict
-from stateheal.model.records import is_active, own_times, pid_of, text_of, time_of
+from stateheal.model.records import is_active, pid_of, text_of, time_of
 from stateheal.model.report import Report
 from stateheal.model.request import Request, Settings
 from stateheal.values import replace

@@ -36,10 +36,11 @@ from stateheal.evidence.snapshot import read_snapshot
 from stateheal.formats.jsonedit import rewrite
 from stateheal.formats.jsontext import Document
 from stateheal.fs.directory import Directory, folder_of, open_directory
+from stateheal.model.beats import own_times
 from stateheal.model.disk import INDEX, JOBS, Place, Snapshot
 from stateheal.model.evidence import Answer
 from stateheal.model.plan import FileChange, Plan
-from stateheal.model.records import entries_of, own_times
+from stateheal.model.records import entries_of
 from stateheal.model.report import Report
 from stateheal.model.request import Request
 from stateheal.text import quoted

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from stateheal.evidence.rollouts import Rollouts
 from stateheal.formats.jsontext import Json
 from stateheal.fs.directory import Directory
+from stateheal.model.beats import own_times
 from stateheal.model.dialect import Dialect
 from stateheal.model.disk import LogFacts, Snapshot
 from stateheal.model.layout import log_name
-from stateheal.model.records import is_active, is_lost, lacks_answer, own_times, text_of, time_of
+from stateheal.model.records import is_active, is_lost, lacks_answer, text_of, time_of
 from stateheal.model.turns import LostJob, Recovery, RolloutTurn, TurnFacts
 
 TYPE_CHECKING = False

@@ -81,6 +81,8 @@ class Owner(NamedTuple):
     """The record lies on a mount other than the root file system."""
     shared_kind: str | None = None
     """The kind of file system that the record lies on, where other machines write to such a one as well."""
+    beat: float | None = None
+    """When its heart last beat, by its records: its own process lived then."""
     rivals: tuple[float, ...] = ()
     """When other active records with the same pid say they started."""
     ways: tuple[Argv, ...] = ()

@@ -6,7 +6,7 @@ Field guide sections 2 and 4.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from stateheal.formats.jsontext import Json
 from stateheal.formats.times import DAY, parse_time
@@ -16,9 +16,6 @@ from stateheal.patterns import pattern
 from stateheal.text import WORD, consists_of, shorten
 
 TIME_FIELDS = ("createdAt", "startedAt", "updatedAt", "completedAt", "cancelledAt")
-_BEATS = ("heartbeatAt", "lastHeartbeatAt", "lastProgressAt", "lastActivityAt", "lastEventAt", "lastSeenAt")
-_SIGNS = frozenset([*TIME_FIELDS, *_BEATS, "lastModelOutputAt", "lastToolCallAt", "lastUpdatedAt"])
-"""Those and what forks keep besides; not what lies ahead, as a deadline does."""
 _COMPANION_ID = pattern(r"(?:task|review|adversarial-review|job)-[0-9a-z]{6,12}-[0-9a-z]{4,8}")
 
 
@@ -136,11 +133,3 @@ def time_of(record: Mapping[str, Json], key: str, now: float) -> float | None:
     """A time field; ``None`` where it holds no time, or one more than a day in the future."""
     moment = parse_time(record.get(key))
     return None if moment is None or moment > now + DAY else moment
-
-
-def own_times(record: Mapping[str, Json], now: float) -> Iterator[float]:
-    """Every time at which, by the record itself, the job was at work."""
-    for key in _SIGNS.intersection(record):
-        moment = time_of(record, key, now)
-        if moment is not None:
-            yield moment

@@ -364,6 +364,8 @@ TABLE: list[tuple[Any, ...]] = [
             ("the pid is none", {**LOST, "pid": "worker"}, Seen(7, FOREGROUND, created=BEGAN)),
         )
     ),
+    ("it seems late, but the heart beats", owner(beat=NOW), process(created=LATE), UNSURE, "beat-since"),
+    ("it is late, and the heart beat before", owner(beat=NOW + LATE), process(created=LATE), DEAD, "late-stranger"),
     ("on a file system of several machines", owner(shared_kind="nfs4"), GONE, UNSURE, "another-machine", *seen()),
     (
         "on one, another process has its pid here",

@@ -15,6 +15,7 @@ from stateheal.diagnosis.rule import Diagnosed, Rule, file_finding, job_finding
 from stateheal.diagnosis.view import View
 from stateheal.formats.jsontext import Json
 from stateheal.formats.times import format_time
+from stateheal.model.beats import own_times
 from stateheal.model.dialect import Dialect
 from stateheal.model.disk import INDEX
 from stateheal.model.findings import Severity
@@ -29,7 +30,6 @@ from stateheal.model.records import (
     is_active,
     is_finished,
     is_plain_id,
-    own_times,
     text_of,
 )
 
