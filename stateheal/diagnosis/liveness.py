@@ -295,5 +295,5 @@ def judge(case: Case) -> Verdict:
     """The verdict of the first row that matches."""
     row, reason = _decide(case)
     message = row.message(case) if row.message else ""
-    settles = row.settles.format(job=case.owner.job) if is_plain_id(case.owner.job) else ""
+    settles = row.settles if is_plain_id(case.owner.job) else ""
     return Verdict(row.state, row.name, row.rule, reason or "", message, settles)

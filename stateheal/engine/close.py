@@ -23,7 +23,7 @@ from stateheal.errors import ReadError, Refused, UsageError
 from stateheal.evidence.discover import Discovery
 from stateheal.evidence.schema import violations
 from stateheal.fs.directory import Directory, open_directory
-from stateheal.model.disk import Place
+from stateheal.model.disk import Place, argument_of
 from stateheal.model.findings import Outcome
 from stateheal.model.liveness import Liveness
 from stateheal.model.plan import Plan
@@ -32,7 +32,7 @@ from stateheal.model.records import is_finished
 from stateheal.model.report import Report
 from stateheal.model.request import Request, Settings
 from stateheal.report.diff import diffs_of
-from stateheal.text import count_of, quoted
+from stateheal.text import count_of
 from stateheal.values import NamedTuple, replace
 from stateheal.version import __version__
 
@@ -112,7 +112,7 @@ def why_alive(view: View, job: Job) -> str | None:
     verdict = view.judge(job).verdict
     if verdict.state is not Liveness.ALIVE:
         return None
-    return f"it lives: {verdict.reason} (to end it first: stateheal stop {quoted(job.id)})"
+    return f"it lives: {verdict.reason} (to end it first: stateheal stop {argument_of(job.id, view.evidence.place)})"
 
 
 def why_not_closed(view: View, job: Job) -> str | None:

@@ -22,14 +22,13 @@ from stateheal.engine.close import Chosen, close_record
 from stateheal.engine.commands import heal_found
 from stateheal.errors import JournalError, Refused, StatehealError
 from stateheal.evidence.groups import ancestors_of, command_lines, directory_of, group_of, members_of, user_of
-from stateheal.model.disk import Place
+from stateheal.model.disk import Place, argument_of
 from stateheal.model.layout import status_of
 from stateheal.model.liveness import ProcessFacts
 from stateheal.model.problems import Problem, ProblemKind
 from stateheal.model.records import is_finished, text_of
 from stateheal.model.report import Report
 from stateheal.model.request import Request
-from stateheal.text import quoted
 from stateheal.values import NamedTuple, replace
 
 GRACE = 10.0
@@ -129,7 +128,10 @@ def why_none(view: View, job: Job) -> str:
         return f"it is recorded as {_status(job)}, and no process works on it"
     verdict = view.judge(job).verdict
     left = why_left(view, job)
-    helps = {"dead": "'stateheal heal' closes it", "unsure": f"to close its record: stateheal close {quoted(job.id)}"}
+    helps = {
+        "dead": "'stateheal heal' closes it",
+        "unsure": f"to close its record: stateheal close {argument_of(job.id, view.evidence.place)}",
+    }
     helps = helps if left is None else dict.fromkeys(helps, f"its record is left as it is: {left}")
     told = helps.get(verdict.state.value, f"end it where it was started, or by {job.dialect.launch.cancel}")
     return f"no process here is proven to be its own ({verdict.reason}); {told}"

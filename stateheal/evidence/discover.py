@@ -72,7 +72,11 @@ def discover(
     """
     env = os.environ if environ is None else environ
     found = _found(paths, cwd, env)
-    return found if paths is not None else found._replace(looked=looked_at(env))
+    if paths is None:
+        return found._replace(looked=looked_at(env))
+    known = {os.path.realpath(root.path) for root in own_roots(all_roots(env))} if found.places else set()
+    places = (replace(each, apart=os.path.realpath(each.root) not in known) for each in found.places)
+    return found._replace(places=tuple(places))
 
 
 def _found(paths: Iterable[str | os.PathLike[str]] | None, cwd: str | None, env: Mapping[str, str]) -> Discovery:

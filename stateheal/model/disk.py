@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from stateheal.formats.jsontext import Document, Json, ParseFailure
-from stateheal.text import HEX_DIGITS, consists_of
+from stateheal.text import HEX_DIGITS, consists_of, quoted
 from stateheal.values import NamedTuple, cached_property, dataclass
 
 ACTIVE = frozenset({"queued", "running"})
@@ -55,6 +55,8 @@ class Place:
     """The plugin whose data this is, as far as the path tells."""
     jobs: frozenset[str] | None = None
     """Only these jobs were asked for; ``None`` for all."""
+    apart: bool = False
+    """Found by a PATH alone: without it no command would look there."""
 
     @cached_property
     def name(self) -> str:
@@ -79,6 +81,11 @@ class Place:
     def jobs_path(self) -> str:
         """Its ``jobs`` directory; asked for every record."""
         return str(self.directory / JOBS)
+
+
+def argument_of(job: str, place: Place) -> str:
+    """A job as a command of ours is to be told it: its id, and where it is where no command would find it."""
+    return f"{quoted(job)} {quoted(str(place.directory))}" if place.apart else quoted(job)
 
 
 class FileStat(NamedTuple):

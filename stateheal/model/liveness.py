@@ -121,7 +121,7 @@ class Verdict(NamedTuple):
     message: str = ""
     """What the healed record will say, for a dead one."""
     settles: str = ""
-    """For an unsure one: what would end the doubt."""
+    """For an unsure one: what would end the doubt; ``{job}`` stands for the job as a command is told it."""
 
 
 class Step(NamedTuple):

@@ -10,11 +10,12 @@ from rich.text import Text
 from stateheal.formats.jsontext import Json, finite
 from stateheal.formats.times import describe_age, format_time
 from stateheal.model.dialect import CODEX, Dialect
+from stateheal.model.disk import argument_of
 from stateheal.model.jobs import Explanation, resume_of
 from stateheal.model.layout import status_of
 from stateheal.model.liveness import Liveness, ProcessFacts, Step, Trial
 from stateheal.model.records import label_of
-from stateheal.text import printable, quoted
+from stateheal.text import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def _verdict_lines(explanation: Explanation) -> Iterator[str | Text]:
 
 def _what_helps(explanation: Explanation, state: Liveness) -> str:
     if explanation.left is None or state is Liveness.ALIVE:
-        return _HELPS[state].format(job=quoted(explanation.job))
+        return _HELPS[state].format(job=argument_of(explanation.job, explanation.place))
     kept_by = explanation.recognition
     unseen = kept_by is None or not kept_by.dialect.heals
     return _LEFT if unseen else f"'stateheal heal' leaves its record as it is: {explanation.left}"

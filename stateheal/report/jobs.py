@@ -6,12 +6,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from stateheal.formats.times import describe_activity, describe_age, describe_duration, format_time
+from stateheal.model.disk import argument_of
 from stateheal.model.jobs import JobRow
 from stateheal.model.liveness import Liveness
 from stateheal.model.report import Report
 from stateheal.report.paint import Paint, cut, folded
 from stateheal.report.text import heading
-from stateheal.text import count_of, printable, quoted
+from stateheal.text import count_of, printable
+from stateheal.values import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,11 +83,17 @@ def job_summary(rows: Sequence[JobRow], shown: int, report: Report, scope: str, 
     whole = f"{count_of(report.workspaces, 'workspace')}: {told}, {finished:,} finished{hidden}{lives_on}."
     yield from folded(whole, width)
     for command, what in _NEXT.items():
-        needy = [row.job for row in rows if row.needs == command]
+        needy = [row for row in rows if row.needs == command]
         if needy:
-            argument = scope if command == "heal" else f" {quoted(needy[0])}"
+            argument = scope if command == "heal" else f" {_argument(needy[0], rows)}"
             yield f"{what[0].upper()}{what[1:]}:"
             yield f"  stateheal {command}{printable(argument)}"
+
+
+def _argument(row: JobRow, rows: Sequence[JobRow]) -> str:
+    """A job as a command is to be told it, with its place where another place has a job of that id."""
+    doubled = any(other.job == row.job and other.place != row.place for other in rows)
+    return argument_of(row.job, replace(row.place, apart=row.place.apart or doubled))
 
 
 def rows_json(rows: Iterable[JobRow]) -> list[dict[str, Any]]:

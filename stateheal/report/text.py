@@ -54,7 +54,8 @@ def print_report(
         place = short_path(directory) if several else name
         lines = _workspace_lines(place, report.homes.get(name), findings, console.width, verbose, paint)
         write_lines(console, [*lines, ""])
-    write_lines(console, vanished_lines(vanished))
+    narrowed = "--job " in scope.places  # which prune does not know
+    write_lines(console, vanished_lines(vanished, "" if narrowed else scope.places))
     print_diffs(console, report.diffs)
     if verbose and report.workspaces and report.looked:
         write_lines(console, ["Looked at:", *looked_lines(report.looked)])

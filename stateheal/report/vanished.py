@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from stateheal.model.findings import Finding, Severity
 from stateheal.report.summary import COMMAND, directory_of
-from stateheal.text import size_of
+from stateheal.text import printable, size_of
 
 _FEW = 3
 """Up to as many are told one by one."""
@@ -32,11 +32,14 @@ def _is_vanished(found: Sequence[Finding]) -> bool:
     return _GONE in rules and rules <= {*_BESIDE} and all(each.severity is Severity.NOTICE for each in found)
 
 
-def vanished_lines(findings: Sequence[Finding]) -> Iterator[str]:
-    """How many projects are gone, how much they left, and what clears it away; nothing for none."""
+def vanished_lines(findings: Sequence[Finding], places: str = "") -> Iterator[str]:
+    """How many projects are gone, how much they left, and what clears it away; nothing for none.
+
+    ``places``: where the command is to look, as a shell takes it.
+    """
     gone = [finding for finding in findings if finding.rule == _GONE]
     if gone:
         size = size_of(sum(each.size or 0 for each in gone))
         yield f"{len(gone):,} projects that are gone left {size} (-v lists them):"
-        yield f"{COMMAND}prune --gone -n"
+        yield f"{COMMAND}prune --gone -n" + (f" {printable(places)}" if places else "")
         yield ""

@@ -37,7 +37,7 @@ def test_a_dead_one(run: Any, tree: Tree) -> None:
         "task-a  running, dead",
         f"  pid {GONE} is gone (no such process)",
         '  "Codex Task: map the failing tests"',
-        "  to close it: stateheal heal --job task-a",
+        f"  to close it: stateheal heal --job task-a {quoted(str(tree.path))}",
         "  to go on with it: codex resume thr_7",
     ]
     table = [line for line in lines if line.startswith(("    no  ", "    YES "))]
@@ -50,7 +50,7 @@ def test_an_unsure_one(run: Any, tree: Tree) -> None:
     tree.add(job("review-a", jobClass="review", threadId="thr_7", owner={"hostname": "elsewhere"}, **started(60)))
     lines = lines_of(run, "review-a", tree.root)
     assert lines[0] == "review-a  running, unsure" and "elsewhere" in lines[1]
-    assert "  to close it on your word: stateheal close review-a" in lines
+    assert f"  to close it on your word: stateheal close review-a {quoted(str(tree.path))}" in lines
     assert not any("codex resume" in line for line in lines), "a review's thread ends with its process"
 
 
@@ -60,7 +60,7 @@ def test_a_live_one(run: Any, tmp_path: Path, tree: Tree) -> None:
         tree.add(job(LIVE, pid=process.pid, **started(60)))
         lines = lines_of(run, LIVE, tree.root)
     assert lines[:2] == [f"{LIVE}  running, alive", f"  pid {process.pid} runs this very job (task-worker --job-id)"]
-    assert f"  to end it: stateheal stop {LIVE}" in lines
+    assert f"  to end it: stateheal stop {LIVE} {quoted(str(tree.path))}" in lines
 
 
 @pytest.mark.processes
@@ -96,9 +96,8 @@ def test_records_that_agree(run: Any, tree: Tree) -> None:
 def test_an_id_is_quoted_for_a_shell_and_escaped(run: Any, tree: Tree) -> None:
     tree.index({**job("task-a;x\x1b", pid=GONE, **started(7200))})
     lines = lines_of(run, "task-a", tree.root)
-    assert (
-        f"  to close it on your word: stateheal close {quoted('task-a;x')[:-1]}\\x1b{quoted('task-a;x')[-1]}" in lines
-    )
+    word = f"{quoted('task-a;x')[:-1]}\\x1b{quoted('task-a;x')[-1]}"
+    assert f"  to close it on your word: stateheal close {word} {quoted(str(tree.path))}" in lines
 
 
 def test_programs_are_told_the_verdict(run: Any, tree: Tree) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import time
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,8 @@ def test_active_jobs_are_listed_with_verdict_title_age_and_resume_command(run: A
     assert "unsure" in far and "elsewhere" in far and "codex resume" not in far, "a review's thread is gone"
     assert "task-done" not in said.out
     assert "2 active (1 dead, 1 unsure), 1 finished (--all shows them)" in " ".join(said.out.split())
-    assert f"  stateheal heal {quoted(str(tree.root))}\n" in said.out and "  stateheal close review-far\n" in said.out
+    assert f"  stateheal heal {quoted(str(tree.root))}\n" in said.out
+    assert f"  stateheal close review-far {quoted(str(tree.path))}\n" in said.out
     assert max(len(line) for line in said.out.splitlines() if "stateheal" not in line) <= 80
     assert files_in(tree.root) == before
 
@@ -89,7 +91,8 @@ def test_a_live_worker_is_alive_and_one_that_is_silent_for_hours_may_be_stopped(
         tree.add(job("task-live", pid=process.pid, **started(3 * 3600)))
         said = run("jobs", tree.root)
         assert f"pid {process.pid} runs this very job" in block(said.out, "task-live")
-        assert "alive" in block(said.out, "task-live") and "  stateheal stop task-live\n" in said.out
+        assert "alive" in block(said.out, "task-live")
+        assert f"  stateheal stop task-live {quoted(str(tree.path))}\n" in said.out
         tree.log("task-live")
         os.utime(tree.path / "jobs/task-live.log")
         said = run("jobs", tree.root)
@@ -106,7 +109,7 @@ def test_a_job_that_is_recorded_as_ended_and_lives_on_stands_in_the_list(run: An
         told = block(said.out, ident)
         assert "cancelled 1 min ago" in told and f"its worker lives: pid {process.pid}" in told
         assert "2 finished (--all shows them), of 1 something lives on." in " ".join(said.out.split())
-        assert f"  stateheal stop {ident}\n" in said.out
+        assert f"  stateheal stop {ident} {quoted(str(tree.path))}\n" in said.out
         (row,) = (row for row in run("jobs", tree.root, "--format", "json").json["jobs"] if row["job"] == ident)
         assert row["needs"] == "stop" and row["active"] is False and str(process.pid) in row["notices"][0]
     assert ident not in run("jobs", tree.root).out
@@ -159,6 +162,40 @@ def test_no_jobs_and_no_state(run: Any, tmp_path: Path) -> None:
 def test_an_id_that_is_no_plain_word_is_quoted_in_every_command(run: Any, tmp_path: Path) -> None:
     ident = "task-a;touch pwned"
     tree = Tree(tmp_path / "tree").add(job(ident, owner={"hostname": "elsewhere"}, **started(60)))
-    assert f"  stateheal close {quoted(ident)}\n" in run("jobs", tree.root).out
+    command = f"stateheal close {quoted(ident)} {quoted(str(tree.path))}"
+    assert f"  {command}\n" in run("jobs", tree.root).out
     said = run("stop", ident, tree.root, "--yes")
-    assert said.status == 1 and f"stateheal close {quoted(ident)}" in said.err
+    assert said.status == 1 and command in said.err
+
+
+def suggested(out: str, verb: str) -> list[str]:
+    """The words of a command that a report names, as a shell would take them."""
+    (line,) = (line for line in out.splitlines() if line.startswith(f"  stateheal {verb} "))
+    return shlex.split(line)[1:]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a POSIX shell's quotes")
+def test_a_named_command_works_as_it_stands_for_state_that_only_its_path_leads_to(run: Any, tmp_path: Path) -> None:
+    tree = Tree(tmp_path / "else where's").add(job("task-1", owner={"hostname": "elsewhere"}, **started(60)))
+    assert run("jobs").out.startswith("No plugin state found")
+    command = suggested(run("jobs", tree.root).out, "close")
+    assert command == ["close", "task-1", str(tree.path)]
+    told = run("audit", tree.root, columns=400).out
+    assert f"stateheal close task-1 {quoted(str(tree.path))}" in told
+    assert run(*command, "--yes").status == 0 and tree.record("task-1")["status"] == "failed"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a POSIX shell's quotes")
+def test_a_named_command_says_which_of_two_jobs_of_one_id(run: Any, isolated: Path) -> None:
+    """Field guide section 8: one workspace under two roots."""
+    roots = (Tree(isolated / "home/.claude", plugin=f"codex-{name}") for name in ("inline", "openai-codex"))
+    first, _ = (tree.add(job("task-1", owner={"hostname": "elsewhere"}, **started(60))) for tree in roots)
+    assert run("close", "task-1", "--yes").status == 2
+    command = suggested(run("jobs").out, "close")
+    assert command == ["close", "task-1", str(first.path)] and run(*command, "--yes").status == 0
+
+
+def test_where_an_id_is_enough_no_path_is_named(run: Any, isolated: Path) -> None:
+    tree = Tree(isolated / "home/.claude").add(job("task-1", owner={"hostname": "elsewhere"}, **started(60)))
+    for paths in ((), (tree.root,), (tree.path,)):
+        assert "  stateheal close task-1\n" in run("jobs", *paths).out

@@ -154,7 +154,7 @@ def test_many_vanished_projects_are_one_line_and_one_command(run: Any, tmp_path:
     said = run("audit", root)
     assert said.status == 0 and len(said.out.splitlines()) < 8, said.out
     match = re.search(r"40 projects that are gone left (\d+ kB)", said.out)
-    assert match is not None and "  stateheal prune --gone -n\n" in said.out
+    assert match is not None and f"  stateheal prune --gone -n {quoted(str(root))}\n" in said.out
     found = run("audit", root, "--format", "json").json["findings"]
     sizes = [f["size"] for f in found if f["rule"] == "gone-workspace"]
     assert len(sizes) == 40 and f"{sum(sizes) // 1000} kB" == match[1], "programs get each, with its size"

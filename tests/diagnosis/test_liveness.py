@@ -611,7 +611,7 @@ def test_who_is_unsure_for_good_is_told_what_would_settle_it() -> None:
         verdict = judge(case_of(row))
         passing = {"no-pid-yet", "log-grew", "log-fresh"}
         assert bool(verdict.settles) == (verdict.state is Liveness.UNSURE and verdict.row not in passing), row[0]
-        assert not verdict.settles or "stateheal close task-1" in verdict.settles
+        assert not verdict.settles or "stateheal close {job}" in verdict.settles
 
 
 def case_of(row: tuple[Any, ...]) -> Case:

@@ -109,4 +109,4 @@ def test_a_job_that_is_named_elsewhere_is_not_dead(argv: tuple[str, ...]) -> Non
     assert judge(Case(claimed, gone, host(), Settings(), Look)).state is Liveness.DEAD
     verdict = judge(Case(claimed, gone, host(), Settings(), lambda: Look((Seen(7, argv),))))
     assert (verdict.state, verdict.row) == (Liveness.UNSURE, "named-elsewhere")
-    assert verdict.reason == f"process 7 has {JOB} in its command line" and f"stateheal close {JOB}" in verdict.settles
+    assert verdict.reason == f"process 7 has {JOB} in its command line" and "stateheal close {job}" in verdict.settles

@@ -10,6 +10,7 @@ from stateheal.diagnosis.rule import Diagnosed, Rule, file_finding, job_finding
 from stateheal.diagnosis.signs import unrecorded, unrecorded_process
 from stateheal.diagnosis.view import View
 from stateheal.formats.times import MINUTE, describe_age
+from stateheal.model.disk import argument_of
 from stateheal.model.evidence import Answer, BrokerFacts
 from stateheal.model.findings import Severity
 from stateheal.model.layout import status_of
@@ -39,7 +40,7 @@ def find_lives_on(view: View) -> Iterator[Diagnosed]:
         message = f"recorded as {status}, but its worker lives: pid {seen.pid}, with {option}{ident}"
         ended = max(view.times(job), default=None)
         since = "" if ended is None else f"the record was closed {describe_age(ended, view.now)}; "
-        helps = f"{since}to end it: stateheal stop {quoted(ident)}"
+        helps = f"{since}to end it: stateheal stop {argument_of(ident, view.evidence.place)}"
         yield Diagnosed(job_finding(view, job, LIVES_ON, message, helps)._replace(pid=seen.pid))
 
 
@@ -78,7 +79,7 @@ def find_stuck_worker(view: View) -> Iterator[Diagnosed]:
         message = (
             f"its worker lives, but its turn was aborted {describe_age(facts.mtime, view.now)} and its broker is gone"
         )
-        helps = f"nothing will end it; to do so: stateheal stop {quoted(job.id)}"
+        helps = f"nothing will end it; to do so: stateheal stop {argument_of(job.id, view.evidence.place)}"
         yield Diagnosed(job_finding(view, job, STUCK_WORKER, message, helps))
 
 

@@ -12,7 +12,7 @@ from stateheal.diagnosis.view import View
 from stateheal.dialects.table import is_codexs, is_temp_root
 from stateheal.formats.times import HOUR, MINUTE, describe_age
 from stateheal.model.dialect import CODEX
-from stateheal.model.disk import GATE_TITLE, INDEX, JOBS
+from stateheal.model.disk import GATE_TITLE, INDEX, JOBS, argument_of
 from stateheal.model.evidence import Answer
 from stateheal.model.findings import Severity
 from stateheal.model.jobs import resume_of
@@ -142,7 +142,12 @@ def find_gone_workspace(view: View) -> Iterator[Diagnosed]:
         from stateheal.diagnosis.vanished import why_not_vanished  # few workspaces are gone
 
         elsewhere = why_not_vanished(view)
-        deleted = "if it was deleted: stateheal prune --gone" if elsewhere is None else f"prune leaves it: {elsewhere}"
+        where = f" {quoted(str(view.evidence.place.directory))}" if view.evidence.place.apart else ""
+        deleted = (
+            f"if it was deleted: stateheal prune --gone{where}"
+            if elsewhere is None
+            else f"prune leaves it: {elsewhere}"
+        )
         helps = f"{deleted}; if it was moved: {command}"
         finding = file_finding(view, GONE_WORKSPACE, "", message, helps)
         yield Diagnosed(finding._replace(size=view.evidence.sizes.get(str(view.evidence.place.directory), 0)))
@@ -156,8 +161,8 @@ def find_silent(view: View) -> Iterator[Diagnosed]:
         last = view.last_sign(job)
         if last is not None and view.now - last > _SILENT:
             message = f"its process lives, but its last sign of life was {describe_age(last, view.now)}"
-            name = quoted(job.id)
-            helps = f"if it hangs: stateheal stop {name}, or {view.dialect.launch.cancel} {name}"
+            stop = f"stateheal stop {argument_of(job.id, view.evidence.place)}"
+            helps = f"if it hangs: {stop}, or {view.dialect.launch.cancel} {quoted(job.id)}"
             yield Diagnosed(job_finding(view, job, SILENT, message, helps))
 
 

@@ -15,6 +15,7 @@ from stateheal.formats.jsontext import Json
 from stateheal.formats.times import MINUTE, describe_activity, describe_age
 from stateheal.model.claims import names_pid
 from stateheal.model.dialect import Dialect
+from stateheal.model.disk import argument_of
 from stateheal.model.findings import Severity
 from stateheal.model.layout import status_of
 from stateheal.model.liveness import Liveness, Verdict
@@ -96,7 +97,8 @@ def _diagnose(view: View, job: Job, rule: Rule) -> Iterator[Diagnosed]:
     status = str(status_of(job.sides[0], job.dialect))
     if verdict.state is Liveness.UNSURE:
         message = f"{status}, and whether its process lives cannot be told: {verdict.reason}"
-        evidence = "; ".join(filter(None, [evidence, verdict.settles]))
+        settles = verdict.settles.format(job=argument_of(job.id, view.evidence.place))
+        evidence = "; ".join(filter(None, [evidence, settles]))
         yield Diagnosed(job_finding(view, job, rule, message, evidence, severity=Severity.UNSURE))
     elif verdict.state is Liveness.DEAD:
         only = "" if job.entry and job.record else " in the index" if job.entry else " in the job file"
