@@ -5,9 +5,9 @@ from __future__ import annotations
 from stateheal.commit import closed
 from stateheal.commit.attributes import read_attributes
 from stateheal.commit.files import ensure_same_file, opened, read_again
-from stateheal.commit.lease import is_open_for_writing, read_lease
 from stateheal.commit.swap import SYSTEM_FAILED, Swap
 from stateheal.errors import Conflict
+from stateheal.fs.lease import is_open_for_writing, read_lease
 
 
 class Removal(Swap):

@@ -23,9 +23,9 @@ from types import TracebackType
 from stateheal.commit import closed
 from stateheal.commit.attributes import give_attributes, read_attributes
 from stateheal.commit.files import Target, ensure_same_file, named_errors, opened, read_again, read_rest
-from stateheal.commit.lease import is_open_for_writing, read_lease
 from stateheal.errors import Conflict, Overwritten, Refused, StatehealError
 from stateheal.fs.directory import Directory, file_stat
+from stateheal.fs.lease import is_open_for_writing, read_lease
 from stateheal.fs.own_names import own_name
 from stateheal.model.disk import FileStat
 from stateheal.system.disk import start_sync, sync, write_all

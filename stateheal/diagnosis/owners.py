@@ -43,6 +43,7 @@ def owners_of(view: View, job: Job, claims: Iterable[tuple[Record, str]]) -> tup
         beat=max((beat for side in job.sides for beat in own_beats(side, view.now)), default=None),
         written=file.stat.mtime if file else None,
         log_size=log.size if log else None,
+        held=log is not None and log.held,
         grown=None if log is None or before is None else log.size - before,
     )
     return tuple(_claimed(view, job, side, key, of_job) for side, key in claims)

@@ -171,8 +171,10 @@ def _role(field: str) -> str:
 
 
 def log_grew(case: Case) -> str | None:
-    """Whoever it is, somebody writes the job's log."""
+    """Whoever it is, somebody writes the job's log, or has it open for that."""
     grown = case.owner.grown
+    if case.look and case.owner.held:
+        return "a process has its log open for writing"
     return f"its log changed within a moment ({grown:+} bytes): somebody writes it" if case.look and grown else None
 
 

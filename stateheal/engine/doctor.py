@@ -13,12 +13,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from stateheal.commit.journal import Journal
-from stateheal.commit.lease import can_lease
 from stateheal.errors import StatehealError
 from stateheal.evidence.host import boot_id, on_shared_storage, start_ticks
 from stateheal.evidence.processes import ProcessTable, SystemProcesses
 from stateheal.evidence.roots import Root, all_roots, default_roots, why_not_ones_own
 from stateheal.fs.directory import HAS_OPENAT
+from stateheal.fs.lease import can_lease
 from stateheal.model.problems import Problem
 from stateheal.text import count_of
 from stateheal.values import NamedTuple

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Sequence
 from functools import cache
 
@@ -19,6 +20,8 @@ LIMIT = "STATEHEAL_MAX_BYTES"
 _LOG_TAIL = 64 * 1024
 _TURN_WORDS = ("] Turn started", "] Turn completed")
 _RETRIES = 3
+_RESTING = 5.0
+"""Seconds since the last line from which on it is asked who has a log open: before, its size tells who writes."""
 
 
 def read_snapshot(
@@ -104,6 +107,7 @@ def read_log(directory: Directory, name: str, agent: str) -> LogFacts | None:
             if info.size > _LOG_TAIL:
                 os.lseek(fd, info.size - _LOG_TAIL, os.SEEK_SET)
             tail = _read_up_to(fd, _LOG_TAIL).decode("utf-8", "replace")
+            held = time.time() - info.mtime > _RESTING and _is_held(fd)
     except OSError:
         try:
             found = directory.stat(name)
@@ -116,7 +120,13 @@ def read_log(directory: Directory, name: str, agent: str) -> LogFacts | None:
     said = None if error < 0 else lines[error].partition(word)[2].strip()[:300]
     begun, ended = (_last_with(lines, word) if word in tail else -1 for word in _TURN_WORDS)
     last = lines[-1][:1000] if lines else ""
-    return LogFacts(info.mtime, said, last, ended > begun, info.size)
+    return LogFacts(info.mtime, said, last, ended > begun, info.size, held)
+
+
+def _is_held(fd: int) -> bool:
+    from stateheal.fs.lease import is_open_for_writing  # most runs read no log
+
+    return is_open_for_writing(fd)
 
 
 def _read_up_to(fd: int, size: int) -> bytes:

@@ -20,7 +20,7 @@ _PID = frozenset(a + b + c for a in "pP" for b in "iI" for c in "dD")
 _NO_PIDS = frozenset(["cupid", "insipid", "intrepid", "limpid", "lipid", "rapid", "stupid", "tepid", "torpid", "vapid"])
 """English words that end so. All others may be a companion's: ``childpid`` keeps its process."""
 _LAST_WORD = pattern(r"[A-Z]?[a-z]+$")
-_PID_WORDS = ("pids", "processid", "process_id")
+_PID_WORDS = ("pids", "processid", "process_id", "process", "pgid")
 _DEEPEST = 4
 """Levels below a field of the record that are looked into."""
 _NO_PROCESSES = ("request", "result")

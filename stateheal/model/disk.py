@@ -137,6 +137,8 @@ class LogFacts(NamedTuple):
     turn_ended: bool = False
     """Whether its last 64 KiB say that a turn came to its end after the last one began."""
     size: int = 0
+    held: bool = False
+    """Somebody has it open for writing, though the last line is a while old: as far as the system tells."""
 
 
 class Name(NamedTuple):

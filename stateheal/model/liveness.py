@@ -94,6 +94,8 @@ class Owner(NamedTuple):
     written: float | None = None
     """When its record was last written, by the file's own time."""
     log_size: int | None = None
+    held: bool = False
+    """Somebody has its log open for writing."""
     kind: str = ""
     """What its record says that it is (``task``, ``review`` …); empty for what is no job."""
     taken: frozenset[int] = frozenset()

@@ -366,6 +366,8 @@ TABLE: list[tuple[Any, ...]] = [
     ),
     ("it seems late, but the heart beats", owner(beat=NOW), process(created=LATE), UNSURE, "beat-since"),
     ("it is late, and the heart beat before", owner(beat=NOW + LATE), process(created=LATE), DEAD, "late-stranger"),
+    ("its log is open for writing", owner(held=True), GONE, UNSURE, "log-grew", *seen()),
+    ("its log is open, and it lives", owner(held=True), process(), ALIVE, "exists", *seen()),
     ("on a file system of several machines", owner(shared_kind="nfs4"), GONE, UNSURE, "another-machine", *seen()),
     (
         "on one, another process has its pid here",

@@ -62,11 +62,22 @@ def test_start_ticks_that_forks_record(dialect: Dialect, record: dict[str, Any],
             set(range(4711, 4716)),
         ),
         ({"rapidPid": 4711, "a": {"subprocess": {"id": 4712}, "childProcess": {"id": 4713}}}, {4711, 4712, 4713}),
+        ({"process": 4711, "agentProcess": "4712", "pgid": 4713, "worker": {"pgid": 4714}}, set(range(4711, 4715))),
         # what is no pid, no process of the job's, or the job's own
         ({"rapid": 4711, "isStupid": 4712, "total_lipid": 4713, "a": {"Rapid": 4714}}, set()),
         ({"pid": 4711, "childPid": 1, "agentPid": 0, "bridgePid": True, "workerPid": -5, "x": [4711]}, set()),
         ({"request": {"pid": 4711}, "result": {"pids": [4712]}, "id": 4713, "turnId": 4714, "kids": [4715]}, set()),
-        ({"stupid": "text", "pidFile": "/run/x.pid", "a": {"b": {"c": {"d": {"e": {"pid": 4711}}}}}}, set()),
+        (
+            {
+                "stupid": "text",
+                "process": "node",
+                "inProcess": True,
+                "progress": 4712,
+                "pidFile": "/run/x.pid",
+                "a": {"b": {"c": {"d": {"e": {"pid": 4711}}}}},
+            },
+            set(),
+        ),
     ],
 )
 def test_every_further_process_that_a_record_names(record: dict[str, Any], named: set[int]) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from stateheal.commit.lease import can_lease
+from stateheal.fs.lease import can_lease
 
 
 @functools.cache
