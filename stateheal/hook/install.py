@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from stateheal.errors import Refused, StatehealError
 from stateheal.hook.config import IF_INSTALLED, exec_handler, hooks_with
-from stateheal.hook.merge import own_handlers, with_hook, without_hook
+from stateheal.hook.merge import is_own, own_handlers, with_hook, without_hook
 from stateheal.hook.program import own_program
 from stateheal.hook.settings import (
     SCOPES,
@@ -60,7 +61,7 @@ def install(scope: str = "user", *, dry_run: bool = False, cwd: str | None = Non
     program = own_program()
     handler = exec_handler(IF_INSTALLED if scope == "project" else program.words)
     value = _named(file, with_hook, hooks_with(handler))
-    warnings = list(_doubled(scope, cwd))
+    warnings = [*_mixed(file, "would run twice: take it out of there"), *_doubled(scope, cwd)]
     if program.passing and scope != "project":
         warnings.append(
             f"{program.words[0]} lies in {program.passing}, which may be cleared at any time: install stateheal for"
@@ -73,7 +74,16 @@ def uninstall(scope: str = "user", *, dry_run: bool = False, cwd: str | None = N
     """Take the hook out of the settings of a scope. Raises as ``install``."""
     file = read_settings(settings_path(scope, cwd))
     done = _done(file, _named(file, without_hook), dry_run)
-    return done._replace(warnings=tuple(f"the hook stands in {where} too" for where in _elsewhere(scope, cwd)))
+    elsewhere = (f"the hook stands in {where} too" for where in _elsewhere(scope, cwd))
+    return done._replace(warnings=(*_mixed(file, "still starts there: take it out by hand"), *elsewhere))
+
+
+def _mixed(file: SettingsFile, then: str) -> Iterator[str]:
+    """Hooks that start ours and do more: they stay as they are."""
+    theirs = dict.fromkeys(command_of(each) for _, each in own_handlers(file.value) if not is_own(each))
+    yield from (
+        f"{file.path}: '{each}' does more than to start the hook and was left as it is; it {then}" for each in theirs
+    )
 
 
 def _named(file: SettingsFile, change: Any, *more: Any) -> dict[str, Any]:

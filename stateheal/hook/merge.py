@@ -17,10 +17,24 @@ if TYPE_CHECKING:
     from typing import Any
 
 _IN_A_SHELL = pattern(r"""(?:^|[\s/\\"';])stateheal(?:\.exe)?["']?\s+hook(?:$|[\s"';])""")
+_ALONE = pattern(r"(?:.*[\s/\\])?stateheal(?:\.exe)?\s+hook(?:\s+-\S+)*")
+_REDIRECTION = pattern(r"\d*(?:<|>>?)&?\s*[^\s;|&]+")
+_BETWEEN = pattern(r"&&|\|\||[;|&\n]")
+_BESIDE = frozenset(
+    [":", "true", "exit", "command", "which", "type", "hash", "test", "[", "if", "fi", "cd", ".", "source", "export"]
+) | {""}
+"""First words of what stands around a start of ours for its own sake: whether it is there, that it fails quietly."""
 
 
 def is_own(handler: object) -> bool:
-    """Whether a hook starts ``stateheal hook``, in whichever form."""
+    """Whether a hook starts ``stateheal hook``, in whichever form, and does nothing else: such a one is replaced."""
+    if not isinstance(handler, dict) or not names_us(handler):
+        return False
+    return isinstance(handler.get("args"), list) or _is_alone(handler["command"])
+
+
+def names_us(handler: object) -> bool:
+    """Whether a hook starts ``stateheal hook``, whatever else it does."""
     if not isinstance(handler, dict) or not isinstance(handler.get("command"), str):
         return False
     command, arguments = handler["command"], handler.get("args")
@@ -30,13 +44,18 @@ def is_own(handler: object) -> bool:
     return arguments[-1:] == ["hook"] and (name == "stateheal" or arguments[-2:-1] == ["stateheal"])
 
 
+def _is_alone(command: str) -> bool:
+    parts = [part.strip() for part in _BETWEEN.split(_REDIRECTION.sub("", command.translate({34: " ", 39: " "})))]
+    return all(_ALONE.fullmatch(part) or part.partition(" ")[0] in _BESIDE for part in parts)
+
+
 def own_handlers(value: object) -> Iterator[tuple[str, Handler]]:
-    """Every hook of ours, with its event."""
+    """Every hook that starts ``stateheal hook``, with its event: ours, and theirs that do more besides."""
     hooks = value.get("hooks") if isinstance(value, dict) else None
     for event, groups in hooks.items() if isinstance(hooks, dict) else ():
         for group in groups if isinstance(groups, list) else ():
             members = group.get("hooks") if isinstance(group, dict) else None
-            yield from ((event, each) for each in (members if isinstance(members, list) else ()) if is_own(each))
+            yield from ((event, each) for each in (members if isinstance(members, list) else ()) if names_us(each))
 
 
 def with_hook(value: object, wanted: Mapping[str, list[Any]]) -> dict[str, Any]:

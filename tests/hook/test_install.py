@@ -64,6 +64,13 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ({"type": "command", "command": "stateheal hook"}, True),
         ({"type": "command", "command": "exec '/a b/stateheal' hook -v"}, True),
         (json.loads(config_text("plugin"))["hooks"]["SessionStart"][0]["hooks"][0], True),
+        ({"type": "command", "command": "sh -c 'stateheal hook -v 2>/dev/null || true'"}, True),
+        ({"type": "command", "command": "if command -v stateheal >/dev/null 2>&1; then stateheal hook; fi"}, True),
+        ({"type": "command", "command": ". ~/v/bin/activate && python -I -m stateheal hook &>/dev/null"}, True),
+        ({"type": "command", "command": "my-lint --fix; stateheal hook"}, False),
+        ({"type": "command", "command": "stateheal hook && notify-send healed"}, False),
+        ({"type": "command", "command": "tee ~/calls.jsonl | stateheal hook"}, False),
+        ({"type": "command", "command": "stateheal hook status >> ~/hook.log"}, False),
         ({"type": "command", "command": "stateheal", "args": ["heal"]}, False),
         ({"type": "command", "command": "stateheal heal --cwd ."}, False),
         ({"type": "command", "command": "my-stateheal hook"}, False),
@@ -105,6 +112,20 @@ def test_an_earlier_form_is_replaced_where_it_stood_and_their_hooks_stay() -> No
     hooks = with_hook(value, WANTED)["hooks"]
     assert hooks["PreToolUse"] == [*WANTED["PreToolUse"], {"matcher": "Bash", "hooks": [THEIRS]}]
     assert "Stop" not in hooks
+
+
+def test_a_command_that_does_more_than_start_the_hook_stays_and_is_named(
+    settings: Path, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    theirs = {"type": "command", "command": "my-lint --fix; stateheal hook"}
+    before = json.dumps({"hooks": {"PreToolUse": [{"matcher": "Bash", "hooks": [theirs]}]}}, indent=2).encode()
+    settings.write_bytes(before)
+    assert cli.run(["hook", "install"]) == 0
+    told = capsys.readouterr().err
+    assert "'my-lint --fix; stateheal hook' does more than to start the hook" in told and "run twice" in told
+    assert theirs in json.loads(settings.read_bytes())["hooks"]["PreToolUse"][0]["hooks"]
+    assert cli.run(["hook", "uninstall"]) == 0
+    assert settings.read_bytes() == before and "take it out by hand" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("value", [[], "x", None, {"hooks": []}, {"hooks": {"PreToolUse": {}}}])
