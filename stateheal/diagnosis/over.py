@@ -6,7 +6,7 @@ nothing at all. The signs are those of the liveness table (field guide section 4
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from stateheal.diagnosis import signs
 from stateheal.diagnosis.case import Case
@@ -19,6 +19,8 @@ from stateheal.model.liveness import Liveness
 from stateheal.model.records import pid_of
 from stateheal.values import replace
 
+_AT_WORK = (signs.works_elsewhere, signs.inner_owner, signs.named_elsewhere, signs.other_process)
+"""What names the job, or is named by it."""
 _SIGNS = (
     *(signs.works_elsewhere, signs.inner_owner, signs.named_elsewhere, signs.no_look, signs.inner_process),
     *(signs.other_process, signs.unrecorded_process),
@@ -41,8 +43,17 @@ def why_not_over(view: View, job: Job) -> str | None:
     if job.any_active:
         verdict = view.judge(job).verdict
         return None if verdict.state is Liveness.DEAD else verdict.reason
+    return _sign(view, job, _SIGNS)
+
+
+def why_at_work(view: View, job: Job) -> str | None:
+    """What is seen to work on a job that is not active by its records, in words; ``None`` where nothing is."""
+    return _sign(view, job, _AT_WORK)
+
+
+def _sign(view: View, job: Job, signs: tuple[Callable[[Case], str | None], ...]) -> str | None:
     case = replace(case_of(view, job), look=view.evidence.life())
-    return next((reason for sign in _SIGNS if (reason := sign(case))), None)
+    return next((reason for sign in signs if (reason := sign(case))), None)
 
 
 def case_of(view: View, job: Job) -> Case:

@@ -10,9 +10,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from stateheal.diagnosis.catalogue import RULE_OF
 from stateheal.diagnosis.job import Job, Record
-from stateheal.diagnosis.over import case_of
+from stateheal.diagnosis.over import why_at_work
 from stateheal.diagnosis.repairs import CAP, PHASES
-from stateheal.diagnosis.signs import works_elsewhere
 from stateheal.diagnosis.view import View
 from stateheal.formats.jsontext import Json, same
 from stateheal.model.disk import NEW_INDEX
@@ -21,7 +20,7 @@ from stateheal.model.findings import Finding, Severity
 from stateheal.model.layout import is_laid_out_as_codexs
 from stateheal.model.liveness import Liveness
 from stateheal.model.records import entries_of, is_finished, is_plain_id, text_of
-from stateheal.values import NamedTuple, replace
+from stateheal.values import NamedTuple
 
 
 class Request(NamedTuple):
@@ -86,7 +85,7 @@ def obstacle(view: View, findings: Iterable[Finding], name: str, known: Collecti
     for job in view.jobs:
         if job.any_active and view.judge(job).verdict.state is not Liveness.DEAD:
             return f"{name}: {job.id} may be running: {view.judge(job).verdict.reason}"
-        worker = None if job.any_active else works_elsewhere(replace(case_of(view, job), look=view.evidence.life()))
+        worker = None if job.any_active else why_at_work(view, job)
         if worker is not None:
             return f"{name}: {job.id} has ended by its record, but {worker}"
     broker = view.evidence.broker

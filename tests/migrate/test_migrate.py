@@ -34,6 +34,7 @@ from stateheal.model.findings import Severity
 from stateheal.model.report import Moved
 from stateheal.text import command_line
 from tests.support import (
+    NOW,
     FakeProcesses,
     Tree,
     at,
@@ -289,6 +290,19 @@ def test_a_job_that_a_process_still_works_on_is_in_the_way_whatever_its_record_s
     getattr(two, side).add(done("task-1", status="cancelled", phase="cancelled"))
     assert "task-1 has ended by its record, but process 4242 works on it" in two.refused(processes=live)
     assert two.move().written
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+@pytest.mark.parametrize("named", ["pid", "helperPid"])
+def test_a_process_that_an_ended_record_names_and_that_lives_is_in_the_way(two: Two, side: str, named: str) -> None:
+    """A cancelled job's bridge, whose command line names no job."""
+    live = FakeProcesses().live(4242, "node", "/x/bridge.mjs", created=NOW - 7000)
+    two.source.add(done("task-9"))
+    two.target.add(done("task-8"))
+    getattr(two, side).add(done("task-1", status="cancelled", phase="cancelled", **{"pid": None, named: 4242}))
+    assert "task-1 has ended by its record, but its" in two.refused(processes=live)
+    moved = two.move()
+    assert moved.written, moved
 
 
 def test_a_job_nobody_can_tell_about_is_in_the_way(two: Two) -> None:

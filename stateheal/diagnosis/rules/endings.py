@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from stateheal.diagnosis.job import Job, Record
 from stateheal.diagnosis.repairs import ending, is_closed_by_us, is_orphan_message, log_line
 from stateheal.diagnosis.rule import Diagnosed, Rule, job_finding
+from stateheal.diagnosis.signs import unrecorded_process
 from stateheal.diagnosis.view import View
 from stateheal.formats.times import MINUTE
 from stateheal.model.findings import Finding, Severity
@@ -18,6 +19,7 @@ from stateheal.model.layout import status_of
 from stateheal.model.liveness import Liveness, Owner
 from stateheal.model.plan import GONE, Change, Patch
 from stateheal.model.records import is_active, is_completed, is_failed, is_finished, text_of
+from stateheal.values import replace
 
 _NO_PROCESS = ("no-pid", "no-pid-yet", "unrecorded-process")
 """Rows of the liveness table for a job that records no process."""
@@ -48,6 +50,10 @@ def _behind(view: View, job: Job, rule: Rule, message: str) -> Iterator[Diagnose
         # The worker clears its pid with its end, and writes the second file at once.
         clean = view.now - view.last_written(job)
         settled, reason = clean >= MINUTE, "no process is recorded, and nothing was written for a minute"
+        seen = _seen(view, judgement.owners[0]) if settled and rule is FILE_BEHIND else None
+        if seen is not None:  # run again under its id, or ended by somebody else: the file is the worker's own word
+            yield Diagnosed(job_finding(view, job, rule, message, seen, severity=Severity.UNSURE))
+            return
     else:
         settled, reason = verdict.state is Liveness.DEAD, verdict.reason
     if settled:
@@ -60,6 +66,11 @@ def _behind(view: View, job: Job, rule: Rule, message: str) -> Iterator[Diagnose
         waiting = "it was written less than a minute ago: the other record may follow"
         doubt = waiting if verdict.row in _NO_PROCESS else verdict.reason
         yield Diagnosed(job_finding(view, job, rule, message, doubt, severity=Severity.UNSURE))
+
+
+def _seen(view: View, owner: Owner) -> str | None:
+    """The process that may be at work on a job which records none."""
+    return unrecorded_process(replace(view.case(owner), look=view.evidence.life()))
 
 
 def _missing_log_line(view: View, job: Job) -> str | None:
