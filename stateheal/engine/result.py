@@ -25,7 +25,7 @@ from stateheal.formats.jsonsalvage import salvage
 from stateheal.formats.jsontext import Json
 from stateheal.fs.directory import folder_of, open_directory
 from stateheal.model.dialect import Dialect
-from stateheal.model.disk import INDEX, JOBS, Place, Snapshot
+from stateheal.model.disk import INDEX, JOBS, Place, Snapshot, Unreadable
 from stateheal.model.evidence import Evidence
 from stateheal.model.jobs import JobAnswer, resume_of
 from stateheal.model.layout import log_name, status_of
@@ -111,18 +111,24 @@ def _answer(view: View, job: Job, world: World) -> JobAnswer:
         note = "" if base.status in job.dialect.completed else partly
         return base._replace(text=text, source="job file", where=str(evidence.place.directory / alone), note=note)
     log = log_name(job.id, job.dialect)
-    said = last_answer(_text_of(evidence.place, log))
+    kept = _bytes_of(evidence.place, log)
+    said = last_answer(kept.decode("utf-8", "replace")) if isinstance(kept, bytes) else None
     if said is not None:
         note = partly if said.title.startswith("Assistant") else ""
         return base._replace(text=said.text, source="log", where=str(evidence.place.directory / log), note=note)
-    return base._replace(note=_why_none(sides, alive, recovery.reason))
+    in_log = f"its log is not read: {kept.reason}" if isinstance(kept, Unreadable) else "its log holds no message"
+    return base._replace(note=_why_none(sides, alive, recovery.reason, in_log))
 
 
 def _text_of(place: Place, name: str) -> str:
     """What a file beside the records holds; nothing where it is not there."""
-    with open_directory(place.directory) as directory:
-        data = read_bytes(directory, name)
+    data = _bytes_of(place, name)
     return data.decode("utf-8", "replace") if isinstance(data, bytes) else ""
+
+
+def _bytes_of(place: Place, name: str) -> bytes | Unreadable | None:
+    with open_directory(place.directory) as directory:
+        return read_bytes(directory, name)
 
 
 def _stored(evidence: Evidence, job: Job) -> tuple[str, str, str] | None:
@@ -179,10 +185,10 @@ def _recovery(evidence: Evidence, job: Job, world: World) -> Recovery:
     return recovery_of(record, whole.values(), log, evidence.host.now, world.rollouts, choose_turn, job.dialect)
 
 
-def _why_none(sides: tuple[dict[str, Json], ...], alive: bool, of_rollout: str) -> str:
+def _why_none(sides: tuple[dict[str, Json], ...], alive: bool, of_rollout: str, in_log: str) -> str:
     if alive:
-        return "the job has not ended yet, and its log holds no message"
+        return f"the job has not ended yet, and {in_log}"
     message = next((text for side in sides if (text := text_of(side, "errorMessage"))), None)
     file = "its record holds no result" if sides else "there is no record of it"
     said = f"; the record says: {message}" if message else ""
-    return f"{file}, no rollout has one ({of_rollout}), and its log holds no message{said}"
+    return f"{file}, no rollout has one ({of_rollout}), and {in_log}{said}"

@@ -182,3 +182,14 @@ def test_of_two_trees_that_know_the_job_the_whole_answer_is_shown_and_the_other_
 def test_the_same_answer_in_two_trees_is_one(run: Any, home: Home, tmp_path: Path) -> None:
     trees = [Tree(tmp_path / name).add(done("task-1", result={"rawOutput": "Same."})) for name in ("one", "two")]
     assert "another" not in run("result", "task-1", *(tree.root for tree in trees)).err
+
+
+def test_a_log_that_cannot_be_read_is_not_said_to_be_empty(run: Any, home: Home) -> None:
+    home.tree.add(job("task-1", status="failed", phase="orphaned", pid=None, result=None))
+    log = home.tree.path / "jobs/task-1.log"
+    with log.open("r+b") as file:
+        file.truncate(1 << 33)
+    said = run("result", "task-1", home.tree.root)
+    assert said.status == 1 and "holds no message" not in said.err and "its log is not read: " in said.err
+    log.unlink()
+    assert "its log holds no message" in run("result", "task-1", home.tree.root).err
