@@ -19,7 +19,7 @@ from stateheal.model.evidence import Answer
 from stateheal.model.findings import Finding, Severity
 from stateheal.model.layout import is_laid_out_as_codexs
 from stateheal.model.liveness import Liveness
-from stateheal.model.records import entries_of, is_finished, is_plain_id, text_of
+from stateheal.model.records import entries_of, is_finished, is_lost, is_plain_id, text_of
 from stateheal.values import NamedTuple
 
 
@@ -108,7 +108,11 @@ def _word(value: Json) -> str:
 
 
 def merge(source: View, target: View | None, request: Request) -> Merged:
-    """The target's jobs and the source's, one of each id: finished beats active, then the newer ``updatedAt``."""
+    """The target's jobs and the source's, one of each id: finished beats active, then the newer ``updatedAt``.
+
+    Of two that are finished, one that was closed for its dead process, and holds no result, comes last (field guide
+    section 5, ``ending-conflict``): it would take the other's answer away.
+    """
     here = {job.id: job for job in target.jobs} if target is not None else {}
     room = CAP - sum(1 for job in here.values() if job.entry is not None)
     entries: dict[str, Record] = {}
@@ -140,9 +144,10 @@ def _only_there(known: Job, job: Job) -> bool:
     return is_finished(known.record, known.dialect) and not is_finished(job.record or job.entry, job.dialect)
 
 
-def _rank(job: Job) -> tuple[bool, str]:
+def _rank(job: Job) -> tuple[bool, bool, str]:
     side = job.entry or job.record or {}
-    return is_finished(side, job.dialect), _updated(job)
+    answered = any(each.get("result") is not None for each in job.sides)
+    return is_finished(side, job.dialect), answered or not is_lost(side, job.dialect), _updated(job)
 
 
 def _updated(job: Job) -> str:

@@ -153,6 +153,8 @@ def test_a_dry_run_writes_nothing(two: Two) -> None:
 # --- merging -------------------------------------------------------------------------------------------------------
 
 OLDER, NEWER = at(-9000), at(-100)
+LOST = {"status": "failed", "phase": "orphaned", "result": None, "rendered": None, "errorMessage": "Orphaned: x"}
+"""What a job looks like that somebody else has closed."""
 
 
 @pytest.mark.parametrize(
@@ -164,6 +166,11 @@ OLDER, NEWER = at(-9000), at(-100)
         (done("task-1", updatedAt=OLDER), done("task-1", updatedAt=NEWER), "theirs"),
         (job("task-1", updatedAt=NEWER), done("task-1", updatedAt=OLDER), "theirs"),
         (done("task-1", updatedAt=OLDER), done("task-1", updatedAt=OLDER), "theirs"),
+        (done("task-1", updatedAt=OLDER), done("task-1", updatedAt=NEWER, **LOST), "ours"),  # a job's own end first
+        (done("task-1", updatedAt=NEWER, **LOST), done("task-1", updatedAt=OLDER), "theirs"),
+        (done("task-1", updatedAt=OLDER, **{**LOST, "result": {"rawOutput": "half"}}), done("task-1"), "theirs"),
+        (done("task-1", updatedAt=NEWER, **LOST), job("task-1", updatedAt=OLDER), "ours"),
+        (done("task-1", updatedAt=NEWER, **LOST), done("task-1", updatedAt=OLDER, **LOST), "ours"),
     ],
 )
 def test_one_id_on_both_sides(two: Two, ours: dict[str, Any], theirs: dict[str, Any], winner: str) -> None:
