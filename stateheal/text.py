@@ -19,6 +19,7 @@ _HOSTILE = pattern(
     "[\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u0600-\u0605\u06dd\u070f\u08e2\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
     "\ud800-\udfff\U000e0000-\U000e0fff]"
 )
+_TYPED = pattern(_HOSTILE.pattern[:-1] + r"'\\]")
 
 
 _SUMMARY_LENGTH = 96
@@ -78,8 +79,13 @@ _EXPANDED = pattern(r"""[$`"%!]|\\\\(?!\\*$)""")
 """What one of the shells there would take for more than itself, even between double quotes."""
 
 
-def quoted(word: str, windows: bool = os.sep == "\\") -> str:
-    """A word as one would type it: on Windows as cmd, PowerShell and Git Bash all understand it, where that can be."""
+def quoted(word: str, windows: bool = os.sep == "\\", visible: bool = True) -> str:
+    """A word as one would type it: on Windows as cmd, PowerShell and Git Bash all understand it, where that can be.
+
+    What cannot be seen, or is no text, stands there as bash, zsh and ksh take it: ``$'a\\012b'``.
+    """
+    if visible and not windows and _HOSTILE.search(word):
+        return "$'" + _TYPED.sub(_octal, word) + "'"
     if not windows or _EXPANDED.search(word):
         import shlex  # few words need it
 
@@ -90,9 +96,17 @@ def quoted(word: str, windows: bool = os.sep == "\\") -> str:
     return f'"{word}{backslashes * chr(92)}"'
 
 
-def command_line(words: Iterable[str], windows: bool = os.sep == "\\") -> str:
-    """A command as one would type it."""
-    return " ".join(quoted(word, windows) for word in words)
+def _octal(match: re.Match[str]) -> str:
+    try:
+        data = match[0].encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half of a pair, which is no byte of a file's name either
+        data = match[0].encode("utf-8", "surrogatepass")
+    return "".join(f"\\{byte:03o}" for byte in data)
+
+
+def command_line(words: Iterable[str], windows: bool = os.sep == "\\", visible: bool = True) -> str:
+    """A command as one would type it; not ``visible``: with line ends and the like as they are."""
+    return " ".join(quoted(word, windows, visible) for word in words)
 
 
 def size_of(count: int) -> str:

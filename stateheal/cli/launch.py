@@ -85,7 +85,13 @@ def _track(order: Any, kind: str, options: dict[str, Any]) -> int:
     argv = order.argv
     job_class = "task" if kind == "task" else "review"
     title = options["title"] or os.path.basename(argv[0]) or argv[0]
-    about = describe(title, options["summary"] or command_line(argv), kind, job_class, session_id=options["session_id"])
+    about = describe(
+        title,
+        options["summary"] or command_line(argv, visible=False),
+        kind,
+        job_class,
+        session_id=options["session_id"],
+    )
     say_id = (lambda job: say(f"job {job.id} in {job.directory}")) if options["verbose"] else (lambda job: None)
     wrapped = run_tracked(order, about, options["cwd"], options["data_dir"], say_id)
     assert wrapped.job is not None

@@ -97,7 +97,7 @@ class _Recorder:
         shown = out or err
         if message:
             shown += ("" if shown.endswith("\n") or not shown else "\n") + f"[{message}]\n"
-        return {"status": status, "rawOutput": shown, "stderr": err, "command": command_line(argv)}
+        return {"status": status, "rawOutput": shown, "stderr": err, "command": command_line(argv, visible=False)}
 
 
 TIMED_OUT = 124

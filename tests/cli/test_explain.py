@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from stateheal.evidence.schema import violations
-from stateheal.text import quoted
+from stateheal.text import printable, quoted
 from tests.cli.test_jobs import started
 from tests.support import Tree, done, job
 from tests.workers import gone_pid, worker
@@ -96,7 +96,7 @@ def test_records_that_agree(run: Any, tree: Tree) -> None:
 def test_an_id_is_quoted_for_a_shell_and_escaped(run: Any, tree: Tree) -> None:
     tree.index({**job("task-a;x\x1b", pid=GONE, **started(7200))})
     lines = lines_of(run, "task-a", tree.root)
-    word = f"{quoted('task-a;x')[:-1]}\\x1b{quoted('task-a;x')[-1]}"
+    word = printable(quoted("task-a;x\x1b"))
     assert f"  to close it on your word: stateheal close {word} {quoted(str(tree.path))}" in lines
 
 
