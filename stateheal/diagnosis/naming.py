@@ -24,6 +24,8 @@ _READERS = frozenset(
         *("tail", "tar", "vi", "view", "vim", "watch"),
     )
 )
+_SCRIPT = pattern(r"\.(?:[mc]?js|ts)\b|-worker\b")
+_QUESTION = pattern(r"\b(?:stateheal|status|result|cancel|tail|cat|grep|less|--resume|--parent|--after)\b")
 _ENDINGS = pattern(r"\.(?:json|log|pid)$")
 
 
@@ -56,9 +58,18 @@ def _is_named(element: str, option: str, name: str) -> bool:
     if option == "--job-id":
         option = "--job[a-z-]*"
     told = re.search(rf"(?:{option}|-worker)[ =]+['\"]?(?:\S*/)?{re.escape(name)}(?![\w-])", element, re.IGNORECASE)
-    if told is None or "stateheal" in element[: told.start()]:
+    if told is None:
+        return len(name) >= _LONG_ENOUGH and _stands_in_a_call(element, name)
+    if "stateheal" in element[: told.start()]:
         return False
     return len(name) >= _LONG_ENOUGH or _CALLS.search(element, 0, told.end()) is not None
+
+
+def _stands_in_a_call(text: str, name: str) -> bool:
+    """Whether a text runs a script and holds the name as a word of its own, wherever in it, and asks nothing."""
+    if (" " not in text and "(" not in text) or not _SCRIPT.search(text) or _QUESTION.search(text):
+        return False
+    return re.search(rf"(?<![\w./-]){re.escape(name)}(?![\w.-])", text) is not None
 
 
 def names_service(argv: tuple[str, ...], option: str, endpoint: str) -> bool:

@@ -30,6 +30,9 @@ WORKS = [
     ("sh", "-c", f"node /x/gemini-companion.mjs task-worker {JOB}"),
     ("sh", "-c", f"node {SCRIPT} task-worker --job-id {JOB}; stateheal heal"),
     ("python3", "-m", "codex_companion", JOB),
+    ("bash", "-c", f"node worker.mjs {JOB} > /tmp/o 2>&1"),
+    ("wsl.exe", "-e", "bash", "-lc", f"cd /x && JOB={JOB} node worker.mjs"),
+    ("node", "--eval", f"import('./worker.mjs').then(m => m.run('{JOB}'))"),
 ]
 ASKS = [
     ("tail", "-f", f"/state/demo/jobs/{JOB}.log"),
@@ -45,6 +48,8 @@ ASKS = [
     ("stateheal", "explain", JOB),
     ("python3", "/usr/local/bin/stateheal", "jobs", "--job", JOB),
     ("sh", "-c", f"stateheal heal --job {JOB}"),
+    ("sh", "-c", f"node {SCRIPT} status {JOB}"),
+    ("sh", "-c", f"node worker.mjs {JOB}-b"),
     ("claude", "-p", f"why is {JOB} still running?"),
     ("node", SCRIPT, "task-worker", "--job-id", JOB + "0"),
     ("node", SCRIPT, "task-worker", "--job-id", JOB + "-b"),
