@@ -179,7 +179,7 @@ def _ended_before(view: View, moment: float) -> Iterator[str]:
     """The jobs that ended, by every word of their records, before a moment, and that nothing works on."""
     for job in view.jobs:
         times = [each for side in job.sides for each in own_times(side, view.now)]
-        if job.sides and not job.any_active and times and max(times) < moment and why_not_over(view, job) is None:
+        if job.ended and times and max(times) < moment and why_not_over(view, job) is None:
             yield job.id
 
 

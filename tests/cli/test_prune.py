@@ -263,6 +263,14 @@ def test_a_job_that_ended_by_its_record_and_that_a_process_works_on_is_left(
         assert said.status == 1 and ident in said.out and files_in(tree.root) == before
 
 
+@pytest.mark.parametrize("status", ["paused", "awaiting_input", "scheduled", "cancelling"])
+def test_a_job_of_a_status_that_is_unknown_has_not_ended(run: Any, tree: Tree, status: str) -> None:
+    tree.add(done("task-waits", workspaceRoot=tree.project, status=status, phase=status, **ended(40)))
+    before = files_in(tree.root)
+    run("prune", "--older-than", "30d", tree.root)
+    assert files_in(tree.root) == before
+
+
 @pytest.mark.parametrize("fields", [{"pid": 0}, {"agentPid": 0}, {"worker": {"pid": 0}}], ids=str)
 @pytest.mark.parametrize("status", ["cancelled", "completed", "stalled"])
 def test_an_ended_record_that_names_a_live_process_is_left(
