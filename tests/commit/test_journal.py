@@ -187,6 +187,7 @@ def test_of_two_runs_that_took_turns_in_a_workspace_the_later_writer_is_undone_f
     assert [run.undone_word for run in journal.runs()] == ["yes", "yes"]
 
 
+@pytest.mark.posix("the hash of a path of its own")
 def test_narrowed_to_a_workspace_the_later_writer_goes_first_too(tree: Tree) -> None:
     journal = journal_in(tree.root.parent)
     Tree(tree.root, "/home/dev/projects/another").add(job("task-9"))

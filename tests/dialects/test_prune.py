@@ -71,6 +71,7 @@ def test_a_workspace_goes_with_all_its_directories(name: str, tmp_path: Path) ->
     check_undo(before, laid)
 
 
+@pytest.mark.posix("modes")
 def test_a_directory_of_a_job_comes_back_as_it_was(tmp_path: Path) -> None:
     laid = lay_out("unlikelyzero-agy", "healthy", tmp_path)
     (folder,) = (path for path in (laid.state / "jobs").iterdir() if path.is_dir())
@@ -81,6 +82,7 @@ def test_a_directory_of_a_job_comes_back_as_it_was(tmp_path: Path) -> None:
     assert not undo(world=world()).errors and folder.stat().st_mode & 0o777 == 0o750
 
 
+@pytest.mark.links("a link is what it is about")
 def test_what_stands_in_a_jobs_directory_and_is_no_file_keeps_the_job(tmp_path: Path) -> None:
     laid = lay_out("unlikelyzero-agy", "healthy", tmp_path)
     (folder,) = (path for path in (laid.state / "jobs").iterdir() if path.is_dir())

@@ -89,6 +89,7 @@ def test_what_is_looked_at_is_told_and_what_of_it_is_there(isolated: Path) -> No
     assert there[str(isolated / "tmp/codex-companion")] is True
 
 
+@pytest.mark.posix("the hash of a path of its own")
 def test_of_several_directories_the_same_is_found_and_nothing_told_of_where_there_was_none(isolated: Path) -> None:
     state_in(isolated / "tmp/codex-companion")
     state_in(isolated / "tmp/codex-companion", "odd-01234567")
