@@ -178,6 +178,7 @@ def test_children_that_are_started_while_it_is_ended_are_ended_too(run: Any, tmp
         "    for _ in range(200):\n"
         f"        kid = subprocess.Popen([sys.executable, '-c', {WAITS!r}])\n"
         "        print(kid.pid, file=kids, flush=True)\n"
+        "        time.sleep(0.1)\n"  # or it has started them all, and ended, before a busy machine comes to stop it
     )
     with worker(tmp_path, JOB, text) as process:
         tree.add(job(JOB, pid=process.pid, **started(60)))
