@@ -7,12 +7,16 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from stateheal.commit import watch
+from stateheal.evidence import processes
+from stateheal.formats.times import DAY
 from tests.packages import Packages, build, sources
 from tests.systems.marks import skip_unless_met, write_as_the_plugin
 
@@ -22,7 +26,8 @@ sys.dont_write_bytecode = False
 settings.register_profile(
     "suite",
     deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    # How many examples a strategy throws away is luck, and a run that nobody made before must not fail for it.
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much],
     derandomize=bool(os.environ.get("CI")),  # what decides whether work lands must not depend on luck
 )
 settings.register_profile("fast", settings.get_profile("suite"), max_examples=20)
@@ -36,6 +41,7 @@ if os.name == "posix":
 else:
     write_as_the_plugin()
 
+watch.LONGER = 0.0  # nobody writes beside the tests, but for those that say so
 os.fsync = os.fstat  # in its own process no test can see what has reached the disk, and waiting for that takes long
 
 
@@ -130,6 +136,13 @@ def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     home = _furnished(tmp_path / "isolated")
     _move_in(home, monkeypatch)
     return home
+
+
+@pytest.fixture
+def booted_long_ago(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a test of something hours old: on a machine that was booted just now it would be from before that."""
+    real = processes.read_host
+    monkeypatch.setattr(processes, "read_host", lambda boot, *now: real(time.time() - 30 * DAY, *now))
 
 
 @pytest.fixture(scope="session")

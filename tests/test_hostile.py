@@ -15,7 +15,7 @@ import pytest
 
 from stateheal.commit import apply
 from stateheal.commit.journal import Journal
-from stateheal.commit.swap import Replacement
+from stateheal.commit.replacement import Replacement
 from stateheal.engine.api import audit, heal, settings_of
 from stateheal.engine.commands import undo
 from stateheal.evidence.processes import SystemProcesses

@@ -15,8 +15,10 @@ from stateheal.commit.attributes import read_attributes
 from stateheal.commit.files import Target, ensure_unchanged, named_errors, new_stat, opened, read_plain
 from stateheal.commit.logs import append_line, log_state, may_append, records_beside
 from stateheal.commit.manifest import PERMISSIONS, Item, State, state_of
+from stateheal.commit.replacement import Replacement
 from stateheal.commit.run_writer import RunWriter
-from stateheal.commit.swap import Replacement, Swap
+from stateheal.commit.swap import Swap
+from stateheal.commit.watch import MOST
 from stateheal.errors import Conflict, Refused, StatehealError, WriteError
 from stateheal.fs.directory import Directory, Folders
 from stateheal.fs.own_names import parse_own_name
@@ -61,14 +63,16 @@ def carry_out(
                 whole = _put_in_place(plan.files, swaps, folders, confirm, stop, written)
             finally:
                 trouble = _sync(folders, plan.place.name) if written[already:] else []
+                late = _settle(plan.files, swaps, written)
+                whole = whole and not late
                 left = _write_lines(logs if whole else _due(logs, written[already:]), written)
         finally:
             if left:
                 run.leave_open()  # the next run finishes the lines
             elif archive is not None:
                 run.finish(archive, {*written[already:]} & {item.name for item in items})
-    if trouble or left or unread:
-        raise [*trouble, *left, *unread][0]
+    if late or trouble or left or unread:
+        raise [*late, *trouble, *left, *unread][0]
     return whole
 
 
@@ -84,11 +88,27 @@ def _put_in_place(
         swap.prepare()
     for swap in swaps:
         swap.sync()
-    for change, swap in zip(changes, swaps, strict=True):
+    for number, (change, swap) in enumerate(zip(changes, swaps, strict=True)):
         if stop():
             return False
+        if number >= MOST and (late := _settle([changes[number - MOST]], [swaps[number - MOST]], written)):
+            raise late[0]
         _perform(change, swap, folders, confirm, written)
     return True
+
+
+def _settle(changes: Sequence[FileChange], swaps: Sequence[Swap], written: list[str]) -> list[StatehealError]:
+    """Look at every old file for the last time. What its writer got back has not been written."""
+    late: list[StatehealError] = []
+    for change, swap in zip(changes, swaps, strict=True):
+        try:
+            swap.settle()
+        except StatehealError as error:
+            late.append(error)
+            if not swap.landed:
+                written.remove(change.name)
+        swap.close()
+    return late
 
 
 def _sync(folders: Folders, place: str) -> list[WriteError]:
@@ -106,7 +126,6 @@ def _perform(change: FileChange, swap: Swap, folders: Folders, confirm: Confirm,
     finally:
         if swap.landed:
             written.append(change.name)
-    swap.close()
 
 
 def _ensure_owners_can_be_kept(plan: Plan) -> None:

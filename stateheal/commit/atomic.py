@@ -5,7 +5,8 @@ from __future__ import annotations
 from stateheal.commit.creation import Creation
 from stateheal.commit.files import Target, named_errors
 from stateheal.commit.removal import Removal
-from stateheal.commit.swap import Replacement, Swap
+from stateheal.commit.replacement import Replacement
+from stateheal.commit.swap import Swap
 from stateheal.fs.directory import Directory
 
 
@@ -37,5 +38,8 @@ def _whole(directory: Directory, swap: Swap) -> None:
         swap.prepare()
         swap.sync()
         swap.perform()
-        with named_errors(swap.target.name):
-            directory.sync()
+        try:
+            with named_errors(swap.target.name):
+                directory.sync()
+        finally:
+            swap.settle()

@@ -9,7 +9,8 @@ from contextlib import suppress
 from stateheal.commit.attributes import read_attributes
 from stateheal.commit.files import Target
 from stateheal.commit.removal import Removal
-from stateheal.commit.swap import SYSTEM_FAILED, Replacement
+from stateheal.commit.replacement import Replacement
+from stateheal.commit.swap import SYSTEM_FAILED
 from stateheal.errors import Conflict, StatehealError
 from stateheal.fs.directory import Directory, file_stat
 
@@ -64,6 +65,7 @@ class Creation(Replacement):
             os.close(fd)
         try:
             self._exchange(empty, self._temp)
+            self._look_back()
         except (StatehealError, OSError):
             with suppress(OSError):
                 now = self.folder.stat(name)
@@ -78,3 +80,4 @@ class Creation(Replacement):
         with Removal(self.folder, ours, None, self._tag) as back:
             back.prepare()
             back.perform()
+            back.settle()

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from stateheal.commit import closed
 from stateheal.commit.attributes import read_attributes
-from stateheal.commit.files import ensure_same_file, opened, read_again
+from stateheal.commit.files import ensure_same_file, opened
 from stateheal.commit.swap import SYSTEM_FAILED, Swap
+from stateheal.commit.watch import Watch
 from stateheal.errors import Conflict
-from stateheal.fs.lease import is_open_for_writing, read_lease
+from stateheal.fs.lease import read_lease
 
 
 class Removal(Swap):
     """A file goes: first to a second name, and for good when it is certain that nobody has written to it."""
+
+    _participle = "removed"
 
     def _look(self) -> None:
         with opened(self.folder, self.target.name) as (fd, _):
@@ -22,19 +25,14 @@ class Removal(Swap):
         if closed.REQUIRED:
             self._swap_closed()
             return
-        with opened(self.folder, name) as (fd, info):
-            with read_lease(fd, name) as writer_waits:
-                ensure_same_file(self.folder, self.target, fd, info, self.attributes)
-                self.landed = True
-                self.folder.replace(name, self._second)
-                self._has_second = True
-                waits = writer_waits()
-                if waits:  # while it waits: it cannot look the name up again in between
-                    self._give_back()
-            if waits or is_open_for_writing(fd) or read_again(fd, info.size) != self.target.data:
-                if self.landed:
-                    self._give_back()
-                raise Conflict(f"{name} was written by somebody else while it was removed")
+        with Watch(self.folder, name) as old:
+            ensure_same_file(self.folder, self.target, old.fd, old.info, self.attributes)
+            self.landed = True
+            self.folder.replace(name, self._second)
+            self._has_second = True
+        self._old = old, self.target.data
+        if old.writer_waits():
+            self._look_back()
 
     def _swap_closed(self) -> None:
         name = self.target.name
@@ -43,10 +41,10 @@ class Removal(Swap):
         closed.move(self.folder, name, self._second, (name, self.target.stat))
         self._has_second = True
         if not closed.is_still(self.folder, self._second, self.target.data):
-            self._give_back()
+            self._give_back(None)
             raise Conflict(f"{name} was written by somebody else while it was removed")
 
-    def _give_back(self) -> None:
+    def _give_back(self, fd: int | None) -> None:
         self._take_back()
         self.landed = False
 

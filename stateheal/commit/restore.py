@@ -20,8 +20,10 @@ from stateheal.commit.leftovers import remove_emptied, remove_leftovers
 from stateheal.commit.logs import Cut, tail_after
 from stateheal.commit.manifest import Item, State, attributes_of, state_of
 from stateheal.commit.removal import Removal
+from stateheal.commit.replacement import Replacement
 from stateheal.commit.run_writer import RunWriter
-from stateheal.commit.swap import Replacement, Swap
+from stateheal.commit.swap import Swap
+from stateheal.commit.watch import MOST
 from stateheal.digests import sha256
 from stateheal.errors import Conflict, Refused, StatehealError, WriteError
 from stateheal.fs.directory import Directory, Folders
@@ -108,13 +110,22 @@ def _prepare(works: Sequence[Swap | Cut]) -> None:
 
 def _all_or_nothing(works: Sequence[Swap | Cut]) -> None:
     try:
-        for work in works:
+        for number, work in enumerate(works):
+            if number >= MOST:
+                _settle(works[number - MOST])
             work.perform()
+        for work in works:
+            _settle(work)
     except BaseException:
         for work in reversed(works):
             with suppress(StatehealError):
                 work.revert()
         raise
+
+
+def _settle(work: Swap | Cut) -> None:
+    if isinstance(work, Swap):
+        work.settle()
 
 
 def _work(folders: Folders, step: Step, tag: str, stack: ExitStack) -> Swap | Cut:

@@ -389,7 +389,7 @@ def test_a_signal_ends_it_between_two_files(tmp_path: Path, number: int, status:
     for n in range(3):
         Tree(made.root, f"/home/dev/projects/p{n}").add(job(f"task-{n}", pid=0))
     code = (
-        "import os, sys; from stateheal import cli; from stateheal.commit.swap import Replacement as R\n"
+        "import os, sys; from stateheal import cli; from stateheal.commit.replacement import Replacement as R\n"
         "real = R.perform\n"
         f"def once(*a): R.perform = real; os.kill(os.getpid(), {int(number)}); real(*a)\n"
         "R.perform = once; sys.exit(cli.run(sys.argv[1:]))"

@@ -30,6 +30,7 @@ def lines_of(run: Any, *args: Any) -> list[str]:
     return [str(line) for line in said.out.splitlines()]
 
 
+@pytest.mark.usefixtures("booted_long_ago")
 def test_a_dead_one(run: Any, tree: Tree) -> None:
     tree.add(job("task-a", pid=GONE, threadId="thr_7", **started(7200)))
     lines = lines_of(run, "task-a", tree.root)
@@ -100,6 +101,7 @@ def test_an_id_is_quoted_for_a_shell_and_escaped(run: Any, tree: Tree) -> None:
     assert f"  to close it on your word: stateheal close {word} {quoted(str(tree.path))}" in lines
 
 
+@pytest.mark.usefixtures("booted_long_ago")
 def test_programs_are_told_the_verdict(run: Any, tree: Tree) -> None:
     tree.add(job("task-a", pid=GONE, **started(7200))).add(done("task-b"))
     whole = run("explain", "task-", tree.root, "--format", "json").json

@@ -111,6 +111,7 @@ def test_none_waits_where_the_turn_has_no_end(run: Any, home: Home) -> None:
 # --- recorded activity and a log's date ------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("booted_long_ago")
 @pytest.mark.parametrize(
     ("recorded", "log", "told"),
     [

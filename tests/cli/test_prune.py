@@ -18,7 +18,8 @@ import pytest
 
 from stateheal.commit.manifest_input import folder_in
 from stateheal.commit.removal import Removal
-from stateheal.commit.swap import Replacement, Swap
+from stateheal.commit.replacement import Replacement
+from stateheal.commit.swap import Swap
 from stateheal.engine import prune
 from stateheal.errors import WriteError
 from stateheal.evidence.schema import violations

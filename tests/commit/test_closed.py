@@ -14,7 +14,7 @@ import pytest
 from stateheal.commit import closed
 from stateheal.commit.atomic import create_file, remove_file, replace_file
 from stateheal.commit.files import Target, read_plain
-from stateheal.commit.swap import Replacement
+from stateheal.commit.replacement import Replacement
 from stateheal.errors import Conflict, Overwritten, WriteError
 from stateheal.fs.directory import open_directory
 

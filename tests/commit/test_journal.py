@@ -16,7 +16,8 @@ import pytest
 from stateheal.commit.forgetting import forget, with_their_undos
 from stateheal.commit.journal import Journal
 from stateheal.commit.lock import hold, let_go
-from stateheal.commit.swap import Replacement, Swap
+from stateheal.commit.replacement import Replacement
+from stateheal.commit.swap import Swap
 from stateheal.engine.api import heal
 from stateheal.engine.commands import undo
 from stateheal.engine.history import history

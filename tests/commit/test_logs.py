@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from stateheal.commit import apply, logs
-from stateheal.commit.swap import Replacement
+from stateheal.commit.replacement import Replacement
 from stateheal.engine.api import heal
 from stateheal.engine.commands import undo
 from tests.support import Tree, done, files_in, job, journal_in, world

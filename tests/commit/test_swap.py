@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -13,10 +14,11 @@ from typing import Any
 
 import pytest
 
+from stateheal.commit import apply, restore, watch
 from stateheal.commit.atomic import create_file, remove_file, replace_file
 from stateheal.commit.files import Target, new_stat, read_plain
 from stateheal.commit.removal import Removal
-from stateheal.commit.swap import Replacement
+from stateheal.commit.replacement import Replacement
 from stateheal.engine.api import heal
 from stateheal.engine.commands import undo
 from stateheal.errors import Conflict, Refused
@@ -25,6 +27,7 @@ from tests.support import Tree, done, files_in, job, journal_in, world, write_js
 
 OLD, NEW, THEIRS = b'{"old": 1}\n', b'{"new": 2}\n', b'{"theirs": 3}\n'
 TAG = "0001-20260101T000000Z"
+SLEEP = time.sleep
 LEASES = pytest.mark.leases("a writer that waits")
 ATTRIBUTES = pytest.mark.skipif(not hasattr(os, "setxattr"), reason="needs extended attributes")
 ACL = b"\x02\x00\x00\x00" + b"".join(
@@ -155,6 +158,139 @@ def test_what_is_written_anew_while_a_file_is_removed_stays(path: Path, monkeypa
         monkeypatch.setattr(directory, "unlink", unlink)
         remove_file(directory, target, TAG)
     assert alone(path) == THEIRS
+
+
+# --- a writer that comes late --------------------------------------------------------------------------------------
+
+
+class LateWriter:
+    """Has looked the name up, and is held up before it opens what it has found until somebody says ``go``."""
+
+    CODE = (
+        "import os, sys; fd = os.open(sys.argv[1], os.O_RDONLY); print(flush=True); sys.stdin.readline()\n"
+        "open(f'/proc/self/fd/{fd}', 'w').write(sys.argv[2])"
+    )
+
+    def __init__(self, path: Path, data: bytes) -> None:
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen([sys.executable, "-c", self.CODE, path, data], stdin=pipe, stdout=pipe)
+        assert self.process.stdout is not None
+        self.process.stdout.readline()
+        self.gone = False
+
+    def go(self) -> None:
+        if not self.gone:
+            self.gone = True
+            assert self.process.stdin is not None
+            self.process.stdin.write(b"\n")
+            self.process.stdin.close()
+            SLEEP(0.3)  # by then it waits for the lease, or has written
+
+    def wait(self) -> None:
+        assert self.gone and self.process.wait(timeout=60) == 0
+
+
+def going_at(monkeypatch: pytest.MonkeyPatch, late: LateWriter, where: Any, name: str) -> None:
+    """The writer goes on before something is called."""
+    real = getattr(where, name)
+
+    def call(*arguments: Any) -> Any:
+        late.go()
+        return real(*arguments)
+
+    monkeypatch.setattr(where, name, call)
+
+
+LATE = pytest.mark.proc("to open a file that has lost its name")
+
+
+@LEASES
+@LATE
+@pytest.mark.processes
+@pytest.mark.parametrize("removed", [False, True])
+@pytest.mark.parametrize("moment", ["when the directory is flushed", "a moment after everything"])
+def test_a_writer_that_comes_late_gets_its_file_back(
+    path: Path, monkeypatch: pytest.MonkeyPatch, removed: bool, moment: str
+) -> None:
+    late = LateWriter(path, THEIRS)
+    if moment == "a moment after everything":
+        monkeypatch.setattr(watch, "LONGER", 60.0)
+        monkeypatch.setattr(watch.time, "sleep", lambda _: late.go())
+    else:
+        going_at(monkeypatch, late, Directory, "sync")
+    with open_directory(path.parent) as directory:
+        target = target_of(path, directory)
+        with pytest.raises(Conflict):
+            remove_file(directory, target, TAG) if removed else replace_file(directory, target, NEW, TAG)
+    late.wait()
+    assert alone(path) == THEIRS
+
+
+@LEASES
+@LATE
+@pytest.mark.processes
+@pytest.mark.parametrize("late_for", ["state.json", "jobs/task-1.json"])
+def test_what_a_late_writer_wrote_is_healed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, late_for: str
+) -> None:
+    tree = Tree(tmp_path / "tree").add(job("task-1")).add(done("task-2"))
+    path = tree.path / late_for
+    theirs = {**json.loads(path.read_bytes()), "theirs": True}
+    late = LateWriter(path, json.dumps(theirs, indent=2).encode())
+    going_at(monkeypatch, late, Directory, "sync")
+    before = files_in(tree.root)
+    report = heal([tree.root], world=world(), journal=journal_in(tmp_path))
+    late.wait()
+    now = json.loads(path.read_bytes())
+    assert now["theirs"] and '"running"' not in json.dumps(now)
+    assert report.exit_status == 0 and report.healed == 1
+    assert files_in(tree.root).keys() == before.keys(), "no leftovers"
+
+
+@LEASES
+@LATE
+@pytest.mark.processes
+@pytest.mark.parametrize("late_for", ["state.json", "jobs/task-1.json"])
+def test_an_undo_beside_a_late_writer_leaves_everything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, late_for: str
+) -> None:
+    tree = Tree(tmp_path / "tree").add(job("task-1")).add(done("task-2"))
+    assert heal([tree.root], world=world(), journal=journal_in(tmp_path)).healed == 1
+    healed, path = files_in(tree.root), tree.path / late_for
+    late = LateWriter(path, THEIRS)
+    monkeypatch.setattr(watch, "LONGER", 60.0)
+    monkeypatch.setattr(watch.time, "sleep", lambda _: late.go())
+    assert undo(journal=journal_in(tmp_path)).exit_status == 1
+    late.wait()
+    assert path.read_bytes() == THEIRS
+    path.write_bytes(healed[path.relative_to(tree.root).as_posix()])
+    assert {name for name, data in files_in(tree.root).items() if data != healed.get(name)} == set()
+
+
+def test_many_files_are_not_watched_all_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each takes a descriptor."""
+    tree = Tree(tmp_path / "tree")
+    for number in range(40):
+        tree.add(job(f"task-{number}"))
+    before, watched, most = files_in(tree.root), [0], [0]
+    begin, end = watch.Watch.__init__, watch.Watch.end
+
+    def begun(self: watch.Watch, *arguments: Any) -> None:
+        begin(self, *arguments)
+        watched[0] += 1
+        most[0] = max(most[0], watched[0])
+
+    def ended(self: watch.Watch) -> None:
+        end(self)
+        watched[0] -= 1
+
+    monkeypatch.setattr(watch.Watch, "__init__", begun)
+    monkeypatch.setattr(watch.Watch, "end", ended)
+    for module in (apply, restore):
+        monkeypatch.setattr(module, "MOST", 8)
+    assert heal([tree.root], world=world(), journal=journal_in(tmp_path)).healed == 40
+    assert undo(journal=journal_in(tmp_path)).exit_status == 0
+    assert files_in(tree.root) == before and (watched, most) == ([0], [8])
 
 
 # --- no second names -----------------------------------------------------------------------------------------------

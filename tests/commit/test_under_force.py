@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from stateheal.commit import watch
 from stateheal.engine.commands import undo
 from stateheal.errors import JournalError
 from tests.stress import every_call
@@ -109,7 +110,8 @@ def test_reads_that_fail(tmp_path: Path, case: every_call.Case) -> None:
 
 
 @pytest.mark.leases("without them a window of microseconds is left")
-def test_a_live_writer_loses_nothing(tmp_path: Path) -> None:
+def test_a_live_writer_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "LONGER", 0.02)  # as it is outside tests
     whole, alone = heal_beside(tmp_path, 300, 0.01), replace_beside(tmp_path, 600, 0.004)
     for result in (whole, alone):
         assert result["lost"] == 0, result

@@ -16,7 +16,7 @@ import pytest
 
 import stateheal
 from stateheal.commit.lock import workspace_lock
-from stateheal.commit.swap import Replacement
+from stateheal.commit.replacement import Replacement
 from stateheal.engine.api import audit, heal
 from stateheal.engine.commands import undo
 from stateheal.engine.retry import ATTEMPTS
