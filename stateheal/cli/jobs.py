@@ -7,8 +7,8 @@ import click
 from stateheal.cli.options import Output, duration, interruptible, output_options, scope_options, verdict_options
 from stateheal.cli.progress import progress_bar
 from stateheal.cli.scope import scope_of
+from stateheal.engine.children import processors
 from stateheal.engine.jobs import list_jobs
-from stateheal.engine.parallel import processors
 from stateheal.engine.world import World
 from stateheal.model.jobs import JobRow
 from stateheal.model.report import Report

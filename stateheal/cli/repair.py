@@ -11,8 +11,8 @@ from stateheal.cli.progress import progress_bar
 from stateheal.cli.scope import scope_of
 from stateheal.commit.journal import KEEP, Journal
 from stateheal.commit.location import journal_path
+from stateheal.engine.children import processors
 from stateheal.engine.commands import audit, heal
-from stateheal.engine.parallel import processors
 from stateheal.engine.world import World
 from stateheal.errors import UsageError
 from stateheal.model.report import Report

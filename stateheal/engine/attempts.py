@@ -37,7 +37,9 @@ def as_written(result: WorkspaceResult, written: Sequence[str]) -> tuple[Finding
 
 
 def _files_of(finding: Finding, evidence: Evidence) -> set[str]:
-    """The files that the repair of a finding may change."""
+    """The files that the repair of a finding changes, or, where nobody has told that, may change."""
+    if finding.edits:
+        return {edit.file for edit in finding.edits}
     own = Path(os.path.relpath(finding.path, evidence.place.directory)).as_posix()
     return {own, INDEX, record_name(finding.job, evidence.dialect)} if finding.job else {own}
 

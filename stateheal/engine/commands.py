@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from stateheal.commit.journal import KEEP, Journal
@@ -24,6 +24,10 @@ from stateheal.model.report import Diff, Report
 from stateheal.model.request import Request
 from stateheal.values import replace
 from stateheal.version import __version__
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from stateheal.engine.ahead import Ahead
 
 _WORTH_IT = 16
 """Workspaces below which a second process costs more than it saves."""
@@ -61,6 +65,19 @@ def heal(
     return heal_found(found, request, dry_run=dry_run, journal=journal, world=world, command=command)
 
 
+@contextmanager
+def _ahead_of(places: Sequence[Place], auditor: Auditor, world: World) -> Iterator[Ahead | None]:
+    """A process that looks at the workspaces to come, where there is a processor for it and enough to look at."""
+    if world.workers == 1 or len(places) < _WORTH_IT:
+        yield None
+        return
+    from stateheal.engine.ahead import looking_ahead
+
+    expect_much()
+    with looking_ahead(places, auditor.look_ahead) as ahead:
+        yield ahead
+
+
 def recover(
     request: Request, *, dry_run: bool = False, journal: Journal | None = None, world: World | None = None
 ) -> Report:
@@ -88,7 +105,11 @@ def heal_found(
     auditor = Auditor(found, request.settings, world, journal, tells_edits=True)
     run = journal.begin(command, __version__, world.processes.host().now)
     try:
-        fill(builder, auditor.dry_run if dry_run else Healer(auditor, run).heal, world, writes=not dry_run)
+        if dry_run:
+            fill(builder, auditor.dry_run, world, writes=False)
+        else:
+            with _ahead_of(found.places, auditor, world) as ahead:
+                fill(builder, Healer(auditor, run, ahead).heal, world, writes=True)
     finally:
         run.close()
     if run.wrote:

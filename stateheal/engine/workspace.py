@@ -38,6 +38,10 @@ from stateheal.model.records import pid_of
 from stateheal.model.request import Settings
 from stateheal.model.turns import LostJob, RolloutTurn
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from stateheal.engine.ahead import Ahead
+
 _LOOK_AGE = 0.1
 """Seconds for which a look at the process table is fresh enough to write by."""
 
@@ -79,6 +83,10 @@ class Auditor:
             # What another run is writing just now is no leftover.
             runs = frozenset[str]() if is_held(directory) else self.runs
             return self.examine(place, directory, earlier, runs)
+
+    def look_ahead(self, place: Place, directory: Directory) -> WorkspaceResult:
+        """What a repair will begin with, of a workspace that nobody holds just now."""
+        return self.examine(place, directory, None, self.runs)
 
     def dry_run(self, place: Place, earlier: Evidence | None) -> WorkspaceResult:
         """A dry run's outcome: every repair that would be made, and its diff."""
@@ -124,15 +132,17 @@ class Auditor:
 class Healer:
     """Repairs one workspace, under its lock."""
 
-    def __init__(self, auditor: Auditor, run: RunWriter) -> None:
+    def __init__(self, auditor: Auditor, run: RunWriter, ahead: Ahead | None = None) -> None:
         self.auditor = auditor
         self.run = run
+        self.ahead = ahead
         self.interrupted = run.journal.interrupted()
 
     def heal(self, place: Place, earlier: Evidence | None) -> WorkspaceResult:
         """Plan and carry out; plan anew when somebody else writes meanwhile."""
         world = self.auditor.world
         progress = Progress()
+        looked = self.ahead.take(place) if self.ahead is not None and earlier is None else None
         with open_directory(place.directory) as directory, workspace_lock(directory, world.wait):
             resume_interrupted(directory, self.run.journal, self.run, self.interrupted)
             if self.auditor.settings.select:  # else the rule of that name finds them, and tells
@@ -141,7 +151,8 @@ class Healer:
                 remove_leftovers(directory, self.run.journal)
 
             def attempt(first: bool) -> WorkspaceResult:
-                progress.latest = self.auditor.examine(place, directory, earlier, self.auditor.runs)
+                seen = looked.if_unchanged(directory) if looked is not None and first else None
+                progress.latest = seen or self.auditor.examine(place, directory, earlier, self.auditor.runs)
                 if progress.latest.postponed and first:
                     return progress.latest
                 return progress.complete(self._attempt(progress, directory, first))

@@ -16,8 +16,9 @@ import psutil
 import pytest
 
 from stateheal.engine.api import audit, heal
+from stateheal.engine.children import processors
 from stateheal.engine.collect import WorkspaceSummary
-from stateheal.engine.parallel import processors, spread
+from stateheal.engine.parallel import spread
 from stateheal.engine.world import World
 from stateheal.evidence.discover import discover
 from stateheal.evidence.processes import SystemProcesses
@@ -26,7 +27,7 @@ from stateheal.model.findings import Finding, Severity
 from stateheal.model.liveness import HostFacts
 from stateheal.model.plain import as_json
 from tests.bench.trees import make_tree
-from tests.support import files_in, journal_in
+from tests.support import files_in
 
 pytestmark = [
     pytest.mark.processes,
@@ -76,16 +77,6 @@ def test_pages_and_a_job_that_was_asked_for_come_along(config: Path) -> None:
     job = next(finding.job for finding in audit([config]).findings if finding.rule == "dead-pid")
     narrowed = audit([config], job=job, world=World(workers=2))
     assert narrowed == audit([config], job=job) and narrowed.workspaces == 1
-
-
-def test_a_heal_that_writes_is_never_spread(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    copy = make_tree(tmp_path / "copy", workspaces=20, jobs=12)
-
-    def no_fork() -> int:
-        raise AssertionError("a writing run forked")
-
-    monkeypatch.setattr(os, "fork", no_fork)
-    assert heal([copy], journal=journal_in(tmp_path), world=World(workers=2)).healed > 10
 
 
 def summary(place: Place) -> WorkspaceSummary:
