@@ -30,7 +30,7 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much],
     derandomize=bool(os.environ.get("CI")),  # what decides whether work lands must not depend on luck
 )
-settings.register_profile("fast", settings.get_profile("suite"), max_examples=20)
+settings.register_profile("fast", settings.get_profile("suite"), max_examples=10)
 
 # Whoever runs the suite may have had signals ignored (nohup, a shell's background), and what is ignored stays so in
 # every process that a test starts.
@@ -92,7 +92,7 @@ def _runs(pid: int) -> bool:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The fast part tries a fifth of the made-up examples that the whole suite tries."""
+    """The fast part tries a tenth of the made-up examples that the whole suite tries."""
     settings.load_profile("fast" if _is_fast(config) else "suite")
 
 

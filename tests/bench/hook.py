@@ -68,11 +68,12 @@ def make_workspace(home: Path, project: Path, orphans: int) -> None:
         if not active:
             record |= {"result": {"rawOutput": "An answer of some length. " * 40}, "rendered": "An answer. " * 40}
         (place / "jobs" / f"{record['id']}.json").write_text(json.dumps(record, indent=2) + "\n")
-        log = place / "jobs" / f"{record['id']}.log"
-        log.write_text(f"[{TIME.format(0)}] Starting Codex Task.\n" * 30)
-        os.utime(log, (time.time() - 60,) * 2)  # a log that moved a moment ago is looked at twice, half a second apart
+        (place / "jobs" / f"{record['id']}.log").write_text(f"[{TIME.format(0)}] Starting Codex Task.\n" * 30)
     index = {"version": 1, "config": {"stopReviewGate": False}, "jobs": entries}
     (place / "state.json").write_text(json.dumps(index, indent=2) + "\n")
+    # A minute ago: a log that moved just now is looked at twice, a file that was written just now watched for longer.
+    for path in place.rglob("*"):
+        os.utime(path, (time.time() - 60,) * 2)
 
 
 def once(command: list[str], home: Path, stdin: bytes) -> tuple[float, float, bytes]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -103,9 +102,8 @@ def test_names_are_distinct() -> None:
     assert len({dialect.name for dialect in DIALECTS}) == len(DIALECTS)
 
 
-def strings(path: Path) -> list[str]:
+def strings(tree: ast.Module) -> list[str]:
     """Every text in a module's code that is no docstring."""
-    tree = ast.parse(path.read_text())
     docs = {
         id(node.value)
         for each in ast.walk(tree)
@@ -115,16 +113,6 @@ def strings(path: Path) -> list[str]:
     }
     constants = (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in docs)
     return [node.value for node in constants if isinstance(node.value, str)]
-
-
-@pytest.mark.parametrize(
-    "path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.relative_to(PACKAGE).as_posix().replace("/", ".")
-)
-def test_nothing_else_names_a_companion(path: Path) -> None:
-    if path.relative_to(PACKAGE).as_posix().startswith(MAY_NAME):
-        return
-    for text in strings(path):
-        assert not any(family in text for family in FAMILIES), f"{text!r}: that is the table's to say"
 
 
 NAMES = {script.partition("-")[0] for each in DIALECTS for script in each.launch.scripts} - {"claude"}
@@ -142,10 +130,10 @@ MAY_KNOW_FIELDS = {
 }
 
 
-def compared(path: Path) -> Iterator[str]:
+def compared(tree: ast.Module) -> Iterator[str]:
     """Every text that something is compared with, looked up by, or looked for in."""
     asking = {"startswith", "endswith", "partition", "rpartition", "find", "index", "count", "get", "split", "pop"}
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree):
         held: list[ast.AST] = []
         if isinstance(node, ast.Compare):
             held = [node.left, *node.comparators]
@@ -157,24 +145,28 @@ def compared(path: Path) -> Iterator[str]:
         yield from (each.value for each in texts if isinstance(each.value, str))
 
 
-@pytest.mark.parametrize(
-    "path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.relative_to(PACKAGE).as_posix().replace("/", ".")
-)
-def test_nothing_else_decides_by_a_companions_name_or_fields(path: Path) -> None:
-    name = path.relative_to(PACKAGE).as_posix()
-    if name.startswith(MAY_NAME):
-        return
-    for text in compared(path):
-        words = set(re.findall(r"[a-z]+", text.lower()))
-        assert not words & NAMES or text.isupper(), f"{text!r}: that is the table's to say"
-    if not name.startswith("export/"):  # which replaces what it does not know
-        assert not set(strings(path)) & FIELDS - MAY_KNOW_FIELDS.get(name, set())
+def test_nothing_else_knows_a_companion() -> None:
+    """Neither does it name one, nor decides it by a companion's name or by its fields."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        name = path.relative_to(PACKAGE).as_posix()
+        if name.startswith(MAY_NAME):
+            continue
+        tree = ast.parse(path.read_text())
+        texts = strings(tree)
+        for text in texts:
+            assert not any(family in text for family in FAMILIES), f"{name}, {text!r}: that is the table's to say"
+        for text in compared(tree):
+            words = set(re.findall(r"[a-z]+", text.lower()))
+            assert not words & NAMES or text.isupper(), f"{name}, {text!r}: that is the table's to say"
+        if not name.startswith("export/"):  # which replaces what it does not know
+            assert not set(texts) & FIELDS - MAY_KNOW_FIELDS.get(name, set()), name
 
 
-def test_what_would_decide_so_is_seen(tmp_path: Path) -> None:
-    path = tmp_path / "a.py"
-    path.write_text('x = plugin == "codex-x" or plugin.startswith("gemini") or side["agentPid"] or "Grok y" in title\n')
-    assert set(compared(path)) == {"codex-x", "gemini", "agentPid", "Grok y"}
+def test_what_would_decide_so_is_seen() -> None:
+    tree = ast.parse(
+        'x = plugin == "codex-x" or plugin.startswith("gemini") or side["agentPid"] or "Grok y" in title\n'
+    )
+    assert set(compared(tree)) == {"codex-x", "gemini", "agentPid", "Grok y"}
     assert {"codex", "gemini", "grok"} <= NAMES and {"agentPid", "runStatus", "childPid", "pidIdentity"} <= FIELDS
 
 

@@ -200,7 +200,7 @@ def test_in_the_plugins_layout_the_result_is_what_the_plugin_would_write(
     merged = {**before.value, **new}
     after = edited(before, merged)
     assert same(document(after).value, merged)
-    assume(not _has_exponent(after + write(merged).decode()))
+    assume(not _has_exponent(after + json.dumps(merged)))
     assert after.encode() == write(document(after).value), "new keys go last; the layout is the plugin's throughout"
 
 
@@ -304,9 +304,9 @@ def test_the_quick_edit_never_disagrees_with_the_careful_one(pair: tuple[Any, An
     old, new = pair
     text = write_plain(old)
     before = parse(text) if text is not None else None
-    assume(not _has_exponent(write(new).decode()))
+    assume(not _has_exponent(json.dumps(new)))
     if isinstance(before, Document):
-        assert _has_exponent(before.text) or text == (stringify(old) + "\n").encode()
+        assert _has_exponent(json.dumps(old)) or text == (stringify(old) + "\n").encode()
         # What a repair leaves alone stays the very same object, as it does in a draft.
         assert before.plain and rewrite(before, new) == rewrite_carefully(before, new)
         assert rewrite(before, _shared(before.value, new)) == rewrite_carefully(before, new)
@@ -344,7 +344,8 @@ def test_infinity_never_becomes_null(change: Any) -> None:
 
 
 def _has_exponent(text: str) -> bool:
-    """Numbers very large or small, which stateheal never makes: orjson spells new ones ``1e-7``, json ``1e-07``."""
+    """Numbers very large or small, which stateheal never makes: json spells new ones ``1e-05``, orjson ``1e-5`` or,
+    from 3.13 on, ``0.00001``."""
     return re.search(r"\de[+-]?\d|\d{16}", text) is not None
 
 
