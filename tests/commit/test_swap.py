@@ -267,6 +267,7 @@ def test_an_undo_beside_a_late_writer_leaves_everything(
     assert {name for name, data in files_in(tree.root).items() if data != healed.get(name)} == set()
 
 
+@pytest.mark.posix("files that are open while they are replaced")
 def test_many_files_are_not_watched_all_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each takes a descriptor."""
     tree = Tree(tmp_path / "tree")
