@@ -60,14 +60,17 @@ class Ahead:
         self._told: list[LookedAt] = []
 
     def take(self, place: Place) -> LookedAt | None:
-        """The look at a workspace; ``None`` where there is none, or it takes too long. Asked before it is locked."""
+        """The look at a workspace; ``None`` where there is none. Asked before the workspace is locked.
+
+        A process that keeps one waiting once is not asked again.
+        """
         deadline = time.monotonic() + FRESH
         while self._child is not None:
             while self._told:
                 if (looked := self._told.pop(0)).place == place:
                     return looked
             if not self._listen(deadline - time.monotonic()):
-                return None
+                self._child = None
         return None
 
     def _listen(self, seconds: float) -> bool:
