@@ -60,14 +60,26 @@ def alone(path: Path) -> bytes:
     return path.read_bytes()
 
 
+def wait_until_it_waits(process: subprocess.Popen[bytes], inode: int) -> None:
+    """Until a writer waits for the lease on a file, or has written."""
+    begun = time.monotonic()
+    while process.poll() is None:
+        locks = Path("/proc/locks").read_text().splitlines()
+        if any("BREAKING" in line and f":{inode} " in line for line in locks):
+            return
+        assert time.monotonic() < begun + 60
+        SLEEP(0.01)
+
+
 class Writer:
     """Writes in place, as the plugin does, from another process: opened at one moment, written at a later one."""
 
     CODE = "import sys; f = open(sys.argv[1], 'w'); f.write(sys.argv[2]); f.close()"
 
     def __init__(self, path: Path) -> None:
+        inode = path.stat().st_ino
         self.process = subprocess.Popen([sys.executable, "-c", self.CODE, str(path), THEIRS.decode()])
-        time.sleep(0.3)  # by then it waits for the lease
+        wait_until_it_waits(self.process, inode)
 
     def wait(self) -> None:
         assert self.process.wait(timeout=60) == 0
@@ -172,7 +184,7 @@ class LateWriter:
     )
 
     def __init__(self, path: Path, data: bytes) -> None:
-        pipe = subprocess.PIPE
+        pipe, self.inode = subprocess.PIPE, path.stat().st_ino
         self.process = subprocess.Popen([sys.executable, "-c", self.CODE, path, data], stdin=pipe, stdout=pipe)
         assert self.process.stdout is not None
         self.process.stdout.readline()
@@ -184,7 +196,7 @@ class LateWriter:
             assert self.process.stdin is not None
             self.process.stdin.write(b"\n")
             self.process.stdin.close()
-            SLEEP(0.3)  # by then it waits for the lease, or has written
+            wait_until_it_waits(self.process, self.inode)
 
     def wait(self) -> None:
         assert self.gone and self.process.wait(timeout=60) == 0
