@@ -17,6 +17,7 @@ from hypothesis import settings
 from stateheal.commit.journal import Journal
 from stateheal.engine.world import World
 from stateheal.evidence.hashes import slug, workspace_hash
+from stateheal.evidence.processes import SystemProcesses
 from stateheal.formats.times import format_time, parse_time
 from stateheal.model.liveness import HostFacts, ProcessFacts
 from stateheal.model.look import Look, Seen
@@ -45,6 +46,15 @@ def examples(usual: int) -> int:
     """How many examples a test makes up: so many in the whole suite, fewer in its fast part, any number if told."""
     told = os.environ.get("STATEHEAL_FUZZ_EXAMPLES")
     return int(told) if told else usual * settings.default.max_examples // 100
+
+
+class Still(SystemProcesses):
+    """This machine at one moment: a repair's line for a log says when it was written."""
+
+    moment = time.time()
+
+    def host(self) -> HostFacts:
+        return super().host()._replace(now=self.moment)
 
 
 @dataclass

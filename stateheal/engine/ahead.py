@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from stateheal.commit.lock import is_held
-from stateheal.engine.children import Child, end_child, found_in, start_children
+from stateheal.engine.children import Child, end_child, receive, start_children
 from stateheal.engine.collect import WorkspaceResult
 from stateheal.fs.directory import Directory, Folders, file_stat, open_directory
 from stateheal.model.disk import JOBS, FileStat, Place, Snapshot
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 Examine = Callable[[Place, Directory], WorkspaceResult]
 FRESH = 2.0
 """Seconds for which a look ahead counts, and for which one is waited for."""
-_CHUNK = 1 << 20
 
 
 class LookedAt(NamedTuple):
@@ -77,10 +76,9 @@ class Ahead:
         assert self._child is not None
         if seconds <= 0 or not select.select([self._child.fd], [], [], seconds)[0]:
             return False
-        data = os.read(self._child.fd, _CHUNK)
-        self._child.received.extend(data)
-        self._told += found_in(self._child.received)
-        return bool(data)
+        found = receive(self._child)
+        self._told += found or []
+        return found is not None
 
 
 @contextmanager

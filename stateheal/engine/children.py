@@ -25,6 +25,7 @@ Go = Callable[[Sequence[Place]], "Iterable[Any]"]
 """What a child does with its share: yields what is to be sent."""
 _ENDING = (signal.SIGINT, signal.SIGTERM)
 _LENGTH = 8
+_CHUNK = 1 << 20
 _MOST = 8
 
 
@@ -100,7 +101,14 @@ def _work(fd: int, share: Sequence[Place], go: Go) -> NoReturn:
         os._exit(status)
 
 
-def found_in(received: bytearray) -> Iterator[Any]:
+def receive(child: Child) -> list[Any] | None:
+    """Read what a child has sent: all that has come whole since, or ``None`` where it has ended."""
+    data = os.read(child.fd, _CHUNK)
+    child.received.extend(data)
+    return [*_whole_in(child.received)] if data else None
+
+
+def _whole_in(received: bytearray) -> Iterator[Any]:
     """What has come whole; it is taken out."""
     start = 0
     while len(received) - start >= _LENGTH:

@@ -65,19 +65,6 @@ def heal(
     return heal_found(found, request, dry_run=dry_run, journal=journal, world=world, command=command)
 
 
-@contextmanager
-def _ahead_of(places: Sequence[Place], auditor: Auditor, world: World) -> Iterator[Ahead | None]:
-    """A process that looks at the workspaces to come, where there is a processor for it and enough to look at."""
-    if world.workers == 1 or len(places) < _WORTH_IT:
-        yield None
-        return
-    from stateheal.engine.ahead import looking_ahead
-
-    expect_much()
-    with looking_ahead(places, auditor.look_ahead) as ahead:
-        yield ahead
-
-
 def recover(
     request: Request, *, dry_run: bool = False, journal: Journal | None = None, world: World | None = None
 ) -> Report:
@@ -185,6 +172,19 @@ def asked_for(request: Request) -> Discovery:
         return found
     places = [replace(each, jobs=frozenset({job})) for each in found.places if each.jobs is None or job in each.jobs]
     return found._replace(places=tuple(places))
+
+
+@contextmanager
+def _ahead_of(places: Sequence[Place], auditor: Auditor, world: World) -> Iterator[Ahead | None]:
+    """A process that looks at the workspaces to come, where there is a processor for it and enough to look at."""
+    if world.workers == 1 or len(places) < _WORTH_IT:
+        yield None
+        return
+    from stateheal.engine.ahead import looking_ahead
+
+    expect_much()
+    with looking_ahead(places, auditor.look_ahead) as ahead:
+        yield ahead
 
 
 def fill(builder: ReportBuilder, do: Do, world: World, *, writes: bool) -> None:

@@ -5,18 +5,16 @@ Where a child dies, the workspaces it had not told of are named as trouble.
 
 from __future__ import annotations
 
-import os
 import selectors
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from stateheal.engine.children import Child, end_child, found_in, start_children
+from stateheal.engine.children import Child, end_child, receive, start_children
 from stateheal.engine.collect import WorkspaceSummary
 from stateheal.model.disk import Place
 from stateheal.model.problems import Problem
 
 _PATIENCE = 0.1
 """Seconds after which it is asked again whether the user wants an end."""
-_CHUNK = 1 << 20
 
 
 def spread(
@@ -64,8 +62,7 @@ def _listen(children: Iterable[Child], stop: Callable[[], bool]) -> Iterator[Wor
             selector.register(child.fd, selectors.EVENT_READ, child)
         while selector.get_map() and not stop():
             for key, _ in selector.select(_PATIENCE):
-                if data := os.read(key.fd, _CHUNK):
-                    key.data.received.extend(data)
-                    yield from found_in(key.data.received)
-                else:
+                if (found := receive(key.data)) is None:
                     selector.unregister(key.fd)
+                else:
+                    yield from found

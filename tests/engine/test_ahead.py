@@ -19,27 +19,18 @@ from stateheal.engine.ahead import Ahead, LookedAt
 from stateheal.engine.api import heal
 from stateheal.engine.workspace import Auditor
 from stateheal.engine.world import World
-from stateheal.evidence.processes import SystemProcesses
 from stateheal.fs.directory import open_directory
 from stateheal.model.findings import Finding
-from stateheal.model.liveness import HostFacts, ProcessFacts
+from stateheal.model.liveness import ProcessFacts
 from stateheal.model.report import Report
 from stateheal.values import replace
 from tests.bench.trees import make_tree
-from tests.support import files_in, journal_in
+from tests.support import Still, files_in, journal_in
 
 pytestmark = [
     pytest.mark.processes,
     pytest.mark.skipif(not hasattr(os, "fork"), reason="one process only"),
 ]
-NOW = time.time()
-
-
-class Still(SystemProcesses):
-    """This machine at one moment: a repair's line for a log says when it was written."""
-
-    def host(self) -> HostFacts:
-        return super().host()._replace(now=NOW)
 
 
 @pytest.fixture(scope="module")
@@ -52,9 +43,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def config(made: Path) -> Path:
-    shutil.rmtree(made)
-    shutil.copytree(made.with_name("kept"), made)
-    return made
+    return as_made(made)
+
+
+def as_made(config: Path) -> Path:
+    shutil.rmtree(config)
+    shutil.copytree(config.with_name("kept"), config)
+    return config
 
 
 @pytest.fixture
@@ -85,8 +80,7 @@ def same(report: Report, other: Report) -> bool:
 def alone(config: Path, folder: Path) -> tuple[Report, dict[str, bytes]]:
     """What a heal in one process makes of it; the tree is as before again."""
     report, files = healed(config, folder)
-    shutil.rmtree(config)
-    shutil.copytree(config.with_name("kept"), config)
+    as_made(config)
     assert report.healed > 10
     return report, files
 
@@ -209,7 +203,9 @@ class AliveHere(Still):
     def facts(self, pid: int) -> ProcessFacts:
         if os.getpid() != self.writer:
             return super().facts(pid)
-        return ProcessFacts(pid, True, argv=("node", "codex-companion.mjs", "task-worker"), created=NOW - 7 * 86400)
+        return ProcessFacts(
+            pid, True, argv=("node", "codex-companion.mjs", "task-worker"), created=self.moment - 7 * 86400
+        )
 
 
 def test_who_is_seen_to_live_before_the_write_is_left_alone(
@@ -217,8 +213,7 @@ def test_who_is_seen_to_live_before_the_write_is_left_alone(
 ) -> None:
     """As in one process alone, to which they live from the beginning. A broker that is gone does not come back."""
     report, files = healed(config, tmp_path, processes=AliveHere())
-    shutil.rmtree(config)
-    shutil.copytree(config.with_name("kept"), config)
+    as_made(config)
     together, now = healed(config, tmp_path, processes=AliveHere(), workers=2)
     assert any(used.values()) and not report.errors
     assert of_jobs(together) == of_jobs(report)

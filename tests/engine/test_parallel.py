@@ -21,13 +21,11 @@ from stateheal.engine.collect import WorkspaceSummary
 from stateheal.engine.parallel import spread
 from stateheal.engine.world import World
 from stateheal.evidence.discover import discover
-from stateheal.evidence.processes import SystemProcesses
 from stateheal.model.disk import Place
 from stateheal.model.findings import Finding, Severity
-from stateheal.model.liveness import HostFacts
 from stateheal.model.plain import as_json
 from tests.bench.trees import make_tree
-from tests.support import files_in
+from tests.support import Still, files_in
 
 pytestmark = [
     pytest.mark.processes,
@@ -42,16 +40,6 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def places_of(config: Path) -> Sequence[Place]:
     return discover([config]).places
-
-
-class Still(SystemProcesses):
-    """This machine at one moment: a repair's line for a log says when it was written."""
-
-    def host(self) -> HostFacts:
-        return super().host()._replace(now=NOW)
-
-
-NOW = time.time()
 
 
 @pytest.mark.parametrize("workers", [2, 3, 25])
